@@ -1,0 +1,168 @@
+"""What every Headrace program shares: the version, errors a user can cause, and how it starts.
+
+A program is a module with absl flags and a `main()`:
+
+    FLAGS = flags.FLAGS
+    flags.DEFINE_string("workdir", None, "run directory", required=True)
+
+    def main() -> None:
+        ...
+
+    if __name__ == "__main__":
+        headrace.run(main)
+
+It exits 0 on success, 2 on bad usage and 1 on failure. A `UserError` ends in one line on
+standard error, without a traceback; anything else is a defect of Headrace and keeps its traceback.
+
+No TensorFlow is imported here, so `--help` and flag errors are immediate.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+import textwrap
+from collections.abc import Callable
+
+from absl import app, flags, logging
+
+__version__ = "0.1.0"
+
+
+class UserError(Exception):
+    """Something a user can put right. The message names the thing and the remedy, in one line."""
+
+    exit_code = 1
+
+
+class UsageError(UserError):
+    """Flags that are missing, out of range or contradict each other."""
+
+    exit_code = 2
+
+
+def run(main: Callable[..., None], accept_unknown_flags: bool = False) -> None:
+    """Parses the flags, runs `main` and exits with the right code.
+
+    Args:
+        main: called with the positional arguments as keyword-free strings, `main(*arguments)`.
+        accept_unknown_flags: hand flags that are not Headrace's on to `main` as positional
+            arguments, for a program that passes them to a library.
+    """
+    app.run(
+        lambda argv: _call(main, argv[1:]),
+        flags_parser=lambda argv: _parse(argv, accept_unknown_flags),
+    )
+
+
+def import_tensorflow() -> None:
+    """Imports TensorFlow and looks for its devices, without its start-up chatter.
+
+    TensorFlow's C++ side writes to standard error before any log level of its own applies, so
+    standard error is set aside for that long, and shown if the import fails. A log level that
+    the user has set turns this off.
+    """
+    if "tensorflow" in sys.modules or "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        import tensorflow as tf  # takes seconds
+
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as aside:
+        os.dup2(aside.fileno(), 2)
+        try:
+            import tensorflow as tf  # takes seconds
+
+            tf.config.list_physical_devices()
+            logging.set_verbosity(logging.WARNING)  # TensorFlow lowers it when imported
+        except BaseException:
+            aside.seek(0)
+            os.write(stderr, aside.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
+def check(condition: object, message: str) -> None:
+    """Raises `UsageError(message)` unless `condition` holds."""
+    if not condition:
+        raise UsageError(message)
+
+
+def program_name() -> str:
+    """How the running program is started, for example `python -m trainer.task`."""
+    spec = sys.modules["__main__"].__spec__
+    return f"python -m {spec.name}" if spec else os.path.basename(sys.argv[0])
+
+
+def own_flags() -> list[flags.Flag]:
+    """The running program's own flags, in the order in which it defines them."""
+    return flags.FLAGS.get_key_flags_for_module(sys.argv[0])
+
+
+def _parse(argv: list[str], accept_unknown_flags: bool) -> list[str]:
+    if {"--help", "-h", "-help", "--h"} & set(argv[1:]):
+        print(_help())
+        sys.exit(0)
+    try:
+        return flags.FLAGS(argv, known_only=accept_unknown_flags)
+    except flags.Error as error:
+        _exit(UsageError(_absl_message(error)))
+
+
+def _absl_message(error: flags.Error) -> str:
+    """absl's message in our words: `flag --data_dir=None: …` becomes `--data_dir is required`."""
+    message = " ".join(str(error).split())
+    if message.endswith("must have a value other than None."):
+        return f"{message.split()[1].split('=')[0]} is required"
+    return message[0].lower() + message[1:]
+
+
+def _call(main: Callable[..., None], arguments: list[str]) -> None:
+    try:
+        main(*arguments)
+    except UserError as error:
+        _exit(error)
+    except TypeError as error:
+        if "positional argument" not in str(error) or error.__traceback__.tb_next is not None:
+            raise
+        _exit(UsageError(f"unexpected argument: {' '.join(arguments)}"))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _exit(error: UserError) -> None:
+    hint = f" (see {program_name()} --help)" if error.exit_code == 2 else ""
+    print(f"error: {error}{hint}", file=sys.stderr, flush=True)
+    sys.exit(error.exit_code)
+
+
+def _help() -> str:
+    """The module's own description and its flags in the order in which they are defined."""
+    width = min(100, shutil.get_terminal_size().columns)
+    lines = [(sys.modules["__main__"].__doc__ or "").strip(), "", "Flags:"]
+    for flag in own_flags():
+        lines.append(f"  --{flag.name}{_value_hint(flag)}")
+        lines += textwrap.wrap(
+            flag.help + _default(flag),
+            width,
+            initial_indent=" " * 6,
+            subsequent_indent=" " * 6,
+        )
+    lines += ["", "  --flagfile=FILE", "      read flags from FILE, one per line"]
+    return "\n".join(lines)
+
+
+def _value_hint(flag: flags.Flag) -> str:
+    if isinstance(flag, flags.EnumFlag):
+        return "=" + "|".join(flag.parser.enum_values)
+    if flag.boolean:
+        return ""
+    return f"={flag.flag_type().split()[-1].upper()}"
+
+
+def _default(flag: flags.Flag) -> str:
+    if not flag.using_default_value or flag.default in (None, "", False):
+        return ""
+    return f" (default: {flag.default})"

@@ -1,0 +1,1 @@
+"""From a dataset directory to batches (tf.data)."""

@@ -1,0 +1,83 @@
+"""One record of a dataset, from serialized `tf.train.Example` to pixels.
+
+Decoding is the same for training, evaluation and the exported model, so that a served model sees
+what it was trained on.
+"""
+
+import tensorflow as tf
+
+from input.dataset_dir import Card
+
+_FEATURES = {
+    "image": tf.io.FixedLenFeature([], tf.string),
+    "label": tf.io.FixedLenFeature([], tf.int64),
+    "shape": tf.io.FixedLenFeature([3], tf.int64),
+}
+
+
+def parse(record: tf.Tensor, card: Card) -> tuple[tf.Tensor, tf.Tensor]:
+    """Reads one record.
+
+    Args:
+        record: string scalar, a serialized `tf.train.Example`.
+        card: of the dataset the record comes from.
+
+    Returns:
+        The image, uint8 `[height, width, channels]`, and the label, an int64 scalar.
+    """
+    features = tf.io.parse_single_example(record, _FEATURES)
+    stored, shape = features["image"], features["shape"]
+    if card.encoding == "raw":
+        image = tf.reshape(tf.io.decode_raw(stored, tf.uint8), shape)
+    elif card.encoding == "float":
+        pixels = tf.reshape(tf.io.decode_raw(stored, tf.float32), shape)
+        image = tf.cast(tf.round(pixels * 255.0), tf.uint8)
+    else:
+        image = decode(stored, card.channels)
+    image.set_shape([None, None, card.channels])
+    return image, features["label"]
+
+
+def decode(encoded: tf.Tensor, channels: int) -> tf.Tensor:
+    """The bytes of a JPEG, PNG, GIF (first frame) or BMP file as uint8 `[height, width, channels]`.
+
+    Raises:
+        tf.errors.InvalidArgumentError: the bytes are no such image, or it is cut short.
+    """
+    image = tf.io.decode_image(encoded, channels, expand_animations=False)
+    image.set_shape([None, None, channels])
+    return image
+
+
+def resize(image: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
+    """Scales to cover `size` (rows, columns), keeping the aspect ratio, and crops the centre.
+
+    Shrinking averages over areas (antialiased), growing is bicubic, as the seeds' rule of
+    INTER_AREA down and INTER_CUBIC up. An image of the right size is returned as it is.
+
+    Args:
+        image: uint8 `[height, width, channels]`.
+        size: rows and columns wanted, in pixels.
+
+    Returns:
+        uint8 `[size[0], size[1], channels]`.
+    """
+    wanted = tf.constant(size, tf.int32)
+
+    def scale_and_crop() -> tf.Tensor:
+        found = tf.shape(image)[:2]
+        scale = tf.reduce_max(wanted / found)
+        scaled = tf.maximum(wanted, tf.cast(tf.round(scale * tf.cast(found, tf.float64)), tf.int32))
+        pixels = tf.cond(
+            scale < 1,
+            lambda: tf.image.resize(image, scaled, "bilinear", antialias=True),
+            lambda: tf.image.resize(image, scaled, "bicubic"),
+        )
+        top, left = tf.unstack((scaled - wanted) // 2)
+        pixels = pixels[top : top + size[0], left : left + size[1]]
+        return tf.cast(tf.clip_by_value(tf.round(pixels), 0.0, 255.0), tf.uint8)
+
+    same = tf.reduce_all(tf.equal(tf.shape(image)[:2], wanted))
+    resized = tf.cond(same, lambda: image, scale_and_crop)
+    resized.set_shape([*size, image.shape[-1]])
+    return resized

@@ -1,0 +1,93 @@
+"""The pre-activation bottleneck ResNet for small images (He, Zhang, Ren and Sun, Identity Mappings
+in Deep Residual Networks, ECCV 2016; built as in Rosebrock, Deep Learning for Computer Vision with
+Python, Practitioner Bundle, 2017, chapter 12)."""
+
+import functools
+
+from headrace import UserError
+
+
+def build(
+    input_shape: tuple[int, int, int],
+    classes: int,
+    *,
+    stages: tuple[int, ...] = (9, 9, 9),
+    filters: tuple[int, ...] = (16, 16, 32, 64),
+    reg: float = 1e-4,
+    bn_eps: float = 2e-5,
+    bn_momentum: float = 0.9,
+):
+    """Builds the network: 60,790 parameters for the defaults on 32×32×3 and 10 classes.
+
+    Batch norm on the input, a 3×3 convolution, then per stage one module that projects its shortcut
+    (with stride 2 from the second stage on) and identity modules; batch norm, ReLU, global average
+    pooling, logits. `reg` reaches every convolution; the book's own code passed it to the first
+    and the last layer only.
+
+    Args:
+        input_shape: rows, columns, channels.
+        classes: number of logits.
+        stages: residual modules in each stage.
+        filters: of the first convolution, then of each stage's modules.
+        reg: L2 regularisation of convolutions and logits.
+        bn_eps: epsilon of batch normalisation.
+        bn_momentum: of its moving averages.
+
+    Raises:
+        UserError: `filters` is not one longer than `stages`, or the image is too small for them.
+    """
+    from keras import Input, Model, layers, regularizers  # with TensorFlow, takes seconds
+
+    _check_shapes(input_shape, stages, filters)
+    # Moving averages agree over replicas only when the batch statistics are those of all of them.
+    norm = functools.partial(
+        layers.BatchNormalization, epsilon=bn_eps, momentum=bn_momentum, synchronized=True
+    )
+    convolution = functools.partial(
+        layers.Conv2D,
+        padding="same",
+        use_bias=False,
+        kernel_regularizer=regularizers.L2(reg),
+    )
+
+    def norm_relu(x):
+        return layers.Activation("relu")(norm()(x))
+
+    def residual(x, width: int, stride: int, project: bool):
+        activated = norm_relu(x)
+        inner = convolution(width // 4, 1)(activated)
+        inner = convolution(width // 4, 3, strides=stride)(norm_relu(inner))
+        inner = convolution(width, 1)(norm_relu(inner))
+        shortcut = convolution(width, 1, strides=stride)(activated) if project else x
+        return layers.Add()([inner, shortcut])
+
+    images = Input(input_shape)
+    x = convolution(filters[0], 3)(norm()(images))
+    for stage, (modules, width) in enumerate(zip(stages, filters[1:], strict=True)):
+        x = residual(x, width, stride=1 if stage == 0 else 2, project=True)
+        for _ in range(modules - 1):
+            x = residual(x, width, stride=1, project=False)
+    x = layers.GlobalAveragePooling2D()(norm_relu(x))
+    logits = layers.Dense(classes, kernel_regularizer=regularizers.L2(reg), name="logits")(x)
+    return Model(images, logits, name="resnet_cifar")
+
+
+def _check_shapes(
+    input_shape: tuple[int, int, int], stages: tuple[int, ...], filters: tuple[int, ...]
+) -> None:
+    if not stages or len(filters) != len(stages) + 1:
+        raise UserError(
+            f"resnet_cifar: expected one more of filters than of stages, received "
+            f"stages={tuple(stages)} and filters={tuple(filters)}"
+        )
+    if min(stages) < 1 or min(filters) < 4:
+        raise UserError(
+            f"resnet_cifar: expected stages of 1 or more and filters of 4 or more, received "
+            f"stages={tuple(stages)} and filters={tuple(filters)}"
+        )
+    smallest = 2 ** (len(stages) - 1)
+    if min(input_shape[:2]) < smallest:
+        raise UserError(
+            f"resnet_cifar: {len(stages)} stages need images of at least {smallest}×{smallest}, "
+            f"received {input_shape[0]}×{input_shape[1]}; use a larger --image_size"
+        )

@@ -1,0 +1,138 @@
+"""What a run is: everything that decides its result, kept in the run directory as `config.json`."""
+
+import dataclasses
+import json
+
+from etils import epath
+
+from headrace import UserError
+from input.dataset_dir import Card
+
+CONFIG = "config.json"
+
+# A run goes on only with the same values of these; the others may change between two starts.
+_FIXED = {
+    "dataset_fingerprint": "dataset",
+    "model": "--model",
+    "model_options": "--model_options",
+    "image_size": "--image_size",
+    "batch_size": "--batch_size",
+    "optimizer": "--optimizer",
+    "learning_rate": "--learning_rate",
+    "seed": "--seed",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """A training run.
+
+    Attributes:
+        data_dir: the dataset directory; `dataset_fingerprint` says which dataset it held.
+        classes, channels, mean, std: from the dataset's card; the model is built from them.
+        image_size: rows and columns of the model's input.
+        model, model_options: as for `models.build`.
+        batch_size: global, over all replicas.
+        steps: at which training ends.
+        eval_every: epochs between evaluations.
+        save_every_steps: steps between checkpoints.
+    """
+
+    data_dir: str
+    dataset_fingerprint: str
+    classes: list[str]
+    channels: int
+    mean: list[float]
+    std: list[float]
+    image_size: list[int]
+    model: str
+    model_options: dict[str, object]
+    batch_size: int
+    optimizer: str
+    learning_rate: float
+    seed: int
+    steps: int
+    eval_every: int
+    save_every_steps: int
+    strategy: str
+    deterministic: bool
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Of the model's input: rows, columns, channels."""
+        return (*self.image_size, self.channels)
+
+
+def write(workdir: str, config: RunConfig) -> None:
+    """Writes `config.json`."""
+    text = json.dumps(dataclasses.asdict(config), indent=2, ensure_ascii=False)
+    (epath.Path(workdir) / CONFIG).write_text(text + "\n")
+
+
+def read(workdir: str) -> RunConfig:
+    """Reads `config.json`.
+
+    Raises:
+        UserError: there is none, or it cannot be read.
+    """
+    path = epath.Path(workdir) / CONFIG
+    if not path.exists():
+        raise UserError(
+            f"{workdir} is no run directory: it has no {CONFIG}; "
+            "train with `python -m trainer.task`, or check --workdir"
+        )
+    try:
+        return RunConfig(**json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{path} is damaged ({error}); use another --workdir") from None
+
+
+def check_same_run(workdir: str, config: RunConfig) -> None:
+    """Makes sure that a run directory, if it holds a run, holds this one.
+
+    Raises:
+        UserError: it holds a run of another dataset, model or flags; all differences are named.
+    """
+    directory = epath.Path(workdir)
+    if not directory.exists():
+        return
+    if not (directory / CONFIG).exists():
+        if any(directory.iterdir()):
+            raise UserError(
+                f"--workdir={workdir} has files in it but is no run directory; use an empty one"
+            )
+        return
+    earlier, now = (json.loads(json.dumps(dataclasses.asdict(c))) for c in (read(workdir), config))
+    differences = [
+        f"{flag} was {_shown(earlier, name)} and is {_shown(now, name)}"
+        for name, flag in _FIXED.items()
+        if earlier[name] != now[name]
+    ]
+    if differences:
+        raise UserError(
+            f"--workdir={workdir} holds another run: {'; '.join(differences)}; "
+            "use the same values, or another --workdir"
+        )
+
+
+def image_size(card: Card, asked: list[int]) -> list[int]:
+    """The size of the model's input: as asked for, or that of the dataset's images.
+
+    Raises:
+        UserError: none was asked for and the images differ in size.
+    """
+    if asked:
+        return asked
+    if card.uniform_size is None:
+        rows, columns = card.image_size["rows"], card.image_size["columns"]
+        raise UserError(
+            f"the images of {card.name} differ in size ({rows['min']}-{rows['max']} rows, "
+            f"{columns['min']}-{columns['max']} columns); say --image_size=ROWS,COLUMNS"
+        )
+    return list(card.uniform_size)
+
+
+def _shown(config: dict[str, object], name: str) -> str:
+    if name == "dataset_fingerprint":
+        return f"{config['data_dir']} ({config[name][:12]})"
+    return str(config[name])

@@ -1,0 +1,111 @@
+"""Evaluates a trained model on a split: rank-1, rank-5, per class, confusion.
+
+    python -m trainer.evaluate --workdir=RUN --split=test
+
+Every image of the split counts exactly once. Prints a table and writes RUN/evaluation-SPLIT.json
+with the same numbers and the confusion matrix (rows true, columns predicted).
+"""
+
+import json
+
+from absl import flags
+from etils import epath
+
+import headrace
+from headrace import UserError
+from input import dataset_dir
+from trainer import config as run_config
+from trainer import run_dir
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string("workdir", None, "The run directory.", required=True)
+flags.DEFINE_string("split", "test", "The split to evaluate on.")
+flags.DEFINE_string(
+    "data_dir", None, "The dataset directory. Default: the one that the run was trained on."
+)
+flags.DEFINE_enum("checkpoint", "latest", run_dir.WHICH, "Which checkpoint to evaluate.")
+
+
+def main() -> None:
+    """Runs the program."""
+    config = run_config.read(FLAGS.workdir)
+    data_dir = FLAGS.data_dir or config.data_dir
+    card = dataset_dir.read_card(data_dir)
+    dataset_dir.shard_paths(data_dir, card, FLAGS.split)
+    if card.classes != config.classes:
+        raise UserError(
+            f"{data_dir} has other classes than the run in {FLAGS.workdir} was trained on; "
+            "name its own dataset with --data_dir"
+        )
+    headrace.import_tensorflow()
+    result = evaluate(FLAGS.workdir, config, data_dir, card, FLAGS.split, FLAGS.checkpoint)
+    path = epath.Path(FLAGS.workdir) / f"evaluation-{FLAGS.split}.json"
+    run_dir.write_whole(path, (json.dumps(result, indent=2) + "\n").encode())
+    _print_table(result)
+
+
+def evaluate(
+    workdir: str,
+    config: run_config.RunConfig,
+    data_dir: str,
+    card: dataset_dir.Card,
+    split: str,
+    which: str,
+) -> dict[str, object]:
+    """Goes once over a split.
+
+    Returns:
+        `split`, `step`, `rank1`, `rank5`, `loss`, `records`; `per_class`, a list of
+        `{"class", "records", "precision", "recall"}`; `confusion`, rows true, columns predicted.
+    """
+    from input import stream
+    from trainer import checkpoints, loop, network, steps, strategies
+
+    strategy = strategies.create(config.strategy)
+    with strategy.scope():
+        model = network.build(config)
+        step = checkpoints.restore_model(workdir, model, which)
+    dataset = stream.evaluation(
+        data_dir,
+        card,
+        split=split,
+        batch_size=strategies.dividing_batch_size(strategy, config.batch_size),
+        image_size=tuple(config.image_size),
+    )
+    with loop.damaged_records_named(data_dir):
+        result = steps.make_evaluate(strategy, model, len(card.classes))(dataset)
+    confusion = result.pop("confusion")
+    per_class = [
+        {
+            "class": name,
+            "records": int(confusion[i].sum()),
+            "precision": _share(confusion[i, i], confusion[:, i].sum()),
+            "recall": _share(confusion[i, i], confusion[i].sum()),
+        }
+        for i, name in enumerate(card.classes)
+    ]
+    summary = {"split": split, "step": step, **result}
+    return {**summary, "per_class": per_class, "confusion": confusion.tolist()}
+
+
+def _share(part: int, whole: int) -> float:
+    return float(part / whole) if whole else 0.0
+
+
+def _print_table(result: dict[str, object]) -> None:
+    width = max(len("class"), *(len(row["class"]) for row in result["per_class"]))
+    print(f"{'class':<{width}}  precision  recall  images")
+    for row in result["per_class"]:
+        print(
+            f"{row['class']:<{width}}  {row['precision']:>9.4f}  {row['recall']:>6.4f}  "
+            f"{row['records']:>6,}"
+        )
+    print(
+        f"{result['split']}: rank-1 {result['rank1']:.4f}  rank-5 {result['rank5']:.4f}  "
+        f"loss {result['loss']:.4f}  ({result['records']:,} images, step {result['step']:,})"
+    )
+
+
+if __name__ == "__main__":
+    headrace.run(main)

@@ -1,0 +1,64 @@
+"""Exports a trained model as a SavedModel that takes the bytes of image files.
+
+    python -m trainer.export --workdir=RUN
+
+Writes RUN/export/0001, and 0002, 0003, … when exported again, as TensorFlow Serving expects. The
+model loads with `tf.saved_model.load` where Headrace is not installed:
+
+    model = tf.saved_model.load("RUN/export/0001")
+    model.signatures["serving_default"](image=tf.constant([open("a.jpg", "rb").read()]))
+"""
+
+from absl import flags
+from etils import epath
+
+import headrace
+from trainer import config as run_config
+from trainer import run_dir
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string("workdir", None, "The run directory.", required=True)
+flags.DEFINE_enum("checkpoint", "latest", run_dir.WHICH, "Which checkpoint to export.")
+
+
+def main() -> None:
+    """Runs the program."""
+    config = run_config.read(FLAGS.workdir)
+    headrace.import_tensorflow()
+    print(export(FLAGS.workdir, config, FLAGS.checkpoint))
+
+
+def export(workdir: str, config: run_config.RunConfig, which: str) -> str:
+    """Writes the next version below `workdir/export`; returns its path.
+
+    Raises:
+        UserError: there is no such checkpoint, or it does not fit the run's config.
+    """
+    import tensorflow as tf
+
+    from trainer import checkpoints, network
+    from trainer.serving import Classifier
+
+    model = network.build(config)
+    checkpoints.restore_model(workdir, model, which)
+    classifier = Classifier(model, config)
+    path = _next_version(epath.Path(workdir) / run_dir.EXPORT)
+    temporary = path.with_name(f".{path.name}.tmp")
+    if temporary.exists():
+        temporary.rmtree()
+    tf.saved_model.save(
+        classifier, str(temporary), signatures={"serving_default": classifier.classify}
+    )
+    temporary.rename(path)
+    return str(path)
+
+
+def _next_version(folder: epath.Path) -> epath.Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    versions = [int(path.name) for path in folder.iterdir() if path.name.isdigit()]
+    return folder / f"{max(versions, default=0) + 1:04d}"
+
+
+if __name__ == "__main__":
+    headrace.run(main)

@@ -1,0 +1,239 @@
+"""The training loop: restore, train, log, evaluate, save, and finish with `result.json`.
+
+At every stop the order is log, evaluate, save: so what a checkpoint's step has logged is all there
+when a run resumes from it, and what came after it is dropped and made again.
+"""
+
+import contextlib
+import dataclasses
+import time
+
+import tensorflow as tf
+
+from headrace import UserError
+from input import dataset_dir, stream
+from input.dataset_dir import Card
+from trainer import checkpoints, curves, network, optimizers, run_dir, schedule, steps, strategies
+from trainer.config import RunConfig
+from trainer.journal import Journal
+from trainer.progress import TrainingProgress
+
+_LOG_EVERY_STEPS = 50
+_SECONDS_PER_CALL = 1.0
+
+
+@dataclasses.dataclass
+class _Rate:
+    """Images per second of the calls so far, the first left out: it traces and compiles."""
+
+    images: int = 0
+    seconds: float = 0.0
+    calls: int = 0
+
+    def add(self, images: int, seconds: float) -> float:
+        """Counts a call; the rate of this call alone."""
+        self.calls += 1
+        if self.calls == 2:
+            self.images, self.seconds = 0, 0.0
+        self.images += images
+        self.seconds += seconds
+        return images / seconds
+
+    @property
+    def mean(self) -> float:
+        return self.images / self.seconds if self.seconds else 0.0
+
+
+def train(config: RunConfig, card: Card, workdir: str) -> dict[str, object]:
+    """Trains to `config.steps`, from the last checkpoint in `workdir` where there is one.
+
+    Args:
+        config: of the run; already written to `workdir`.
+        card: of the dataset in `config.data_dir`.
+        workdir: the run directory.
+
+    Returns:
+        What `result.json` holds: `steps`, `images_per_second` and, under `splits`, `rank1`,
+        `rank5`, `loss` and `records` of every split but the training split.
+
+    Raises:
+        UserError: the batch does not divide over the replicas, the checkpoint is of another
+            model, a record is damaged, or the loss is no longer finite.
+    """
+    tf.keras.utils.set_random_seed(config.seed)
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    strategy = strategies.create(config.strategy)
+    strategies.check_batch_size(strategy, config.batch_size)
+    with strategy.scope():
+        model = network.build(config)
+        optimizer = optimizers.create(config.optimizer, config.learning_rate)
+        optimizer.build(model.trainable_variables)
+        saved = checkpoints.Checkpoints(workdir, model, optimizer)
+        start = saved.restore()
+    run = _Run(config, card, workdir, strategy, model, optimizer, saved)
+    run.train_from(start)
+    return run.finish()
+
+
+class _Run:
+    """The state of one start of a run."""
+
+    def __init__(self, config, card, workdir, strategy, model, optimizer, saved) -> None:
+        self.config, self.card, self.workdir = config, card, workdir
+        self.strategy, self.model, self.optimizer, self.saved = strategy, model, optimizer, saved
+        self.rate = _Rate()
+        self.per_epoch = dataset_dir.steps_per_epoch(card, "train", config.batch_size)
+        self.train_steps = steps.make_train_steps(strategy, model, optimizer, config.batch_size)
+        self.evaluate_dataset = steps.make_evaluate(strategy, model, len(card.classes))
+        self.results: dict[str, dict[str, float]] = {}
+
+    @property
+    def watched(self) -> str | None:
+        """The split that is evaluated while training: validation, or else test."""
+        return next((split for split in ("validation", "test") if split in self.card.splits), None)
+
+    def train_from(self, start: int) -> None:
+        config = self.config
+        run_dir.forget_metrics_after(self.workdir, start)
+        self.journal = Journal(self.workdir, self.per_epoch)
+        with TrainingProgress(start, config.steps) as self.progress:
+            self._announce(start)
+            step = start
+            if step < config.steps:
+                batches = iter(self._batches(start))
+            while step < config.steps:
+                step = self._train_to_next_log(step, batches)
+                if step == config.steps or step % (self.per_epoch * config.eval_every) == 0:
+                    self._evaluate_watched(step)
+                if step == config.steps or step % config.save_every_steps == 0:
+                    self.saved.save(step)
+
+    def finish(self) -> dict[str, object]:
+        """Evaluates what is still to be evaluated and writes `result.json`."""
+        for split in self.card.splits:
+            if split != "train" and split not in self.results:
+                self.results[split] = self._evaluate(split)
+        result = {
+            "steps": self.config.steps,
+            "images_per_second": round(self.rate.mean, 1),
+            "splits": self.results,
+        }
+        run_dir.write_result(self.workdir, result)
+        return result
+
+    def _announce(self, start: int) -> None:
+        replicas = self.strategy.num_replicas_in_sync
+        self.progress.note(
+            f"{self.config.model}: {self.model.count_params():,} parameters, {replicas} "
+            f"replica{'s' * (replicas > 1)}, {self.card.splits['train'].records:,} training "
+            f"images, {self.per_epoch} steps an epoch"
+        )
+        if start:
+            self.progress.note(f"resuming from the checkpoint at step {start}")
+        if self.watched == "test":
+            self.progress.note("no validation split: the test split is watched in its place")
+
+    def _batches(self, start: int) -> tf.data.Dataset:
+        dataset = stream.training(
+            self.config.data_dir,
+            self.card,
+            batch_size=self.config.batch_size,
+            image_size=tuple(self.config.image_size),
+            seed=self.config.seed,
+            start_step=start,
+        )
+        return self.strategy.experimental_distribute_dataset(dataset)
+
+    def _train_to_next_log(self, step: int, batches) -> int:
+        """Trains up to the next stop, in calls of about a second; logs the means over them."""
+        config = self.config
+        first, loss, hits, seconds = step, 0.0, 0.0, 0.0
+        stop = schedule.next_stop(
+            step, config.steps, _LOG_EVERY_STEPS, self.per_epoch, config.save_every_steps
+        )
+        while step < stop:
+            pace = seconds / (step - first) if step > first else self._seconds_per_step()
+            count = schedule.steps_in_call(stop - step, pace, _SECONDS_PER_CALL)
+            started = time.perf_counter()
+            with damaged_records_named(config.data_dir):
+                sums = self.train_steps(batches, tf.constant(count, tf.int64))
+            call_loss, call_hits = (float(value) for value in sums)
+            call_seconds = time.perf_counter() - started
+            images_per_second = self.rate.add(count * config.batch_size, call_seconds)
+            step, seconds = step + count, seconds + call_seconds
+            loss, hits = loss + call_loss, hits + call_hits
+            trained = (step - first) * config.batch_size
+            self._check_finite(loss, step)
+            self.progress.update(
+                step,
+                loss=loss / trained,
+                rank1=hits / trained,
+                images_per_second=images_per_second,
+                learning_rate=config.learning_rate,
+            )
+        self.journal.log(
+            step,
+            "train",
+            {
+                "loss": loss / trained,
+                "rank1": hits / trained,
+                "images_per_second": round(trained / seconds, 1),
+                "learning_rate": config.learning_rate,
+            },
+        )
+        return step
+
+    def _seconds_per_step(self) -> float:
+        """The pace so far; before the first call one step is run by itself."""
+        if not self.rate.calls:
+            return _SECONDS_PER_CALL
+        return self.config.batch_size / self.rate.mean
+
+    def _check_finite(self, loss: float, step: int) -> None:
+        if not tf.math.is_finite(loss):
+            raise UserError(
+                f"the loss is {loss} at step {step}; lower --learning_rate "
+                f"(now {self.config.learning_rate:g}) and start again in another --workdir"
+            )
+
+    def _evaluate_watched(self, step: int) -> None:
+        if self.watched is None:
+            return
+        result = self._evaluate(self.watched)
+        if step == self.config.steps:
+            self.results[self.watched] = result
+        self.journal.log(step, self.watched, result)
+        self.saved.save_if_best(step, result["rank1"])
+        curves.draw(self.workdir)
+        self.progress.note(
+            f"epoch {step / self.per_epoch:g}  {self.watched}: loss {result['loss']:.4f}  "
+            f"rank-1 {result['rank1']:.4f}  rank-5 {result['rank5']:.4f}"
+        )
+
+    def _evaluate(self, split: str) -> dict[str, float]:
+        dataset = stream.evaluation(
+            self.config.data_dir,
+            self.card,
+            split=split,
+            batch_size=self.config.batch_size,
+            image_size=tuple(self.config.image_size),
+        )
+        with damaged_records_named(self.config.data_dir):
+            result = self.evaluate_dataset(dataset)
+        return {name: result[name] for name in ("rank1", "rank5", "loss", "records")}
+
+
+@contextlib.contextmanager
+def damaged_records_named(data_dir: str):
+    """Turns what tf.data says about a damaged record into one line that a user can act on."""
+    try:
+        yield
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+        if not any(word in error.message for word in ("record", "decode", "JPEG", "PNG", "image")):
+            raise
+        reason = " ".join(error.message.split())[:200]
+        raise UserError(
+            f"a record in {data_dir} is damaged ({reason}); copy the dataset again or prepare "
+            "it again; the run then goes on with the same command"
+        ) from None

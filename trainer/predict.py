@@ -1,0 +1,65 @@
+"""Says what is on images: label and probability per file.
+
+    python -m trainer.predict --workdir=RUN image.jpg another.png
+
+Prints a line per file: the file, its label, the probability, separated by tabs.
+"""
+
+from absl import flags
+from etils import epath
+
+import headrace
+from headrace import UserError, check
+from trainer import config as run_config
+from trainer import run_dir
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string("workdir", None, "The run directory.", required=True)
+flags.DEFINE_enum("checkpoint", "latest", run_dir.WHICH, "Which checkpoint to use.")
+
+
+def main(*files: str) -> None:
+    """Runs the program."""
+    check(files, "no image given: name one or more files")
+    config = run_config.read(FLAGS.workdir)
+    encoded = [_read(file) for file in files]
+    headrace.import_tensorflow()
+    from trainer import checkpoints, network  # with TensorFlow, takes seconds
+
+    model = network.build(config)
+    checkpoints.restore_model(FLAGS.workdir, model, FLAGS.checkpoint)
+    for file, label, probability in predict(model, config, files, encoded):
+        print(f"{file}\t{label}\t{probability:.4f}")
+
+
+def predict(model, config: run_config.RunConfig, files: tuple[str, ...], encoded: list[bytes]):
+    """Classifies files one by one; yields file, label and probability.
+
+    Raises:
+        UserError: a file is no image that the model's decoder reads.
+    """
+    import tensorflow as tf
+
+    from trainer.serving import Classifier
+
+    classifier = Classifier(model, config)
+    for file, data in zip(files, encoded, strict=True):
+        try:
+            result = classifier.classify(tf.constant([data]))
+        except tf.errors.InvalidArgumentError:
+            raise UserError(
+                f"{file} is no sound JPEG, PNG, GIF or BMP image; convert it or leave it out"
+            ) from None
+        yield file, result["label"][0].numpy().decode(), float(result["probability"][0])
+
+
+def _read(file: str) -> bytes:
+    try:
+        return epath.Path(file).read_bytes()
+    except OSError as error:
+        raise UserError(f"{file} cannot be read ({error.strerror}); check the path") from None
+
+
+if __name__ == "__main__":
+    headrace.run(main)

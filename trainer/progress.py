@@ -1,0 +1,68 @@
+"""What a person watches while a run trains: a live line on a terminal, plain lines elsewhere."""
+
+import datetime
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+_PLAIN_LINE_SECONDS = 10.0
+
+
+class TrainingProgress:
+    """Shows step, loss, rank-1, images/s, learning rate and time left.
+
+    Use as a context manager; call `update` after every call into the graph, and `note` for a line
+    that stays.
+    """
+
+    def __init__(self, start_step: int, steps: int) -> None:
+        self._console = Console()
+        self._start_step, self._steps = start_step, steps
+        self._started = self._last_line = time.monotonic()
+        self._bar = Progress(
+            TextColumn("step {task.completed:.0f}/{task.total:.0f}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.description}"),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._task = self._bar.add_task("starting", total=steps, completed=start_step)
+
+    def __enter__(self) -> "TrainingProgress":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def update(
+        self,
+        step: int,
+        *,
+        loss: float,
+        rank1: float,
+        images_per_second: float,
+        learning_rate: float,
+    ) -> None:
+        """Shows the state after `step`; on a terminal at once, elsewhere every ten seconds."""
+        text = (
+            f"loss {loss:.4f}  rank-1 {rank1:.4f}  {images_per_second:,.0f} images/s  "
+            f"lr {learning_rate:.3g}  {self._time_left(step)} left"
+        )
+        self._bar.update(self._task, completed=step, description=text)
+        now = time.monotonic()
+        if not self._console.is_terminal and (
+            now - self._last_line >= _PLAIN_LINE_SECONDS or step == self._steps
+        ):
+            self._last_line = now
+            self.note(f"step {step}/{self._steps}  {text}")
+
+    def note(self, line: str) -> None:
+        """Prints a line that stays."""
+        self._console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+    def _time_left(self, step: int) -> datetime.timedelta:
+        elapsed = time.monotonic() - self._started
+        left = elapsed * (self._steps - step) / max(1, step - self._start_step)
+        return datetime.timedelta(seconds=round(left))

@@ -1,0 +1,67 @@
+"""The run directory: metrics, the final result, and where everything else in it is.
+
+config.json  flags.txt   everything needed to repeat the run
+checkpoints/             the latest few, and `best/`
+metrics.jsonl            one line per logging step and per evaluation
+tensorboard/             train/ and validation/
+curves.png               redrawn at every evaluation
+result.json              final numbers; written last
+export/0001/             SavedModel
+"""
+
+import json
+
+from etils import epath
+
+METRICS = "metrics.jsonl"
+RESULT = "result.json"
+CURVES = "curves.png"
+FLAGS = "flags.txt"
+CHECKPOINTS = "checkpoints"
+BEST = "best"
+TENSORBOARD = "tensorboard"
+EXPORT = "export"
+
+# The checkpoints that programs can ask for.
+WHICH = ("latest", "best")
+
+
+def append_metrics(workdir: str, row: dict[str, object]) -> None:
+    """Adds one line to `metrics.jsonl`."""
+    with (epath.Path(workdir) / METRICS).open("a") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def read_metrics(workdir: str) -> list[dict[str, object]]:
+    """The lines of `metrics.jsonl`; a last line that a kill cut short is passed over."""
+    path = epath.Path(workdir) / METRICS
+    if not path.exists():
+        return []
+    whole, _, _ = path.read_text().rpartition("\n")
+    return [json.loads(line) for line in whole.splitlines()]
+
+
+def forget_metrics_after(workdir: str, step: int) -> None:
+    """Drops lines of steps that a restored checkpoint has not seen: they will be made again."""
+    rows = [row for row in read_metrics(workdir) if row["step"] <= step]
+    write_whole(
+        epath.Path(workdir) / METRICS, "".join(json.dumps(row) + "\n" for row in rows).encode()
+    )
+
+
+def read_result(workdir: str) -> dict[str, object] | None:
+    """`result.json`, or None while the run is unfinished."""
+    path = epath.Path(workdir) / RESULT
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def write_result(workdir: str, result: dict[str, object]) -> None:
+    """Writes `result.json`: the run is finished."""
+    write_whole(epath.Path(workdir) / RESULT, (json.dumps(result, indent=2) + "\n").encode())
+
+
+def write_whole(path: epath.Path, content: bytes) -> None:
+    """Writes a file so that it is there in full or not at all."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_bytes(content)
+    temporary.replace(path)

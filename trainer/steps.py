@@ -1,0 +1,114 @@
+"""The compiled steps: training on batches and counting hits on a split, under any strategy.
+
+Losses divide by the global batch size, a constant, and are summed over replicas; so N replicas on
+a global batch give the gradients that one gives. Several steps run per call, so Python costs
+nothing between them.
+"""
+
+from collections.abc import Callable, Iterator
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+RANK = 5
+
+TrainSteps = Callable[[Iterator, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+
+
+def make_train_steps(
+    strategy: tf.distribute.Strategy,
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    batch_size: int,
+) -> TrainSteps:
+    """Makes `train_steps(iterator, count)`, which takes `count` optimizer steps.
+
+    Args:
+        strategy: under which `model` and `optimizer` were made, the optimizer built.
+        model: to logits.
+        optimizer: sums gradients over the replicas by itself.
+        batch_size: global.
+
+    Returns:
+        A function from a distributed iterator over `{"image", "label"}` and an int64 count to two
+        float32 scalars: cross-entropy and rank-1 hits, summed over all records of all steps.
+    """
+    replicas = strategy.num_replicas_in_sync
+
+    def replica_step(batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            logits = model(batch["image"], training=True)
+            cross_entropy = tf.reduce_sum(_cross_entropy(batch["label"], logits))
+            # Every replica has the same penalties: their sum over replicas must count them once.
+            loss = cross_entropy / batch_size + tf.add_n(model.losses or [0.0]) / replicas
+        variables = model.trainable_variables
+        optimizer.apply(tape.gradient(loss, variables), variables)
+        return cross_entropy, tf.reduce_sum(_rank1_hits(batch["label"], logits))
+
+    @tf.function
+    def train_steps(iterator: Iterator, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        loss, hits = tf.constant(0.0), tf.constant(0.0)
+        for _ in tf.range(count):
+            sums = strategy.run(replica_step, args=(next(iterator),))
+            loss += strategy.reduce("SUM", sums[0], axis=None)
+            hits += strategy.reduce("SUM", sums[1], axis=None)
+        return loss, hits
+
+    return train_steps
+
+
+def make_evaluate(
+    strategy: tf.distribute.Strategy, model: keras.Model, classes: int
+) -> Callable[[tf.data.Dataset], dict[str, object]]:
+    """Makes `evaluate(dataset)`, which goes once over a dataset of `stream.evaluation`.
+
+    Returns:
+        A function whose result has `loss` (mean cross-entropy), `rank1` and `rank5` (fractions),
+        `records`, and `confusion`: int64 `[classes, classes]`, rows true, columns predicted.
+    """
+
+    def replica_step(batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, ...]:
+        logits = model(batch["image"], training=False)
+        label, weight = batch["label"], batch["weight"]
+        best = tf.math.top_k(logits, min(RANK, classes)).indices
+        in_best = tf.reduce_any(tf.equal(tf.cast(best, label.dtype), label[:, None]), axis=1)
+        return (
+            tf.reduce_sum(_cross_entropy(label, logits) * weight),
+            tf.reduce_sum(tf.cast(in_best, tf.float32) * weight),
+            tf.math.confusion_matrix(
+                label, best[:, 0], classes, weights=tf.cast(weight, tf.int64), dtype=tf.int64
+            ),
+        )
+
+    @tf.function
+    def evaluate_batch(batch: dict[str, tf.Tensor]) -> list[tf.Tensor]:
+        sums = strategy.run(replica_step, args=(batch,))
+        return [strategy.reduce("SUM", each, axis=None) for each in sums]
+
+    def evaluate(dataset: tf.data.Dataset) -> dict[str, object]:
+        loss = rank5_hits = 0.0
+        confusion = np.zeros((classes, classes), np.int64)
+        for batch in strategy.experimental_distribute_dataset(dataset):
+            batch_loss, batch_hits, batch_confusion = evaluate_batch(batch)
+            loss += float(batch_loss)
+            rank5_hits += float(batch_hits)
+            confusion += batch_confusion.numpy()
+        records = int(confusion.sum())
+        return {
+            "loss": loss / records,
+            "rank1": float(np.trace(confusion)) / records,
+            "rank5": rank5_hits / records,
+            "records": records,
+            "confusion": confusion,
+        }
+
+    return evaluate
+
+
+def _cross_entropy(label: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    return keras.losses.sparse_categorical_crossentropy(label, logits, from_logits=True)
+
+
+def _rank1_hits(label: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    return tf.cast(tf.equal(tf.argmax(logits, axis=1, output_type=label.dtype), label), tf.float32)

@@ -1,0 +1,178 @@
+"""Trains a model on a dataset directory; resumes where an earlier start stopped.
+
+    python -m trainer.task --data_dir=DATA --workdir=RUN --model=lenet --epochs=30
+
+The dataset directory is what `python -m beam_pipelines.prepare` wrote. Started again with the same
+--workdir, a run goes on from its last checkpoint; a finished run says so. To train a finished run
+further, give more --epochs or --steps.
+"""
+
+import ast
+
+from absl import flags
+from etils import epath
+
+import headrace
+import models
+from headrace import UsageError, check
+from input import dataset_dir
+from trainer import config as run_config
+from trainer import optimizers, run_dir
+from trainer.config import RunConfig
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string("data_dir", None, "The dataset directory to train on.", required=True)
+flags.DEFINE_string(
+    "workdir", None, "The run directory: checkpoints, metrics and results go there.", required=True
+)
+flags.DEFINE_string("model", None, f"The model: {', '.join(models.names())}.", required=True)
+flags.DEFINE_string(
+    "model_options",
+    "",
+    "The model's own options as name=value, separated by semicolons, for example "
+    '"stages=(9,9,9);filters=(16,16,32,64)".',
+)
+flags.DEFINE_list(
+    "image_size",
+    [],
+    "Rows,columns of the model's input, for example 32,32. Images are scaled to cover it and the "
+    "centre is cut out. Needed only when the images of the dataset differ in size.",
+)
+flags.DEFINE_integer("epochs", None, "Train for so many passes over the training split.", 1)
+flags.DEFINE_integer("steps", None, "Train for so many steps; in place of --epochs.", 1)
+flags.DEFINE_integer("batch_size", 64, "Global batch size, over all replicas.", 1)
+flags.DEFINE_enum(
+    "optimizer",
+    "momentum",
+    optimizers.NAMES,
+    "The optimizer; momentum and nesterov are SGD with momentum 0.9.",
+)
+flags.DEFINE_float("learning_rate", 0.01, "Learning rate, constant.", 0.0)
+flags.DEFINE_integer("seed", 0, "Seed of initial weights and of the order of images.", 0)
+flags.DEFINE_enum(
+    "strategy",
+    "auto",
+    ["auto", "one_device", "mirrored"],
+    "Where to train: one device, or mirrored over all GPUs (without a GPU, all logical CPUs). "
+    "auto mirrors when there are several GPUs.",
+)
+flags.DEFINE_bool(
+    "deterministic", False, "Make every operation repeatable bit for bit, at some cost in speed."
+)
+flags.DEFINE_integer("eval_every", 1, "Epochs between evaluations.", 1)
+flags.DEFINE_integer("save_every_steps", 0, "Steps between checkpoints; 0 saves once an epoch.", 0)
+
+
+def main() -> None:
+    """Runs the program."""
+    check(
+        (FLAGS.epochs is None) != (FLAGS.steps is None),
+        "say how long to train: either --epochs or --steps, not both",
+    )
+    options = parse_model_options(FLAGS.model_options)
+    models.check(FLAGS.model, options)
+    asked_size = parse_image_size(FLAGS.image_size)
+    card = dataset_dir.read_card(FLAGS.data_dir)
+    config = make_config(card, options, run_config.image_size(card, asked_size))
+    run_config.check_same_run(FLAGS.workdir, config)
+    result = run_dir.read_result(FLAGS.workdir)
+    if result and result["steps"] >= config.steps:
+        print(f"{FLAGS.workdir} is finished, at step {result['steps']}; more --epochs train on")
+        return
+
+    headrace.import_tensorflow()
+    from trainer import loop  # with TensorFlow, takes seconds
+
+    directory = epath.Path(FLAGS.workdir)
+    directory.mkdir(parents=True, exist_ok=True)
+    run_config.write(FLAGS.workdir, config)
+    (directory / run_dir.FLAGS).write_text(flags_as_text())
+    print_result(loop.train(config, card, FLAGS.workdir))
+
+
+def make_config(
+    card: dataset_dir.Card, model_options: dict[str, object], image_size: list[int]
+) -> RunConfig:
+    """The run that the flags describe on the dataset of `card`.
+
+    Raises:
+        UserError: the dataset has no training split, or it is smaller than a batch.
+    """
+    if "train" not in card.splits:
+        raise headrace.UserError(f"{FLAGS.data_dir} has no split 'train' to train on")
+    per_epoch = dataset_dir.steps_per_epoch(card, "train", FLAGS.batch_size)
+    return RunConfig(
+        data_dir=FLAGS.data_dir,
+        dataset_fingerprint=card.fingerprint,
+        classes=card.classes,
+        channels=card.channels,
+        mean=card.mean,
+        std=card.std,
+        image_size=image_size,
+        model=FLAGS.model,
+        model_options=model_options,
+        batch_size=FLAGS.batch_size,
+        optimizer=FLAGS.optimizer,
+        learning_rate=FLAGS.learning_rate,
+        seed=FLAGS.seed,
+        steps=FLAGS.steps or FLAGS.epochs * per_epoch,
+        eval_every=FLAGS.eval_every,
+        save_every_steps=FLAGS.save_every_steps or per_epoch,
+        strategy=FLAGS.strategy,
+        deterministic=FLAGS.deterministic,
+    )
+
+
+def parse_model_options(text: str) -> dict[str, object]:
+    """`"stages=(9,9,9);reg=1e-4"` → `{"stages": (9, 9, 9), "reg": 0.0001}`.
+
+    A value that is no Python literal is taken as a string: `activation=relu`.
+
+    Raises:
+        UsageError: a part is not of the form name=value.
+    """
+    options = {}
+    for part in filter(None, (part.strip() for part in text.split(";"))):
+        name, equals, value = part.partition("=")
+        check(equals, f"--model_options={text}: expected name=value, received {part!r}")
+        try:
+            options[name.strip()] = ast.literal_eval(value.strip())
+        except (ValueError, SyntaxError):
+            options[name.strip()] = value.strip()
+    return options
+
+
+def parse_image_size(parts: list[str]) -> list[int]:
+    """`["32", "48"]` → `[32, 48]`; one number stands for both; nothing for nothing.
+
+    Raises:
+        UsageError: not one or two positive whole numbers.
+    """
+    if not parts:
+        return []
+    if len(parts) > 2 or not all(part.isdigit() and int(part) for part in parts):
+        raise UsageError(f"--image_size={','.join(parts)}: expected ROWS,COLUMNS, as in 224,224")
+    sizes = [int(part) for part in parts]
+    return sizes if len(sizes) == 2 else sizes * 2
+
+
+def flags_as_text() -> str:
+    """This program's flags as a flagfile: `--flagfile=RUN/flags.txt` repeats the run."""
+    return "".join(
+        f"{flag.serialize()}\n" for flag in headrace.own_flags() if flag.value is not None
+    )
+
+
+def print_result(result: dict[str, object]) -> None:
+    """Prints the final numbers, a line per split."""
+    for split, numbers in result["splits"].items():
+        print(
+            f"{split}: rank-1 {numbers['rank1']:.4f}  rank-5 {numbers['rank5']:.4f}  "
+            f"loss {numbers['loss']:.4f}  ({numbers['records']:,} images)"
+        )
+    print(f"{result['steps']:,} steps at {result['images_per_second']:,.0f} images/s")
+
+
+if __name__ == "__main__":
+    headrace.run(main)
