@@ -28,6 +28,15 @@ from absl import app, flags, logging
 
 __version__ = "0.1.0"
 
+# What `--help` shows for a flag's value, by absl's name for its kind.
+_REQUIRED = "must have a value other than None."
+_KINDS = {
+    "string": "TEXT",
+    "int": "NUMBER",
+    "float": "NUMBER",
+    "comma separated list of strings": "LIST",
+}
+
 
 class UserError(Exception):
     """Something a user can put right. The message names the thing and the remedy, in one line."""
@@ -114,7 +123,7 @@ def _parse(argv: list[str], accept_unknown_flags: bool) -> list[str]:
 def _absl_message(error: flags.Error) -> str:
     """absl's message in our words: `flag --data_dir=None: …` becomes `--data_dir is required`."""
     message = " ".join(str(error).split())
-    if message.endswith("must have a value other than None."):
+    if message.endswith(_REQUIRED):
         return f"{message.split()[1].split('=')[0]} is required"
     return message[0].lower() + message[1:]
 
@@ -145,12 +154,12 @@ def _help() -> str:
     for flag in own_flags():
         lines.append(f"  --{flag.name}{_value_hint(flag)}")
         lines += textwrap.wrap(
-            flag.help + _default(flag),
+            _text(flag),
             width,
             initial_indent=" " * 6,
             subsequent_indent=" " * 6,
         )
-    lines += ["", "  --flagfile=FILE", "      read flags from FILE, one per line"]
+    lines += ["", "  --flagfile=FILE", "      Read flags from FILE, one per line."]
     return "\n".join(lines)
 
 
@@ -159,10 +168,18 @@ def _value_hint(flag: flags.Flag) -> str:
         return "=" + "|".join(flag.parser.enum_values)
     if flag.boolean:
         return ""
-    return f"={flag.flag_type().split()[-1].upper()}"
+    kind = flag.flag_type()
+    return f"={_KINDS.get(kind, kind.upper())}"
 
 
-def _default(flag: flags.Flag) -> str:
-    if not flag.using_default_value or flag.default in (None, "", False):
-        return ""
-    return f" (default: {flag.default})"
+def _text(flag: flags.Flag) -> str:
+    """The help text; absl puts the values of an enum before it, which the hint shows already."""
+    text = flag.help
+    if isinstance(flag, flags.EnumFlag):
+        text = text.partition(">: ")[2]
+    if any(validator.message.endswith(_REQUIRED) for validator in flag.validators):
+        return f"{text} Required."
+    default = flag.default if flag.using_default_value else None
+    if default in (None, "", []) or default is False:
+        return text
+    return f"{text} (default: {default})"

@@ -28,6 +28,6 @@ setup(
         "tensorflow-datasets>=4.9.9",
     ],
     extras_require={
-        "test": ["hypothesis>=6.100", "pytest>=8.3", "pyyaml>=6.0", "ruff>=0.8"],
+        "test": ["hypothesis>=6.100", "pytest>=8.3", "pyyaml>=6.0", "ruff>=0.8", "uv>=0.5"],
     },
 )

@@ -53,12 +53,17 @@ def build(
     def norm_relu(x):
         return layers.Activation("relu")(norm()(x))
 
+    def subsample(x, stride: int):
+        # The same as a stride of the 1×1 convolution behind it. That, for 4 or 8 channels, makes
+        # TensorFlow 2.21 write beyond its memory on a CPU: the gradient of the kernel in oneDNN.
+        return layers.MaxPooling2D(1, stride)(x) if stride > 1 else x
+
     def residual(x, width: int, stride: int, project: bool):
         activated = norm_relu(x)
         inner = convolution(width // 4, 1)(activated)
         inner = convolution(width // 4, 3, strides=stride)(norm_relu(inner))
         inner = convolution(width, 1)(norm_relu(inner))
-        shortcut = convolution(width, 1, strides=stride)(activated) if project else x
+        shortcut = convolution(width, 1)(subsample(activated, stride)) if project else x
         return layers.Add()([inner, shortcut])
 
     images = Input(input_shape)

@@ -1,0 +1,33 @@
+# Everything here needs only Python 3.11 to 3.13; the rest is installed into .venv from the lock.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test lint lock clean
+
+demo: $(INSTALLED)
+	@PATH="$(abspath $(BIN)):$$PATH" python -m recipes.demo
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# Pins every version; run it after changing the ranges in setup.py.
+lock: $(INSTALLED)
+	$(BIN)/uv pip compile setup.py --extra test --universal --python-version 3.11 --no-annotate \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+		--upgrade --quiet --output-file requirements.lock
+
+$(INSTALLED): requirements.lock
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(not (3, 11) <= v <= (3, 13))' \
+		|| { echo "error: $(PYTHON) is not Python 3.11 to 3.13; name one with make PYTHON=…" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@touch $@
+
+clean:
+	rm -rf $(VENV) demo

@@ -1,0 +1,70 @@
+"""Small real things that tests share: folders of images, dataset directories, programs that run.
+
+No test needs more than what the repository and its lock file hold.
+"""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import headrace
+
+headrace.import_tensorflow()
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def write_images(folder: pathlib.Path, per_class: dict[str, int], size=(8, 8), seed=0) -> None:
+    """Writes random grey PNG files `folder/CLASS/NUMBER.png`, of a brightness that tells the class.
+
+    So a model can learn them, and no two have the same pixels.
+    """
+    rng = np.random.default_rng(seed)
+    for label, (name, count) in enumerate(per_class.items()):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        low = 200 * label // len(per_class)
+        for number in range(count):
+            pixels = rng.integers(low, low + 56, size, dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{number:03d}.png")
+
+
+def run_program(*arguments: str, timeout: float = 300, **environment: str):
+    """Runs `python -m …` from the repository; returns the finished process, its output as text."""
+    return subprocess.run(
+        [sys.executable, "-m", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def assert_one_line_error(finished: subprocess.CompletedProcess, code: int, *words: str) -> None:
+    """A user's mistake ends in this exit code and one line that names these words."""
+    lines = finished.stderr.strip().splitlines()
+    assert (finished.returncode, len(lines)) == (code, 1), finished.stderr
+    for word in words:
+        assert word in lines[0]
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory) -> pathlib.Path:
+    """A dataset directory of 120 grey 8×8 images in three classes; not to be changed."""
+    folder = tmp_path_factory.mktemp("prepared")
+    write_images(folder / "source", {"dark": 40, "grey": 40, "light": 40})
+    finished = run_program(
+        "beam_pipelines.prepare",
+        f"--source=folder:{folder / 'source'}",
+        f"--output_dir={folder / 'data'}",
+        "--name=shades",
+        "--splits=train:0.6,validation:0.2,test:0.2",
+    )
+    assert finished.returncode == 0, finished.stderr
+    return folder / "data"
