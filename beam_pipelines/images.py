@@ -17,7 +17,8 @@ _LOSSY = {"JPEG", "MPO", "WEBP"}
 _JPEG_QUALITY = 95
 _LEVELS = np.arange(256, dtype=np.int64)
 
-warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+# What Pillow warns of in damaged files is found out by decoding them.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class BadImageError(Exception):
@@ -78,7 +79,9 @@ def decode(data: bytes) -> Decoded:
         image = Image.open(io.BytesIO(data))
         image.load()
         upright = ImageOps.exif_transpose(image)
+        as_it_is = _is_read_as_it_is(image, data)
         pixels = _to_eight_bits(upright)
+        pixels.info.clear()  # a transparent colour or a profile would be written again
     except UnidentifiedImageError:
         raise BadImageError("not_an_image", f"it begins with {data[:8]!r}") from None
     except Image.DecompressionBombError as error:
@@ -86,7 +89,7 @@ def decode(data: bytes) -> Decoded:
     except Exception as error:  # decoders of damaged files raise nearly anything
         reason = "truncated" if "truncated" in str(error) else "undecodable"
         raise BadImageError(reason, str(error) or type(error).__name__) from None
-    return Decoded(pixels, _is_read_as_it_is(image, data), image.format in _LOSSY)
+    return Decoded(pixels, as_it_is, image.format in _LOSSY)
 
 
 def encode(data: bytes, image: Decoded, encoding: str, channels: int) -> bytes:

@@ -1,0 +1,32 @@
+"""Records without TensorFlow, held against TensorFlow's own."""
+
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from beam_pipelines import examples
+
+small = st.integers(0, 2**31)
+
+
+@given(st.binary(max_size=300), small, st.tuples(small, small, small), st.text(max_size=20))
+@settings(deadline=None, max_examples=50)
+def test_a_record_is_what_tensorflow_would_have_written(image, label, shape, file_name):
+    record = examples.serialize(image, label, shape, file_name)
+    feature = tf.train.Example.FromString(record).features.feature
+    assert feature["image"].bytes_list.value[:] == [image]
+    assert feature["label"].int64_list.value[:] == [label]
+    assert tuple(feature["shape"].int64_list.value) == shape
+    assert feature["file_name"].bytes_list.value[:] == [file_name.encode()]
+    assert record == tf.train.Example.FromString(record).SerializeToString(deterministic=True)
+
+
+@given(st.lists(st.binary(max_size=100), max_size=5))
+@settings(deadline=None, max_examples=20)
+def test_a_file_of_frames_is_a_tfrecord_file(tmp_path_factory, records):
+    ours, theirs = (tmp_path_factory.mktemp("frames") / name for name in ("ours", "theirs"))
+    ours.write_bytes(b"".join(map(examples.frame, records)))
+    with tf.io.TFRecordWriter(str(theirs)) as writer:
+        for record in records:
+            writer.write(record)
+    assert ours.read_bytes() == theirs.read_bytes()

@@ -1,0 +1,177 @@
+"""What every kind of image file becomes, and that damaged ones are told apart."""
+
+import io
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from beam_pipelines import images
+
+RNG = np.random.default_rng(0)
+# Smooth, so that a good JPEG of it is close.
+RGB = np.stack(
+    [np.add.outer(np.arange(6) * a, np.arange(9) * b) for a, b in ((9, 5), (3, 20), (30, 2))], -1
+).astype(np.uint8)
+NOISE = RNG.integers(0, 256, (60, 90, 3), dtype=np.uint8)
+GREY = RNG.integers(0, 256, (6, 9), dtype=np.uint8)
+
+
+def saved(image: Image.Image, kind: str, **options) -> bytes:
+    stored = io.BytesIO()
+    image.save(stored, kind, **options)
+    return stored.getvalue()
+
+
+def rotated_jpeg() -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held upright: turn right to view
+    return saved(Image.fromarray(RGB), "JPEG", quality=95, exif=exif)
+
+
+def with_alpha(image: np.ndarray) -> Image.Image:
+    shown = Image.fromarray(image)
+    shown.putalpha(Image.fromarray(GREY))
+    return shown
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (saved(Image.fromarray(RGB), "PNG"), RGB),
+        (saved(Image.fromarray(RGB), "BMP"), RGB),
+        (saved(Image.fromarray(RGB), "TIFF"), RGB),
+        (saved(Image.fromarray(RGB), "WEBP", lossless=True), RGB),
+        (saved(Image.fromarray(GREY), "PNG"), GREY),
+        (saved(Image.fromarray(GREY), "GIF"), None),
+        (saved(with_alpha(RGB), "PNG"), RGB),
+        (saved(with_alpha(GREY), "PNG"), GREY),
+        (saved(Image.fromarray(GREY.astype(np.uint16) * 257), "PNG"), GREY),
+        (saved(Image.fromarray(GREY > 127), "PNG"), np.where(GREY > 127, 255, 0)),
+    ],
+    ids=["png", "bmp", "tiff", "webp", "grey", "gif", "rgba", "grey-alpha", "16-bit", "1-bit"],
+)
+def test_pixels_are_eight_bit_grey_or_rgb(data, expected):
+    decoded = images.decode(data)
+    assert decoded.pixels.mode in ("L", "RGB")
+    assert decoded.pixels.size == (9, 6)
+    if expected is not None:
+        np.testing.assert_array_equal(np.asarray(decoded.pixels), expected)
+
+
+def test_exif_rotation_is_applied_and_not_left_to_the_reader():
+    decoded = images.decode(rotated_jpeg())
+    assert decoded.pixels.size == (6, 9)
+    stored = images.encode(rotated_jpeg(), decoded, "keep", channels=3)
+    again = images.decode(stored)
+    assert again.as_it_is
+    assert again.pixels.size == (6, 9)
+    difference = np.asarray(again.pixels, int) - np.asarray(decoded.pixels, int)
+    assert np.abs(difference).mean() < 6
+
+
+def test_cmyk_becomes_rgb():
+    solid = Image.new("CMYK", (4, 4), (0, 255, 255, 0))
+    red, green, blue = np.asarray(images.decode(saved(solid, "JPEG")).pixels)[0, 0]
+    assert red > 200
+    assert max(green, blue) < 60
+
+
+@pytest.mark.parametrize(
+    ("data", "kept"),
+    [
+        (saved(Image.fromarray(RGB), "JPEG"), True),
+        (saved(Image.fromarray(GREY), "JPEG"), True),
+        (saved(Image.fromarray(RGB), "JPEG", progressive=True), True),
+        (saved(Image.fromarray(RGB), "PNG"), True),
+        (saved(Image.fromarray(GREY), "PNG"), True),
+        (saved(Image.fromarray(RGB).quantize(8), "PNG"), False),
+        (saved(with_alpha(RGB), "PNG"), False),
+        (saved(Image.fromarray(GREY.astype(np.uint16) * 257), "PNG"), False),
+        (saved(Image.fromarray(RGB), "PNG", transparency=(1, 2, 3)), False),
+        (saved(Image.fromarray(RGB).convert("CMYK"), "JPEG"), False),
+        (saved(Image.fromarray(RGB), "WEBP", lossless=True), False),
+        (saved(Image.fromarray(RGB), "BMP"), False),
+        (rotated_jpeg(), False),
+    ],
+)
+def test_files_that_tensorflow_reads_as_they_are_are_kept(data, kept):
+    decoded = images.decode(data)
+    stored = images.encode(data, decoded, "keep", channels=3)
+    assert (stored == data) == kept
+    channels = 1 if decoded.is_grey else 3
+    shown = tf.io.decode_image(stored, channels, expand_animations=False).numpy()
+    expected = np.asarray(decoded.pixels).reshape(shown.shape)
+    lossless = stored.startswith(b"\x89PNG")
+    assert np.abs(shown.astype(int) - expected).mean() <= (0 if lossless else 6)
+
+
+@pytest.mark.parametrize("encoding", ["png", "raw", "float"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_lossless_encodings_hold_the_pixels(encoding, channels):
+    data = saved(Image.fromarray(GREY), "PNG")
+    stored = images.encode(data, images.decode(data), encoding, channels)
+    if encoding == "png":
+        pixels = tf.io.decode_png(stored, channels).numpy()
+    elif encoding == "raw":
+        pixels = np.frombuffer(stored, np.uint8)
+    else:
+        pixels = np.round(np.frombuffer(stored, "<f4") * 255)
+    expected = np.repeat(GREY[..., None], channels, axis=2)
+    np.testing.assert_array_equal(pixels.reshape(expected.shape), expected)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty"),
+        (b"no image at all", "not_an_image"),
+        (saved(Image.fromarray(NOISE), "JPEG")[:2000], "truncated"),
+        (saved(Image.fromarray(NOISE), "PNG")[:2000], "truncated"),
+    ],
+)
+def test_damaged_files_are_told_apart(data, reason):
+    with pytest.raises(images.BadImageError) as error:
+        images.decode(data)
+    assert error.value.reason == reason
+
+
+def test_a_decompression_bomb_is_set_aside(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    with pytest.raises(images.BadImageError) as error:
+        images.decode(saved(Image.fromarray(RGB), "PNG"))
+    assert error.value.reason == "too_large"
+
+
+@given(st.data())
+@settings(deadline=None, max_examples=150)
+def test_no_damage_does_more_than_set_a_file_aside(data):
+    kind = data.draw(st.sampled_from(["PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF"]))
+    whole = bytearray(saved(Image.fromarray(RGB), kind))
+    for _ in range(data.draw(st.integers(1, 8))):
+        whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        decoded = images.decode(bytes(whole))
+    except images.BadImageError as error:
+        assert error.reason and error.detail
+    else:
+        assert decoded.pixels.mode in ("L", "RGB")
+
+
+@given(st.integers(1, 12), st.integers(1, 12), st.booleans(), st.integers(0, 99))
+@settings(deadline=None, max_examples=40)
+def test_sums_are_exact_and_the_key_is_of_the_pixels(rows, columns, grey, seed):
+    shape = (rows, columns) if grey else (rows, columns, 3)
+    pixels = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+    as_png, as_bmp = (images.decode(saved(Image.fromarray(pixels), k)) for k in ("PNG", "BMP"))
+    flat = pixels.reshape(rows * columns, -1).astype(int)
+    sums, squares = as_png.sums()
+    assert sums == flat.sum(axis=0).tolist()
+    assert squares == (flat**2).sum(axis=0).tolist()
+    assert as_png.key() == as_bmp.key()
+    changed = pixels.copy()
+    changed.flat[-1] ^= 1
+    assert images.decode(saved(Image.fromarray(changed), "PNG")).key() != as_png.key()

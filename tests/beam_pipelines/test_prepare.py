@@ -1,0 +1,344 @@
+"""The program: what it writes, that it does not depend on how it is run, and what it refuses."""
+
+import hashlib
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from beam_pipelines import job, splitting
+from headrace import UsageError, UserError
+from input import dataset_dir
+from tests.conftest import ROOT, assert_one_line_error, run_program, write_images
+
+
+def prepare(source: pathlib.Path, output: pathlib.Path, *beam_flags: str, **changes):
+    """Runs the job in this process."""
+    fields = {
+        "source": f"folder:{source}",
+        "output_dir": str(output),
+        "name": "shades",
+        "fractions": splitting.parse("train:0.6,test:0.4"),
+        "seed": 0,
+        "encoding": "keep",
+        "shard_mb": 128,
+        "max_bad_fraction": 0.01,
+        "overwrite": False,
+        "command": ["prepare"],
+    }
+    return job.run(job.Config(**{**fields, **changes}), list(beam_flags))
+
+
+@pytest.fixture
+def source(tmp_path):
+    write_images(tmp_path / "source", {"dark": 12, "light": 18})
+    return tmp_path / "source"
+
+
+def everything(folder: pathlib.Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("encoding", dataset_dir.ENCODINGS)
+def test_tfds_reads_the_images_that_were_given(source, tmp_path, encoding):
+    card = prepare(source, tmp_path / "data", encoding=encoding)
+    builder = tfds.builder_from_directory(str(tmp_path / "data"))
+    assert builder.info.features["label"].names == ["dark", "light"]
+    seen = set()
+    for split in card.splits:
+        assert builder.info.splits[split].num_examples == card.splits[split].records
+        for example in builder.as_dataset(split=split):
+            name = example["file_name"].numpy().decode()
+            given = np.asarray(Image.open(source / name))[..., None]
+            image = example["image"].numpy()
+            if encoding == "float":
+                image = np.round(image * 255)
+            error = np.abs(image.astype(int) - given).max()
+            assert error <= (30 if encoding == "jpeg" else 0)
+            assert card.classes[int(example["label"])] == name.split("/")[0]
+            assert example["shape"].numpy().tolist() == [8, 8, 1]
+            seen.add(name)
+    assert len(seen) == 30
+
+
+def test_bare_pixels_of_unequal_sizes_can_be_read(tmp_path):
+    write_images(tmp_path / "source", {"dark": 6, "light": 6})
+    write_images(tmp_path / "source" / "dark", {"wide": 6}, size=(4, 12), seed=1)
+    prepare(tmp_path / "source", tmp_path / "data", encoding="raw")
+    builder = tfds.builder_from_directory(str(tmp_path / "data"))
+    for example in builder.as_dataset(split="train+test"):
+        pixels = tf.reshape(tf.io.decode_raw(example["image"], tf.uint8), example["shape"])
+        given = np.asarray(Image.open(tmp_path / "source" / example["file_name"].numpy().decode()))
+        np.testing.assert_array_equal(pixels[..., 0], given)
+
+
+def test_the_card_tells_the_truth(source, tmp_path):
+    card = prepare(source, tmp_path / "data", shard_mb=1)
+    read = dataset_dir.read_card(str(tmp_path / "data"))
+    assert read == card
+    assert [split.per_class for split in read.splits.values()] == [[7, 11], [5, 7]]
+    pixels = []
+    for name, split in read.splits.items():
+        index = dataset_dir.read_index(str(tmp_path / "data"), read, name)
+        position = 0
+        for shard in split.shards:
+            content = (tmp_path / "data" / shard.file).read_bytes()
+            assert hashlib.sha256(content).hexdigest() == shard.sha256
+            assert len(content) == shard.bytes
+            records = list(tf.data.TFRecordDataset(str(tmp_path / "data" / shard.file)))
+            assert len(records) == shard.records
+            for record in records:
+                offset = int(index[position])
+                assert content[offset + 12 :].startswith(record.numpy())
+                position += 1
+                feature = tf.train.Example.FromString(record.numpy()).features.feature
+                if name == "train":
+                    file = feature["file_name"].bytes_list.value[0].decode()
+                    pixels.append(np.asarray(Image.open(source / file), np.float64))
+    assert read.mean == pytest.approx([np.mean(pixels)], rel=1e-12)
+    assert read.std == pytest.approx([np.std(pixels)], rel=1e-12)
+    assert read.uniform_size == (8, 8)
+    assert "report.html" in os.listdir(tmp_path / "data")
+
+
+def test_grey_images_among_colour_count_in_all_channels(tmp_path):
+    write_images(tmp_path / "source", {"grey": 4, "colour": 4})
+    red = np.zeros((8, 8, 3), np.uint8)
+    for number in range(4):
+        red[..., 0] = 250 + number
+        Image.fromarray(red).save(tmp_path / "source/colour" / f"{number:03d}.png")
+    card = prepare(tmp_path / "source", tmp_path / "data", fractions=splitting.parse("train:1"))
+    grey = [np.asarray(Image.open(p)) for p in (tmp_path / "source/grey").iterdir()]
+    assert card.channels == 3
+    expected = [(np.mean(grey) + r) / 2 for r in (251.5, 0, 0)]
+    assert card.mean == pytest.approx(expected)
+
+
+def test_bytes_do_not_depend_on_engine_workers_or_listing(source, tmp_path):
+    alone = prepare(source, tmp_path / "alone")
+    two = prepare(
+        source,
+        tmp_path / "two",
+        "--direct_running_mode=multi_processing",
+        "--direct_num_workers=2",
+    )
+    moved = tmp_path / "moved"
+    for name in sorted((p.name for p in source.iterdir()), reverse=True):
+        (moved / name).mkdir(parents=True)
+        for path in sorted((source / name).iterdir(), reverse=True):
+            (moved / name / path.name).write_bytes(path.read_bytes())
+    again = prepare(moved, tmp_path / "again")
+    assert alone.fingerprint == two.fingerprint == again.fingerprint
+    assert alone.source["fingerprint"] == again.source["fingerprint"]
+    assert prepare(source, tmp_path / "seed", seed=1).fingerprint != alone.fingerprint
+
+
+def test_predefined_splits_are_kept(tmp_path):
+    for number, split in enumerate(("train", "test", "val")):
+        write_images(tmp_path / "source" / split, {"dark": 10, "light": 10}, seed=number)
+    card = prepare(tmp_path / "source", tmp_path / "data", fractions={})
+    assert {name: split.records for name, split in card.splits.items()} == {
+        "train": 20,
+        "validation": 20,
+        "test": 20,
+    }
+    for example in tfds.builder_from_directory(str(tmp_path / "data")).as_dataset(split="test"):
+        assert example["file_name"].numpy().startswith(b"test/")
+
+
+def test_a_validation_split_can_be_cut_from_a_predefined_train(tmp_path):
+    for number, split in enumerate(("train", "test")):
+        write_images(tmp_path / "source" / split, {"dark": 10, "light": 10}, seed=number)
+    fractions = splitting.parse("train:0.8,validation:0.2")
+    card = prepare(tmp_path / "source", tmp_path / "data", fractions=fractions)
+    assert [split.per_class for split in card.splits.values()] == [[8, 8], [2, 2], [10, 10]]
+    with pytest.raises(UsageError, match="'test'"):
+        prepare(tmp_path / "source", tmp_path / "other")  # asks for a split test of its own
+    assert not (tmp_path / "other").exists()
+
+
+def test_bad_files_are_set_aside_with_reasons(source, tmp_path):
+    (source / "dark" / "notes.png").write_text("no image")
+    whole = (source / "light" / "000.png").read_bytes()
+    (source / "light" / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (source / "light" / ".hidden").write_text("passed over")
+    card = prepare(source, tmp_path / "data", max_bad_fraction=0.1)
+    lines = (tmp_path / "data/quarantine.jsonl").read_text().splitlines()
+    found = {row["path"]: row["reason"] for row in map(json.loads, lines)}
+    assert found == {"dark/notes.png": "not_an_image", "light/cut.png": "truncated"}
+    assert sum(split.records for split in card.splits.values()) == 30
+    assert (card.source["images"], card.source["quarantined"]) == (32, 2)
+    assert "light/cut.png" in (tmp_path / "data/report.html").read_text()
+
+
+def test_too_many_bad_files_fail_the_job_and_leave_no_card(source, tmp_path):
+    (source / "dark" / "notes.png").write_text("no image")
+    finished = run_program(
+        "beam_pipelines.prepare", f"--source=folder:{source}", f"--output_dir={tmp_path / 'data'}"
+    )
+    assert_one_line_error(
+        finished, 1, "1 of 31 files", "dark/notes.png", "not_an_image", "--max_bad_fraction"
+    )
+    assert "notes.png" in (tmp_path / "data/quarantine.jsonl").read_text()
+    with pytest.raises(UserError, match="no finished dataset"):
+        dataset_dir.read_card(str(tmp_path / "data"))
+
+
+def test_a_truncated_jpeg_fails_a_small_job(source, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    path = source / "dark" / "photo.jpg"
+    Image.fromarray(noise).save(path)
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(UserError, match=r"dark/photo\.jpg \(truncated"):
+        prepare(source, tmp_path / "data")
+    assert not (tmp_path / "data/card.json").exists()
+
+
+def make_missing(folder):
+    return folder / "nowhere"
+
+
+def make_empty(folder):
+    (folder / "empty").mkdir()
+    return folder / "empty"
+
+
+def make_class_without_image(folder):
+    write_images(folder / "gap", {"dark": 3, "light": 3})
+    (folder / "gap" / "void").mkdir()
+    return folder / "gap"
+
+
+def make_one_class(folder):
+    write_images(folder / "one", {"dark": 3})
+    return folder / "one"
+
+
+def make_files_beside_classes(folder):
+    write_images(folder / "mixed", {"dark": 3, "light": 3})
+    (folder / "mixed" / "a.png").write_bytes(b"")
+    return folder / "mixed"
+
+
+def make_unequal_splits(folder):
+    write_images(folder / "unequal" / "train", {"dark": 3, "light": 3})
+    write_images(folder / "unequal" / "test", {"dark": 3, "bright": 3})
+    return folder / "unequal"
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (make_missing, "nowhere is no folder"),
+        (make_empty, "has no class folders"),
+        (make_class_without_image, "void has no image"),
+        (make_one_class, "one class folder only"),
+        (make_files_beside_classes, r"beside its class folders \(a.png\)"),
+        (make_unequal_splits, "'bright' is in only one of train and test"),
+    ],
+)
+def test_a_source_that_is_no_dataset_is_refused(tmp_path, make, words):
+    with pytest.raises(UserError, match=words):
+        prepare(make(tmp_path), tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--splits=train:0.5,test:0.4"], ["--splits", "sum to 0.9"]),
+        (["--name=Cats-And-Dogs"], ["--name=Cats-And-Dogs"]),
+        (["--encoding=gif"], ["--encoding=gif", "keep|jpeg"]),
+        (["--splitz=train:1"], ["--splitz", "neither Headrace's nor Beam's"]),
+        (["--source=zip:x"], ["--source=zip:x", "folder:PATH"]),
+        (["--max_bad_fraction=2"], ["--max_bad_fraction"]),
+    ],
+)
+def test_wrong_flags_are_refused_before_anything_is_written(source, tmp_path, flags, words):
+    finished = run_program(
+        "beam_pipelines.prepare",
+        f"--source=folder:{source}",
+        f"--output_dir={tmp_path / 'data'}",
+        *flags,
+    )
+    assert_one_line_error(finished, 2, *words)
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_required_flag_is_named(tmp_path):
+    finished = run_program("beam_pipelines.prepare", f"--output_dir={tmp_path}")
+    assert_one_line_error(finished, 2, "--source is required")
+
+
+def test_a_split_without_images_is_refused(source, tmp_path):
+    with pytest.raises(UserError, match=r"'test' of .* would have no image"):
+        prepare(source, tmp_path / "data", fractions=splitting.parse("train:0.99,test:0.01"))
+
+
+def test_a_finished_dataset_is_replaced_only_on_request(source, tmp_path):
+    first = prepare(source, tmp_path / "data")
+    before = everything(tmp_path / "data")
+    with pytest.raises(UserError, match="--overwrite"):
+        prepare(source, tmp_path / "data", seed=1)
+    assert everything(tmp_path / "data") == before
+    second = prepare(source, tmp_path / "data", seed=1, overwrite=True)
+    assert second.fingerprint != first.fingerprint
+    assert dataset_dir.read_card(str(tmp_path / "data")) == second
+
+
+def test_a_folder_with_other_files_is_left_alone(source, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("precious")
+    with pytest.raises(UserError, match=r"thesis\.txt"):
+        prepare(source, tmp_path / "mine")
+    assert everything(tmp_path / "mine") == {"thesis.txt": b"precious"}
+
+
+def test_an_image_that_changes_between_the_phases_is_noticed(source, tmp_path, monkeypatch):
+    scan = job.scan.run
+
+    def scan_then_change(*arguments):
+        found = scan(*arguments)
+        Image.new("L", (8, 8), 77).save(source / "light" / "003.png")
+        return found
+
+    monkeypatch.setattr(job.scan, "run", scan_then_change)
+    with pytest.raises(UserError, match=r"light/003\.png changed"):
+        prepare(source, tmp_path / "data")
+    assert not (tmp_path / "data/card.json").exists()
+
+
+def test_a_killed_job_leaves_no_card_and_the_next_writes_the_same_bytes(tmp_path):
+    write_images(tmp_path / "source", {"dark": 400, "light": 400}, size=(64, 64))
+    whole = prepare(tmp_path / "source", tmp_path / "whole")
+    arguments = [
+        f"--source=folder:{tmp_path / 'source'}",
+        f"--output_dir={tmp_path / 'data'}",
+        "--name=shades",
+        "--splits=train:0.6,test:0.4",
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "beam_pipelines.prepare", *arguments],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "data").glob(".work/scan-*")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    with pytest.raises(UserError, match="no finished dataset"):
+        dataset_dir.read_card(str(tmp_path / "data"))
+    assert run_program("beam_pipelines.prepare", *arguments).returncode == 0
+    assert dataset_dir.read_card(str(tmp_path / "data")).fingerprint == whole.fingerprint
+    assert not (tmp_path / "data/.work").exists()
