@@ -68,14 +68,13 @@ def import_tensorflow() -> None:
     """Imports TensorFlow and looks for its devices, without its start-up chatter.
 
     TensorFlow's C++ side writes to standard error before any log level of its own applies, so
-    standard error is set aside for that long, and shown if the import fails. A log level that
-    the user has set turns this off.
+    standard error is set aside for that long, and shown if the import fails. A log level of
+    0 or 1 in TF_CPP_MIN_LOG_LEVEL turns this off.
     """
-    if "tensorflow" in sys.modules or "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2") in ("0", "1"):
         import tensorflow as tf  # takes seconds
 
         return
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as aside:
         os.dup2(aside.fileno(), 2)
@@ -142,6 +141,7 @@ def _call(main: Callable[..., None], arguments: list[str]) -> None:
 
 
 def _exit(error: UserError) -> None:
+    logging.set_verbosity(logging.FATAL)  # nothing is to be said after the error
     hint = f" (see {program_name()} --help)" if error.exit_code == 2 else ""
     print(f"error: {error}{hint}", file=sys.stderr, flush=True)
     sys.exit(error.exit_code)

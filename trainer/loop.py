@@ -6,6 +6,7 @@ when a run resumes from it, and what came after it is dropped and made again.
 
 import contextlib
 import dataclasses
+import math
 import time
 
 import tensorflow as tf
@@ -147,41 +148,39 @@ class _Run:
 
     def _train_to_next_log(self, step: int, batches) -> int:
         """Trains up to the next stop, in calls of about a second; logs the means over them."""
-        config = self.config
-        first, loss, hits, seconds = step, 0.0, 0.0, 0.0
+        config, first, seconds = self.config, step, 0.0
+        sums = tf.zeros([2], tf.float64)
         stop = schedule.next_stop(
-            step, config.steps, _LOG_EVERY_STEPS, self.per_epoch, config.save_every_steps
+            step,
+            config.steps,
+            min(_LOG_EVERY_STEPS, self.per_epoch),
+            self.per_epoch,
+            config.save_every_steps,
         )
         while step < stop:
             pace = seconds / (step - first) if step > first else self._seconds_per_step()
             count = schedule.steps_in_call(stop - step, pace, _SECONDS_PER_CALL)
             started = time.perf_counter()
             with damaged_records_named(config.data_dir):
-                sums = self.train_steps(batches, tf.constant(count, tf.int64))
-            call_loss, call_hits = (float(value) for value in sums)
+                sums = self.train_steps(batches, tf.constant(count, tf.int64), sums)
+            loss, rank1 = (sums.numpy() / ((step + count - first) * config.batch_size)).tolist()
             call_seconds = time.perf_counter() - started
-            images_per_second = self.rate.add(count * config.batch_size, call_seconds)
             step, seconds = step + count, seconds + call_seconds
-            loss, hits = loss + call_loss, hits + call_hits
-            trained = (step - first) * config.batch_size
             self._check_finite(loss, step)
             self.progress.update(
                 step,
-                loss=loss / trained,
-                rank1=hits / trained,
-                images_per_second=images_per_second,
+                loss=loss,
+                rank1=rank1,
+                images_per_second=self.rate.add(count * config.batch_size, call_seconds),
                 learning_rate=config.learning_rate,
             )
-        self.journal.log(
-            step,
-            "train",
-            {
-                "loss": loss / trained,
-                "rank1": hits / trained,
-                "images_per_second": round(trained / seconds, 1),
-                "learning_rate": config.learning_rate,
-            },
-        )
+        values = {
+            "loss": loss,
+            "rank1": rank1,
+            "images_per_second": round((step - first) * config.batch_size / seconds, 1),
+            "learning_rate": config.learning_rate,
+        }
+        self.journal.log(step, "train", values)
         return step
 
     def _seconds_per_step(self) -> float:
@@ -191,7 +190,7 @@ class _Run:
         return self.config.batch_size / self.rate.mean
 
     def _check_finite(self, loss: float, step: int) -> None:
-        if not tf.math.is_finite(loss):
+        if not math.isfinite(loss):
             raise UserError(
                 f"the loss is {loss} at step {step}; lower --learning_rate "
                 f"(now {self.config.learning_rate:g}) and start again in another --workdir"

@@ -18,4 +18,4 @@ def steps_in_call(to_stop: int, seconds_per_step: float, target_seconds: float) 
     """
     if seconds_per_step <= 0:
         return to_stop
-    return max(1, min(to_stop, int(target_seconds / seconds_per_step)))
+    return max(1, int(min(to_stop, target_seconds / seconds_per_step)))

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 RANK = 5
 
-TrainSteps = Callable[[Iterator, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+TrainSteps = Callable[[Iterator, tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 def make_train_steps(
@@ -22,7 +22,7 @@ def make_train_steps(
     optimizer: keras.optimizers.Optimizer,
     batch_size: int,
 ) -> TrainSteps:
-    """Makes `train_steps(iterator, count)`, which takes `count` optimizer steps.
+    """Makes `train_steps(iterator, count, sums)`, which takes `count` optimizer steps.
 
     Args:
         strategy: under which `model` and `optimizer` were made, the optimizer built.
@@ -31,12 +31,14 @@ def make_train_steps(
         batch_size: global.
 
     Returns:
-        A function from a distributed iterator over `{"image", "label"}` and an int64 count to two
-        float32 scalars: cross-entropy and rank-1 hits, summed over all records of all steps.
+        A function of a distributed iterator over `{"image", "label"}`, an int64 count, and the
+        sums so far; it gives the sums after these steps. Sums are float64 `[2]`: cross-entropy and
+        rank-1 hits of all records. They are handed on and not added up outside, so that they are
+        the same to the last bit however a run is cut into calls.
     """
     replicas = strategy.num_replicas_in_sync
 
-    def replica_step(batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+    def replica_step(batch: dict[str, tf.Tensor]) -> tf.Tensor:
         with tf.GradientTape() as tape:
             logits = model(batch["image"], training=True)
             cross_entropy = tf.reduce_sum(_cross_entropy(batch["label"], logits))
@@ -44,16 +46,14 @@ def make_train_steps(
             loss = cross_entropy / batch_size + tf.add_n(model.losses or [0.0]) / replicas
         variables = model.trainable_variables
         optimizer.apply(tape.gradient(loss, variables), variables)
-        return cross_entropy, tf.reduce_sum(_rank1_hits(batch["label"], logits))
+        return tf.stack([cross_entropy, tf.reduce_sum(_rank1_hits(batch["label"], logits))])
 
     @tf.function
-    def train_steps(iterator: Iterator, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        loss, hits = tf.constant(0.0), tf.constant(0.0)
+    def train_steps(iterator: Iterator, count: tf.Tensor, sums: tf.Tensor) -> tf.Tensor:
         for _ in tf.range(count):
-            sums = strategy.run(replica_step, args=(next(iterator),))
-            loss += strategy.reduce("SUM", sums[0], axis=None)
-            hits += strategy.reduce("SUM", sums[1], axis=None)
-        return loss, hits
+            per_replica = strategy.run(replica_step, args=(next(iterator),))
+            sums += tf.cast(strategy.reduce("SUM", per_replica, axis=None), tf.float64)
+        return sums
 
     return train_steps
 

@@ -1,0 +1,74 @@
+"""How a program starts and ends."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT, assert_one_line_error
+
+PROGRAM = """
+from absl import flags
+import headrace
+flags.DEFINE_integer("size", 3, "How large.", 1)
+def main(*files: str) -> None:
+    {body}
+headrace.run(main)
+"""
+
+
+def run_script(tmp_path, body: str, *arguments: str):
+    script = tmp_path / "program.py"
+    script.write_text(PROGRAM.format(body=body))
+    return subprocess.run(
+        [sys.executable, str(script), *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(("kind", "code"), [("UserError", 1), ("UsageError", 2)])
+def test_a_users_mistake_is_one_line(tmp_path, kind, code):
+    finished = run_script(tmp_path, f"raise headrace.{kind}('no such thing; try another')")
+    assert_one_line_error(finished, code, "error: no such thing; try another")
+
+
+def test_a_defect_keeps_its_traceback(tmp_path):
+    finished = run_script(tmp_path, "{}['missing']")
+    assert finished.returncode == 1
+    assert "Traceback" in finished.stderr
+    assert "KeyError" in finished.stderr
+
+
+def test_a_defect_about_arguments_is_not_taken_for_a_users(tmp_path):
+    finished = run_script(tmp_path, "(lambda: None)(1)")
+    assert "Traceback" in finished.stderr
+
+
+def test_success_is_silent(tmp_path):
+    finished = run_script(tmp_path, "print(*files)", "a", "b")
+    assert (finished.returncode, finished.stdout, finished.stderr) == (0, "a b\n", "")
+
+
+def test_tensorflow_starts_without_chatter(tmp_path):
+    body = "headrace.import_tensorflow(); import tensorflow as tf; print(float(tf.ones([])))"
+    finished = run_script(tmp_path, body)
+    assert (finished.returncode, finished.stdout, finished.stderr) == (0, "1.0\n", "")
+
+
+def test_a_failing_import_is_not_silenced(tmp_path):
+    (tmp_path / "tensorflow.py").write_text(
+        "import os\nos.write(2, b'the reason')\nraise ImportError('broken')"
+    )
+    finished = run_script(tmp_path, "headrace.import_tensorflow()")
+    assert finished.returncode == 1
+    assert "the reason" in finished.stderr
+    assert "broken" in finished.stderr
+
+
+def test_flags_out_of_range_are_refused(tmp_path):
+    assert_one_line_error(run_script(tmp_path, "pass", "--size=0"), 2, "--size=0")

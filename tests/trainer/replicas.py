@@ -1,0 +1,73 @@
+"""Trains 20 steps in a process of its own and saves every replica's variables.
+
+python -m tests.trainer.replicas DATA_DIR STRATEGY LOGICAL_CPUS OUTPUT.npz
+"""
+
+import sys
+
+import numpy as np
+
+import headrace
+
+headrace.import_tensorflow()
+
+import tensorflow as tf  # noqa: E402
+
+from input import dataset_dir, stream  # noqa: E402
+from trainer import network, optimizers, steps, strategies  # noqa: E402
+from trainer.config import RunConfig  # noqa: E402
+
+STEPS, BATCH = 20, 24
+
+
+def main(data_dir: str, strategy_name: str, cpus: str, output: str) -> None:
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0],
+        [tf.config.LogicalDeviceConfiguration()] * int(cpus),
+    )
+    card = dataset_dir.read_card(data_dir)
+    config = RunConfig(
+        data_dir=data_dir,
+        dataset_fingerprint=card.fingerprint,
+        classes=card.classes,
+        channels=card.channels,
+        mean=card.mean,
+        std=card.std,
+        image_size=[8, 8],
+        model="resnet_cifar",
+        model_options={"stages": (1, 1), "filters": (8, 8, 16)},
+        batch_size=BATCH,
+        optimizer="momentum",
+        learning_rate=0.01,
+        seed=5,
+        steps=STEPS,
+        eval_every=1,
+        save_every_steps=STEPS,
+        strategy=strategy_name,
+        deterministic=True,
+    )
+    tf.keras.utils.set_random_seed(config.seed)
+    strategy = strategies.create(strategy_name)
+    with strategy.scope():
+        model = network.build(config)
+        optimizer = optimizers.create(config.optimizer, config.learning_rate)
+        optimizer.build(model.trainable_variables)
+    batches = stream.training(data_dir, card, batch_size=BATCH, image_size=(8, 8), seed=config.seed)
+    iterator = iter(strategy.experimental_distribute_dataset(batches))
+    train_steps = steps.make_train_steps(strategy, model, optimizer, BATCH)
+    train_steps(iterator, tf.constant(STEPS, tf.int64), tf.zeros([2], tf.float64))
+    replicas = [strategy.experimental_local_results(v.value) for v in model.variables]
+    assert all(len(values) == strategy.num_replicas_in_sync for values in replicas)
+    np.savez(
+        output,
+        replicas=strategy.num_replicas_in_sync,
+        **{
+            f"{replica}/{number:03d}/{variable.path}": values[replica].numpy()
+            for number, (variable, values) in enumerate(zip(model.variables, replicas, strict=True))
+            for replica in range(strategy.num_replicas_in_sync)
+        },
+    )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

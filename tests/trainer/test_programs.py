@@ -1,0 +1,153 @@
+"""evaluate, export and predict, on a finished run."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.conftest import assert_one_line_error, run_program
+
+
+@pytest.fixture
+def copy(run, tmp_path):
+    return shutil.copytree(run, tmp_path / "copy")
+
+
+@pytest.fixture(scope="module")
+def exported(run, tmp_path_factory):
+    """A copy of the run, exported."""
+    workdir = shutil.copytree(run, tmp_path_factory.mktemp("exported") / "run")
+    finished = run_program("trainer.export", f"--workdir={workdir}")
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert finished.stdout.strip() == f"{workdir}/export/0001"
+    return workdir
+
+
+@pytest.fixture(scope="module")
+def files(prepared):
+    """Image files of the source that `prepared` was made of, two a class."""
+    return sorted(prepared.parent.glob("source/*/00[01].png"))
+
+
+def test_evaluation_agrees_with_the_result_of_training(copy):
+    finished = run_program("trainer.evaluate", f"--workdir={copy}", "--split=test")
+    assert (finished.returncode, finished.stderr) == (0, "")
+    written = json.loads((copy / "evaluation-test.json").read_text())
+    result = json.loads((copy / "result.json").read_text())["splits"]["test"]
+    for name in ("rank1", "rank5", "loss", "records"):
+        assert written[name] == pytest.approx(result[name], rel=1e-5)
+    confusion = np.array(written["confusion"])
+    assert confusion.shape == (3, 3)
+    assert confusion.sum() == 24
+    assert np.trace(confusion) / 24 == written["rank1"]
+    for label, row in enumerate(written["per_class"]):
+        assert row["records"] == confusion[label].sum() == 8
+        assert row["recall"] == pytest.approx(confusion[label, label] / 8)
+    assert f"rank-1 {written['rank1']:.4f}" in finished.stdout
+
+
+def test_the_best_checkpoint_can_be_evaluated(copy):
+    finished = run_program("trainer.evaluate", f"--workdir={copy}", "--checkpoint=best")
+    assert finished.returncode == 0, finished.stderr
+    rows = [json.loads(line) for line in (copy / "metrics.jsonl").read_text().splitlines()]
+    watched = [row for row in rows if row["split"] == "validation"]
+    best = max(watched, key=lambda row: (row["rank1"], -row["step"]))
+    written = json.loads((copy / "evaluation-test.json").read_text())
+    assert written["step"] == best["step"]
+
+
+def test_an_exported_model_works_where_headrace_cannot_be_imported(exported, files, tmp_path):
+    code = """
+import json, sys
+import tensorflow as tf
+for name in ("headrace", "models", "input", "trainer"):
+    try:
+        __import__(name)
+    except ImportError:
+        continue
+    sys.exit(f"{name} can be imported")
+model = tf.saved_model.load(sys.argv[1])
+data = [open(path, "rb").read() for path in sys.argv[2:]]
+result = model.signatures["serving_default"](image=tf.constant(data))
+print(json.dumps({
+    "label": [label.decode() for label in result["label"].numpy()],
+    "probability": result["probability"].numpy().tolist(),
+    "probabilities": result["probabilities"].numpy().tolist(),
+}))
+"""
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    finished = subprocess.run(
+        [sys.executable, "-c", code, f"{exported}/export/0001", *map(str, files)],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    served = json.loads(finished.stdout.splitlines()[-1])
+    probabilities = np.array(served["probabilities"])
+    assert probabilities.shape == (6, 3)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(probabilities.max(axis=1), served["probability"])
+    assert served["label"] == [path.parent.name for path in files]
+
+    predicted = run_program("trainer.predict", f"--workdir={exported}", *files)
+    assert (predicted.returncode, predicted.stderr) == (0, "")
+    rows = [line.split("\t") for line in predicted.stdout.splitlines()]
+    assert [row[0] for row in rows] == [str(path) for path in files]
+    assert [row[1] for row in rows] == served["label"]
+    for row, probability in zip(rows, served["probability"], strict=True):
+        assert float(row[2]) == pytest.approx(probability, abs=1e-4)
+
+
+def test_the_served_model_takes_files_of_any_size_and_kind(exported, files):
+    model = tf.saved_model.load(f"{exported}/export/0001")
+    pixels = tf.io.decode_png(files[0].read_bytes(), 3)
+    large = tf.cast(tf.image.resize(pixels, (40, 64), "nearest"), tf.uint8)
+    data = [tf.io.encode_jpeg(large, quality=100), tf.io.encode_png(pixels)]
+    result = model.signatures["serving_default"](image=tf.stack(data))
+    assert result["label"].numpy().tolist() == [files[0].parent.name.encode()] * 2
+
+
+def test_exporting_again_makes_the_next_version(exported):
+    before = sorted(p.name for p in (exported / "export").iterdir())
+    finished = run_program("trainer.export", f"--workdir={exported}", "--checkpoint=best")
+    assert finished.returncode == 0, finished.stderr
+    after = sorted(p.name for p in (exported / "export").iterdir())
+    assert after == [*before, f"{len(before) + 1:04d}"]
+
+
+@pytest.mark.parametrize("program", ["trainer.evaluate", "trainer.export", "trainer.predict"])
+def test_a_folder_that_is_no_run_directory_is_refused(program, tmp_path, files):
+    more = [files[0]] if program == "trainer.predict" else []
+    finished = run_program(program, f"--workdir={tmp_path}", *more)
+    assert_one_line_error(finished, 1, "is no run directory", "--workdir")
+
+
+def test_a_run_without_a_checkpoint_is_refused(copy):
+    shutil.rmtree(copy / "checkpoints")
+    finished = run_program("trainer.export", f"--workdir={copy}")
+    assert_one_line_error(finished, 1, "has no latest checkpoint yet")
+    assert not (copy / "export").exists()
+
+
+def test_a_split_that_is_not_there_is_refused(run):
+    finished = run_program("trainer.evaluate", f"--workdir={run}", "--split=tset")
+    assert_one_line_error(finished, 1, "no split 'tset'", "'validation'")
+
+
+def test_prediction_names_the_file_that_is_no_image(run, files, tmp_path):
+    (tmp_path / "note.png").write_text("no image")
+    finished = run_program("trainer.predict", f"--workdir={run}", tmp_path / "note.png")
+    assert_one_line_error(finished, 1, "note.png is no sound JPEG")
+    finished = run_program("trainer.predict", f"--workdir={run}", tmp_path / "none.png")
+    assert_one_line_error(finished, 1, "none.png cannot be read")
+    finished = run_program("trainer.predict", f"--workdir={run}")
+    assert_one_line_error(finished, 2, "no image given")

@@ -1,0 +1,291 @@
+"""The training program: what a run leaves behind, resuming, and what it refuses."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from headrace import UsageError
+from tests.conftest import ROOT, assert_one_line_error, run_program, write_images
+from tests.trainer.conftest import TASK
+from trainer import run_dir, task
+
+
+def variables(workdir) -> dict[str, np.ndarray]:
+    path = tf.train.latest_checkpoint(str(workdir / "checkpoints"))
+    reader = tf.train.load_checkpoint(path)
+    return {
+        name: reader.get_tensor(name)
+        for name in reader.get_variable_to_shape_map()
+        if "OBJECT_GRAPH" not in name and "save_counter" not in name
+    }
+
+
+def without_rates(workdir) -> list[dict]:
+    rows = run_dir.read_metrics(str(workdir))
+    return [{k: v for k, v in row.items() if k != "images_per_second"} for row in rows]
+
+
+def test_a_run_directory_holds_what_was_promised(run):
+    for name in ("config.json", "flags.txt", "metrics.jsonl", "curves.png", "result.json"):
+        assert (run / name).stat().st_size > 0
+    assert len(list((run / "checkpoints").glob("ckpt-*.index"))) == 3
+    assert len(list((run / "checkpoints/best").glob("ckpt-*.index"))) == 1
+    for part in ("train", "validation"):
+        assert list((run / "tensorboard" / part).glob("events*"))
+    assert (run / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_small_model_learns_and_its_result_says_so(run):
+    result = json.loads((run / "result.json").read_text())
+    assert result["steps"] == 80
+    assert result["images_per_second"] > 0
+    assert set(result["splits"]) == {"validation", "test"}
+    for numbers in result["splits"].values():
+        assert numbers["records"] == 24
+        assert numbers["rank1"] > 0.9
+        assert numbers["rank5"] == 1
+        assert numbers["loss"] < 1
+
+
+def test_metrics_have_a_line_per_logging_step_and_evaluation(run):
+    rows = run_dir.read_metrics(str(run))
+    for split in ("train", "validation"):
+        steps = [row["step"] for row in rows if row["split"] == split]
+        assert steps == list(range(4, 81, 4))
+    assert {"loss", "rank1", "learning_rate", "images_per_second", "epoch"} < set(rows[0])
+
+
+def test_a_finished_run_says_so_and_is_left_as_it_is(run, prepared):
+    before = {p: p.stat().st_mtime_ns for p in run.rglob("*")}
+    finished = run_program(*TASK, f"--data_dir={prepared}", f"--workdir={run}", "--epochs=20")
+    assert finished.returncode == 0
+    assert "is finished, at step 80" in finished.stdout
+    assert {p: p.stat().st_mtime_ns for p in run.rglob("*")} == before
+
+
+def test_its_flagfile_repeats_a_run(run, tmp_path):
+    finished = run_program(
+        "trainer.task", f"--flagfile={run / 'flags.txt'}", f"--workdir={tmp_path / 'again'}"
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert without_rates(tmp_path / "again") == without_rates(run)
+    first, second = variables(run), variables(tmp_path / "again")
+    for name, value in first.items():
+        np.testing.assert_array_equal(value, second[name], err_msg=name)
+
+
+def test_a_killed_run_resumes_and_ends_as_if_nothing_had_been(run, prepared, tmp_path):
+    arguments = [*TASK, f"--data_dir={prepared}", f"--workdir={tmp_path / 'run'}", "--epochs=20"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", *arguments], cwd=ROOT, stdout=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "run/checkpoints/ckpt-20.index").exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not (tmp_path / "run/result.json").exists()
+
+    resumed = run_program(*arguments)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "resuming from the checkpoint at step" in resumed.stdout
+    assert without_rates(tmp_path / "run") == without_rates(run)
+    first, second = variables(run), variables(tmp_path / "run")
+    for name, value in first.items():
+        np.testing.assert_array_equal(value, second[name], err_msg=name)
+
+
+def test_a_finished_run_can_be_trained_further(run, prepared, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    finished = run_program(
+        *TASK, f"--data_dir={prepared}", f"--workdir={tmp_path / 'run'}", "--steps=86"
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert json.loads((tmp_path / "run/result.json").read_text())["steps"] == 86
+
+
+def everything(folder):
+    return {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def refused(workdir, data_dir, *flags, code=1):
+    """Starts the program, which must refuse and leave the run directory as it was."""
+    before = everything(workdir)
+    finished = run_program(
+        *TASK, f"--data_dir={data_dir}", f"--workdir={workdir}", "--epochs=40", *flags
+    )
+    assert everything(workdir) == before
+    assert_one_line_error(finished, code)
+    return finished.stderr
+
+
+@pytest.fixture
+def copy(run, tmp_path):
+    return shutil.copytree(run, tmp_path / "copy")
+
+
+def test_a_workdir_of_another_dataset_is_refused(copy, tmp_path):
+    write_images(tmp_path / "source", {"dark": 40, "grey": 40, "light": 40}, seed=9)
+    made = run_program(
+        "beam_pipelines.prepare",
+        f"--source=folder:{tmp_path / 'source'}",
+        f"--output_dir={tmp_path / 'other'}",
+    )
+    assert made.returncode == 0, made.stderr
+    message = refused(copy, tmp_path / "other")
+    assert "holds another run: dataset was" in message
+    assert "use the same values, or another --workdir" in message
+
+
+def test_a_workdir_of_another_model_is_refused(copy, prepared):
+    message = refused(copy, prepared, "--model_options=stages=(2,1);filters=(4,4,8)")
+    assert "--model_options was" in message
+    message = refused(copy, prepared, "--batch_size=8", "--seed=3")
+    assert "--batch_size was 16 and is 8" in message
+    assert "--seed was 0 and is 3" in message
+
+
+def test_a_checkpoint_of_another_model_is_refused(copy, prepared, tmp_path):
+    options = "stages=(1,1);filters=(8,8,8)"
+    other = tmp_path / "other"
+    made = run_program(
+        *TASK, f"--data_dir={prepared}", f"--workdir={other}", "--steps=1",
+        f"--model_options={options}",
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    shutil.rmtree(copy / "checkpoints")
+    shutil.copytree(other / "checkpoints", copy / "checkpoints")
+    kept = everything(copy / "checkpoints")
+    (copy / "result.json").unlink()
+    for program in (
+        [*TASK, f"--data_dir={prepared}", f"--workdir={copy}", "--epochs=20"],
+        ["trainer.evaluate", f"--workdir={copy}"],
+        ["trainer.export", f"--workdir={copy}"],
+    ):
+        finished = run_program(*program)
+        assert_one_line_error(finished, 1, "is of another model", "--workdir")
+    assert everything(copy / "checkpoints") == kept
+
+
+def test_a_folder_with_other_files_is_no_workdir(prepared, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("precious")
+    assert "is no run directory; use an empty one" in refused(tmp_path / "mine", prepared)
+
+
+def test_a_dataset_directory_without_its_card_is_refused(run, prepared, tmp_path):
+    data = shutil.copytree(prepared, tmp_path / "data")
+    (data / "card.json").unlink()
+    assert "has no card.json" in refused(run, data)
+
+
+def test_a_shard_cut_short_is_refused(run, prepared, tmp_path):
+    data = shutil.copytree(prepared, tmp_path / "data")
+    shard = next(data.glob("*-train.tfrecord-*"))
+    shard.write_bytes(shard.read_bytes()[:-100])
+    assert shard.name in refused(run, data)
+
+
+def test_a_damaged_record_ends_in_one_line(prepared, tmp_path):
+    data = shutil.copytree(prepared, tmp_path / "data")
+    shard = next(data.glob("*-train.tfrecord-*"))
+    content = bytearray(shard.read_bytes())
+    for position in range(40, len(content), 100):
+        content[position] ^= 0xFF
+    shard.write_bytes(content)
+    finished = run_program(
+        *TASK, f"--data_dir={data}", f"--workdir={tmp_path / 'run'}", "--epochs=1"
+    )
+    assert_one_line_error(finished, 1, "a record in", "is damaged", str(data))
+
+
+def test_a_loss_that_is_not_finite_ends_in_one_line(prepared, tmp_path):
+    finished = run_program(
+        *TASK, f"--data_dir={prepared}", f"--workdir={tmp_path / 'run'}", "--epochs=40",
+        "--learning_rate=1e30",
+    )  # fmt: skip
+    assert_one_line_error(finished, 1, "the loss is", "--learning_rate")
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ([], ["either --epochs or --steps"]),
+        (["--epochs=1", "--steps=1"], ["either --epochs or --steps"]),
+        (["--epochs=0"], ["--epochs"]),
+        (["--epochs=1", "--model=lenett"], ["unknown model 'lenett'", "lenet, resnet_cifar"]),
+        (["--epochs=1", "--model_options=depth=3"], ["no option 'depth'", "stages"]),
+        (["--epochs=1", "--model_options=depth"], ["expected name=value"]),
+        (["--epochs=1", "--image_size=0,5"], ["--image_size=0,5"]),
+        (["--epochs=1", "--optimizer=best"], ["--optimizer=best"]),
+        (["--epochs=1", "--strategy=tpuu"], ["--strategy=tpuu"]),
+        (["--epochs=1", "--lerning_rate=1"], ["lerning_rate"]),
+        (["--epochs=1", "stray"], ["unexpected argument: stray"]),
+    ],
+)
+def test_wrong_flags_are_refused_before_data_is_touched(tmp_path, flags, words):
+    finished = run_program(
+        *TASK, f"--data_dir={tmp_path / 'none'}", f"--workdir={tmp_path / 'run'}", *flags
+    )
+    assert_one_line_error(finished, 2, *words)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_batch_larger_than_the_split_is_refused(prepared, tmp_path):
+    finished = run_program(
+        *TASK, f"--data_dir={prepared}", f"--workdir={tmp_path / 'run'}", "--epochs=1",
+        "--batch_size=100",
+    )  # fmt: skip
+    assert_one_line_error(finished, 1, "72 records", "--batch_size=72")
+
+
+def test_an_image_too_small_for_the_model_is_refused(prepared, tmp_path):
+    finished = run_program(
+        "trainer.task", "--model=lenet", f"--data_dir={prepared}", "--epochs=1",
+        f"--workdir={tmp_path / 'run'}",
+    )  # fmt: skip
+    assert_one_line_error(finished, 1, "received 8×8", "--image_size=32,32")
+
+
+def test_model_options_are_python_values_or_words():
+    text = "stages=(9, 9);reg=1e-4; activation=relu ;"
+    assert task.parse_model_options(text) == {
+        "stages": (9, 9),
+        "reg": 1e-4,
+        "activation": "relu",
+    }
+
+
+def test_image_sizes_are_rows_and_columns():
+    assert task.parse_image_size([]) == []
+    assert task.parse_image_size(["32"]) == [32, 32]
+    assert task.parse_image_size(["32", "48"]) == [32, 48]
+    with pytest.raises(UsageError):
+        task.parse_image_size(["1", "2", "3"])
+
+
+def test_help_is_for_a_person_and_needs_no_tensorflow():
+    code = (
+        "import sys, runpy; sys.argv = ['task', '--help']\n"
+        "try: runpy.run_module('trainer.task', run_name='__main__', alter_sys=True)\n"
+        "except SystemExit as stop: assert stop.code == 0\n"
+        "assert not {'tensorflow', 'keras'} & set(sys.modules)"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+    assert "Trains a model on a dataset directory" in shown
+    assert "--workdir=TEXT" in shown
+    assert "Required." in shown
+    assert "(default: 64)" in shown
+    assert max(map(len, shown.splitlines())) <= 100
