@@ -1,0 +1,1 @@
+"""Named experiments: absl flagfiles, each with its known result; and the demo."""
