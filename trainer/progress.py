@@ -18,8 +18,9 @@ class TrainingProgress:
 
     def __init__(self, start_step: int, steps: int) -> None:
         self._console = Console()
-        self._start_step, self._steps = start_step, steps
-        self._started = self._last_line = time.monotonic()
+        self._steps = steps
+        self._first: tuple[int, float] | None = None
+        self._last_line = time.monotonic()
         self._bar = Progress(
             TextColumn("step {task.completed:.0f}/{task.total:.0f}"),
             BarColumn(bar_width=24),
@@ -62,7 +63,13 @@ class TrainingProgress:
         """Prints a line that stays."""
         self._console.print(line, highlight=False, soft_wrap=True, markup=False)
 
-    def _time_left(self, step: int) -> datetime.timedelta:
-        elapsed = time.monotonic() - self._started
-        left = elapsed * (self._steps - step) / max(1, step - self._start_step)
-        return datetime.timedelta(seconds=round(left))
+    def _time_left(self, step: int) -> str:
+        """At the pace since the first update: before that, time went into compiling."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first = step, now
+        first_step, first_time = self._first
+        if step == first_step:
+            return "some time" if step < self._steps else "0:00:00"
+        seconds = (now - first_time) * (self._steps - step) / (step - first_step)
+        return str(datetime.timedelta(seconds=round(seconds)))
