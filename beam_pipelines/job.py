@@ -12,6 +12,7 @@ from beam_pipelines import (
     engine,
     images,
     metadata,
+    output,
     report,
     scan,
     sharding,
@@ -25,7 +26,6 @@ from headrace import UserError
 from input import dataset_dir
 from input.dataset_dir import Card, Shard, Split
 
-_WORK = ".work"
 _SAMPLE_CLASSES, _SAMPLES, _SAMPLE_SIDE = 20, 10, 96
 
 Written = dict[str, tuple[Shard, list[int]]]
@@ -75,13 +75,11 @@ def run(config: Config, beam_flags: list[str]) -> Card:
             right. No card is written then.
     """
     engine.options(beam_flags, images=0)
-    _check_output(config)
+    output.check(config.output_dir, config.overwrite)
     source = sources.read(config.source)
     fractions = _fractions(source, config.fractions)
     beam_options = engine.options(beam_flags, len(source.images))
-    work = f"{config.output_dir}/{_WORK}"
-    _clear(config.output_dir)
-    epath.Path(work).mkdir(parents=True)
+    work = output.clear(config.output_dir)
 
     rows, rejected = scan.run(source, work, beam_options)
     quarantine = epath.Path(config.output_dir) / dataset_dir.QUARANTINE
@@ -100,49 +98,6 @@ def run(config: Config, beam_flags: list[str]) -> Card:
         raise AssertionError(f"{len(source.images)} images became {records} records")
     _finish(config, source, card, splits, plans, written, rejected)
     return card
-
-
-def _check_output(config: Config) -> None:
-    """Refuses to touch a finished dataset, or files that are none of ours."""
-    directory = epath.Path(config.output_dir)
-    if not directory.exists():
-        return
-    if not directory.is_dir():
-        raise UserError(f"--output_dir={config.output_dir} is a file; name a folder")
-    if (directory / dataset_dir.CARD).exists():
-        if not config.overwrite:
-            raise UserError(
-                f"--output_dir={config.output_dir} holds a finished dataset; choose another, or "
-                "replace it with --overwrite"
-            )
-        return
-    foreign = sorted(path.name for path in directory.iterdir() if not _is_ours(path.name))
-    if foreign:
-        raise UserError(
-            f"--output_dir={config.output_dir} holds other files ({foreign[0]}); name a new or "
-            "empty folder"
-        )
-
-
-def _is_ours(name: str) -> bool:
-    return (
-        name in {_WORK, dataset_dir.CARD, dataset_dir.QUARANTINE, dataset_dir.REPORT}
-        or name in {"dataset_info.json", "features.json", "label.labels.txt"}
-        or ".tfrecord-" in name
-        or name.endswith((".index", ".tmp"))
-    )
-
-
-def _clear(output_dir: str) -> None:
-    """Removes what an earlier job left; the card first, so that no half dataset looks whole."""
-    directory = epath.Path(output_dir)
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / dataset_dir.CARD).unlink(missing_ok=True)
-    for path in list(directory.iterdir()):
-        if path.name == _WORK:
-            path.rmtree()
-        elif _is_ours(path.name):
-            path.unlink()
 
 
 def _fractions(source: Source, asked: dict[str, Fraction]) -> dict[str, Fraction]:
@@ -275,8 +230,8 @@ def _finish(
     page = report.render(card, samples, [dataclasses.asdict(row) for row in rejected])
     (directory / dataset_dir.REPORT).write_text(page)
     metadata.write_tfds(config.output_dir, card)
-    (directory / _WORK).rmtree()
     metadata.write_card(config.output_dir, card)
+    (directory / output.WORK).rmtree()
 
 
 def _samples(source: Source, train: list[Row]) -> dict[str, list[tuple[str, bytes]]]:

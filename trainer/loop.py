@@ -9,12 +9,14 @@ import dataclasses
 import math
 import time
 
+import keras
 import tensorflow as tf
 
 from headrace import UserError
 from input import dataset_dir, stream
 from input.dataset_dir import Card
 from trainer import checkpoints, curves, network, optimizers, run_dir, schedule, steps, strategies
+from trainer import config as run_config
 from trainer.config import RunConfig
 from trainer.journal import Journal
 from trainer.progress import TrainingProgress
@@ -45,13 +47,17 @@ class _Rate:
         return self.images / self.seconds if self.seconds else 0.0
 
 
-def train(config: RunConfig, card: Card, workdir: str) -> dict[str, object]:
+def train(config: RunConfig, card: Card, workdir: str, flagfile: str) -> dict[str, object]:
     """Trains to `config.steps`, from the last checkpoint in `workdir` where there is one.
 
+    The config is written once the model stands and fits the checkpoint, so that a start that
+    fails does not claim the run directory.
+
     Args:
-        config: of the run; already written to `workdir`.
+        config: of the run.
         card: of the dataset in `config.data_dir`.
-        workdir: the run directory.
+        workdir: the run directory; made if need be.
+        flagfile: flags that repeat the run, for `flags.txt`.
 
     Returns:
         What `result.json` holds: `steps`, `images_per_second` and, under `splits`, `rank1`,
@@ -61,7 +67,7 @@ def train(config: RunConfig, card: Card, workdir: str) -> dict[str, object]:
         UserError: the batch does not divide over the replicas, the checkpoint is of another
             model, a record is damaged, or the loss is no longer finite.
     """
-    tf.keras.utils.set_random_seed(config.seed)
+    keras.utils.set_random_seed(config.seed)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
     strategy = strategies.create(config.strategy)
@@ -72,19 +78,33 @@ def train(config: RunConfig, card: Card, workdir: str) -> dict[str, object]:
         optimizer.build(model.trainable_variables)
         saved = checkpoints.Checkpoints(workdir, model, optimizer)
         start = saved.restore()
-    run = _Run(config, card, workdir, strategy, model, optimizer, saved)
-    run.train_from(start)
-    return run.finish()
+    run_dir.make(workdir, flagfile)
+    run_config.write(workdir, config)
+    with TrainingProgress(start, config.steps) as progress:
+        run = _Run(config, card, workdir, strategy, model, optimizer, saved, progress)
+        run.train_from(start)
+        return run.finish()
 
 
 class _Run:
     """The state of one start of a run."""
 
-    def __init__(self, config, card, workdir, strategy, model, optimizer, saved) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        card: Card,
+        workdir: str,
+        strategy: tf.distribute.Strategy,
+        model: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+        saved: checkpoints.Checkpoints,
+        progress: TrainingProgress,
+    ) -> None:
         self.config, self.card, self.workdir = config, card, workdir
-        self.strategy, self.model, self.optimizer, self.saved = strategy, model, optimizer, saved
-        self.rate = _Rate()
+        self.strategy, self.model, self.saved, self.progress = strategy, model, saved, progress
         self.per_epoch = dataset_dir.steps_per_epoch(card, "train", config.batch_size)
+        self.journal = Journal(workdir, self.per_epoch)
+        self.rate = _Rate()
         self.train_steps = steps.make_train_steps(strategy, model, optimizer, config.batch_size)
         self.evaluate_dataset = steps.make_evaluate(strategy, model, len(card.classes))
         self.results: dict[str, dict[str, float]] = {}
@@ -95,20 +115,16 @@ class _Run:
         return next((split for split in ("validation", "test") if split in self.card.splits), None)
 
     def train_from(self, start: int) -> None:
-        config = self.config
+        config, step = self.config, start
         run_dir.forget_metrics_after(self.workdir, start)
-        self.journal = Journal(self.workdir, self.per_epoch)
-        with TrainingProgress(start, config.steps) as self.progress:
-            self._announce(start)
-            step = start
-            if step < config.steps:
-                batches = iter(self._batches(start))
-            while step < config.steps:
-                step = self._train_to_next_log(step, batches)
-                if step == config.steps or step % (self.per_epoch * config.eval_every) == 0:
-                    self._evaluate_watched(step)
-                if step == config.steps or step % config.save_every_steps == 0:
-                    self.saved.save(step)
+        self._announce(start)
+        batches = iter(self._batches(start)) if start < config.steps else None
+        while step < config.steps:
+            step = self._train_to_next_log(step, batches)
+            if step == config.steps or step % (self.per_epoch * config.eval_every) == 0:
+                self._evaluate_watched(step)
+            if step == config.steps or step % config.save_every_steps == 0:
+                self.saved.save(step)
 
     def finish(self) -> dict[str, object]:
         """Evaluates what is still to be evaluated and writes `result.json`."""
@@ -117,11 +133,16 @@ class _Run:
                 self.results[split] = self._evaluate(split)
         result = {
             "steps": self.config.steps,
-            "images_per_second": round(self.rate.mean, 1),
+            "images_per_second": round(self.rate.mean, 1) or self._logged_rate(),
             "splits": self.results,
         }
         run_dir.write_result(self.workdir, result)
         return result
+
+    def _logged_rate(self) -> float:
+        """The last rate in the log: of a run that was killed with nothing left to train."""
+        rows = run_dir.read_metrics(self.workdir)
+        return next((r["images_per_second"] for r in rows[::-1] if r["split"] == "train"), 0.0)
 
     def _announce(self, start: int) -> None:
         replicas = self.strategy.num_replicas_in_sync

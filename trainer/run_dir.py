@@ -26,6 +26,13 @@ EXPORT = "export"
 WHICH = ("latest", "best")
 
 
+def make(workdir: str, flagfile: str) -> None:
+    """Makes the run directory, with `flags.txt` in it."""
+    directory = epath.Path(workdir)
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / FLAGS).write_text(flagfile)
+
+
 def append_metrics(workdir: str, row: dict[str, object]) -> None:
     """Adds one line to `metrics.jsonl`."""
     with (epath.Path(workdir) / METRICS).open("a") as file:

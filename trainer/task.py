@@ -10,7 +10,6 @@ further, give more --epochs or --steps.
 import ast
 
 from absl import flags
-from etils import epath
 
 import headrace
 import models
@@ -84,11 +83,7 @@ def main() -> None:
     headrace.import_tensorflow()
     from trainer import loop  # with TensorFlow, takes seconds
 
-    directory = epath.Path(FLAGS.workdir)
-    directory.mkdir(parents=True, exist_ok=True)
-    run_config.write(FLAGS.workdir, config)
-    (directory / run_dir.FLAGS).write_text(flags_as_text())
-    print_result(loop.train(config, card, FLAGS.workdir))
+    print_result(loop.train(config, card, FLAGS.workdir, flags_as_text()))
 
 
 def make_config(

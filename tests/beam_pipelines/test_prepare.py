@@ -295,12 +295,24 @@ def test_a_finished_dataset_is_replaced_only_on_request(source, tmp_path):
     assert dataset_dir.read_card(str(tmp_path / "data")) == second
 
 
-def test_a_folder_with_other_files_is_left_alone(source, tmp_path):
+@pytest.mark.parametrize("name", ["thesis.txt", "other-train.tfrecord-00000-of-00001"])
+def test_a_folder_with_other_files_is_left_alone(source, tmp_path, name):
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.txt").write_text("precious")
-    with pytest.raises(UserError, match=r"thesis\.txt"):
+    (tmp_path / "mine" / name).write_text("precious")
+    with pytest.raises(UserError, match=f"holds other files .{name}"):
         prepare(source, tmp_path / "mine")
-    assert everything(tmp_path / "mine") == {"thesis.txt": b"precious"}
+    assert everything(tmp_path / "mine") == {name: b"precious"}
+
+
+def test_an_unfinished_job_is_replaced_but_not_files_put_beside_it(source, tmp_path):
+    (tmp_path / "data" / ".work").mkdir(parents=True)
+    (tmp_path / "data" / "shades-train.tfrecord-00000-of-00009").write_text("half")
+    (tmp_path / "data" / "thesis.txt").write_text("precious")
+    with pytest.raises(UserError, match=r"thesis\.txt"):
+        prepare(source, tmp_path / "data")
+    (tmp_path / "data" / "thesis.txt").unlink()
+    prepare(source, tmp_path / "data")
+    assert not list((tmp_path / "data").glob("*-of-00009"))
 
 
 def test_an_image_that_changes_between_the_phases_is_noticed(source, tmp_path, monkeypatch):

@@ -114,6 +114,18 @@ def test_a_finished_run_can_be_trained_further(run, prepared, tmp_path):
     assert json.loads((tmp_path / "run/result.json").read_text())["steps"] == 86
 
 
+def test_a_run_killed_after_its_last_step_is_only_evaluated(run, prepared, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run/result.json").unlink()
+    finished = run_program(
+        *TASK, f"--data_dir={prepared}", f"--workdir={tmp_path / 'run'}", "--epochs=20"
+    )
+    assert finished.returncode == 0, finished.stderr
+    before, after = (json.loads((f / "result.json").read_text()) for f in (run, tmp_path / "run"))
+    assert after["splits"] == before["splits"]
+    assert after["images_per_second"] > 0
+
+
 def everything(folder):
     return {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
@@ -255,6 +267,7 @@ def test_an_image_too_small_for_the_model_is_refused(prepared, tmp_path):
         f"--workdir={tmp_path / 'run'}",
     )  # fmt: skip
     assert_one_line_error(finished, 1, "received 8×8", "--image_size=32,32")
+    assert not (tmp_path / "run").exists()
 
 
 def test_model_options_are_python_values_or_words():
