@@ -77,7 +77,7 @@ def run(config: Config, beam_flags: list[str]) -> Card:
     engine.options(beam_flags, images=0)
     output.check(config.output_dir, config.overwrite)
     source = sources.read(config.source)
-    fractions = _fractions(source, config.fractions)
+    config = dataclasses.replace(config, fractions=_fractions(source, config.fractions))
     beam_options = engine.options(beam_flags, len(source.images))
     work = output.clear(config.output_dir)
 
@@ -85,7 +85,7 @@ def run(config: Config, beam_flags: list[str]) -> Card:
     quarantine = epath.Path(config.output_dir) / dataset_dir.QUARANTINE
     quarantine.write_bytes(scan.quarantine_text(rejected))
     _check_rejected(config, source, rejected)
-    splits = _in_order(rows, fractions, config.seed)
+    splits = _in_order(rows, config.fractions, config.seed)
     _check_splits(source, splits)
     plans = {split: _plan(config, split, ordered) for split, ordered in splits.items()}
     target = write.Target(
@@ -93,7 +93,7 @@ def run(config: Config, beam_flags: list[str]) -> Card:
     )
     written = write.run(list(itertools.chain(*plans.values())), target, beam_options)
     card = _describe(config, source, splits, plans, written, rejected)
-    records = sum(split.records for split in card.splits.values())
+    records = sum(shard.records for split in card.splits.values() for shard in split.shards)
     if records + len(rejected) != len(source.images):
         raise AssertionError(f"{len(source.images)} images became {records} records")
     _finish(config, source, card, splits, plans, written, rejected)

@@ -110,6 +110,12 @@ def test_the_card_tells_the_truth(source, tmp_path):
     assert "report.html" in os.listdir(tmp_path / "data")
 
 
+def test_the_card_says_which_fractions_the_default_was(source, tmp_path):
+    card = prepare(source, tmp_path / "data", fractions={})
+    assert card.split_fractions == {"train": 0.8, "validation": 0.1, "test": 0.1}
+    assert [split.records for split in card.splits.values()] == [24, 3, 3]
+
+
 def test_grey_images_among_colour_count_in_all_channels(tmp_path):
     write_images(tmp_path / "source", {"grey": 4, "colour": 4})
     red = np.zeros((8, 8, 3), np.uint8)
