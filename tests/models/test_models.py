@@ -25,6 +25,15 @@ def test_resnet_cifar_has_the_published_parameter_counts(filters, parameters):
     assert sum(isinstance(layer, weighted) for layer in model.layers) - 3 == 83
 
 
+def test_no_pointwise_convolution_is_strided():
+    """Its gradient writes beyond its memory on a CPU, in oneDNN, when the channels are few."""
+    model = models.build("resnet_cifar", (32, 32, 3), 10)
+    convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    strided = {layer.kernel_size for layer in convolutions if layer.strides != (1, 1)}
+    assert strided == {(3, 3)}
+    assert model.get_layer("logits").input.shape == (None, 64)
+
+
 def test_lenet_has_the_published_parameter_count():
     assert models.build("lenet", (32, 32, 1), 10).count_params() == 61_706
 
