@@ -8,6 +8,7 @@ import pathlib
 import subprocess
 import sys
 
+import hypothesis
 import numpy as np
 import pytest
 from PIL import Image
@@ -15,6 +16,18 @@ from PIL import Image
 import headrace
 
 headrace.import_tensorflow()
+
+# The same examples in every run, and no bound on time: machines that run tests are noisy.
+hypothesis.settings.register_profile(
+    "headrace",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[
+        hypothesis.HealthCheck.too_slow,
+        hypothesis.HealthCheck.function_scoped_fixture,
+    ],
+)
+hypothesis.settings.load_profile("headrace")
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 

@@ -10,7 +10,7 @@ small = st.integers(0, 2**31)
 
 
 @given(st.binary(max_size=300), small, st.tuples(small, small, small), st.text(max_size=20))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_a_record_is_what_tensorflow_would_have_written(image, label, shape, file_name):
     record = examples.serialize(image, label, shape, file_name)
     feature = tf.train.Example.FromString(record).features.feature
@@ -22,7 +22,7 @@ def test_a_record_is_what_tensorflow_would_have_written(image, label, shape, fil
 
 
 @given(st.lists(st.binary(max_size=100), max_size=5))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_a_file_of_frames_is_a_tfrecord_file(tmp_path_factory, records):
     ours, theirs = (tmp_path_factory.mktemp("frames") / name for name in ("ours", "theirs"))
     ours.write_bytes(b"".join(map(examples.frame, records)))

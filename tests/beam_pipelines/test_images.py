@@ -147,7 +147,7 @@ def test_a_decompression_bomb_is_set_aside(monkeypatch):
 
 
 @given(st.data())
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_no_damage_does_more_than_set_a_file_aside(data):
     kind = data.draw(st.sampled_from(["PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF"]))
     whole = bytearray(saved(Image.fromarray(RGB), kind))
@@ -162,7 +162,7 @@ def test_no_damage_does_more_than_set_a_file_aside(data):
 
 
 @given(st.integers(1, 12), st.integers(1, 12), st.booleans(), st.integers(0, 99))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_sums_are_exact_and_the_key_is_of_the_pixels(rows, columns, grey, seed):
     shape = (rows, columns) if grey else (rows, columns, 3)
     pixels = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)

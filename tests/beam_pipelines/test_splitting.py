@@ -19,7 +19,6 @@ def shares(draw) -> list[Fraction]:
 
 
 @given(st.lists(st.integers(0, 60), min_size=1, max_size=30), shares())
-@settings(deadline=None)
 def test_rounding_is_exact_in_total_and_within_one_everywhere(counts, fractions):
     table = splitting.controlled_rounding(counts, fractions)
     total = sum(counts)
@@ -47,7 +46,7 @@ def test_rounding_of_a_thousand_uneven_classes_has_exact_totals():
     st.integers(0, 5),
     st.randoms(use_true_random=False),
 )
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_a_split_does_not_depend_on_the_order_of_listing(images, seed, random):
     images = [(label, f"{key:064x}", f"{number}.png") for number, (label, key) in enumerate(images)]
     fractions = [Fraction(7, 10), Fraction(3, 10)]

@@ -11,7 +11,7 @@ side = st.integers(1, 40)
 
 
 @given(side, side, side, side, st.sampled_from([1, 3]), st.integers(0, 255))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_any_size_becomes_the_wanted_one_and_a_flat_image_stays_flat(
     rows, columns, wanted_rows, wanted_columns, channels, level
 ):
@@ -23,7 +23,7 @@ def test_any_size_becomes_the_wanted_one_and_a_flat_image_stays_flat(
 
 
 @given(side, side, st.integers(0, 9))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_an_image_of_the_wanted_size_is_untouched(rows, columns, seed):
     image = np.random.default_rng(seed).integers(0, 256, (rows, columns, 3), dtype=np.uint8)
     np.testing.assert_array_equal(records.resize(tf.constant(image), (rows, columns)), image)

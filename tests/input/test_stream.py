@@ -6,7 +6,7 @@ import pathlib
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beam_pipelines import job, splitting
@@ -61,7 +61,7 @@ def batches(data_dir, count, *, batch_size=8, seed=1, start_step=0) -> list[list
 
 
 @given(st.integers(1, 47), st.integers(0, 30), st.integers(0, 2**31))
-@settings(deadline=None, max_examples=12, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12)
 def test_starting_at_a_step_continues_the_run_from_the_beginning(shards, batch_size, start, seed):
     whole = batches(shards, start + 3, batch_size=batch_size, seed=seed)
     late = batches(shards, 3, batch_size=batch_size, seed=seed, start_step=start)
@@ -69,7 +69,7 @@ def test_starting_at_a_step_continues_the_run_from_the_beginning(shards, batch_s
 
 
 @given(st.integers(1, 47), st.integers(0, 2**31))
-@settings(deadline=None, max_examples=8, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8)
 def test_an_epoch_has_no_record_twice_and_leaves_out_less_than_a_batch(shards, batch_size, seed):
     per_epoch = 47 // batch_size
     records = list(itertools.chain(*batches(shards, per_epoch, batch_size=batch_size, seed=seed)))
