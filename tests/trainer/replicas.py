@@ -6,16 +6,11 @@ python -m tests.trainer.replicas DATA_DIR STRATEGY LOGICAL_CPUS OUTPUT.npz
 import sys
 
 import numpy as np
+import tensorflow as tf
 
-import headrace
-
-headrace.import_tensorflow()
-
-import tensorflow as tf  # noqa: E402
-
-from input import dataset_dir, stream  # noqa: E402
-from trainer import network, optimizers, steps, strategies  # noqa: E402
-from trainer.config import RunConfig  # noqa: E402
+from input import dataset_dir, stream
+from trainer import network, optimizers, steps, strategies
+from trainer.config import RunConfig
 
 STEPS, BATCH = 20, 24
 
