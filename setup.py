@@ -10,7 +10,7 @@ setup(
     version="0.1.0",
     description="From a folder of raw images to a trained, servable classifier.",
     python_requires=">=3.11,<3.14",
-    packages=["beam_pipelines", "input", "models", "trainer"],
+    packages=["beam_pipelines", "beam_pipelines.sources", "input", "models", "trainer"],
     py_modules=["headrace"],
     install_requires=[
         "absl-py>=2.1",

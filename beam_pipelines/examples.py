@@ -21,7 +21,13 @@ def frame(record: bytes) -> bytes:
     return b"".join((length, _masked_crc(length), record, _masked_crc(record)))
 
 
-def serialize(image: bytes, label: int, shape: tuple[int, int, int], file_name: str) -> bytes:
+def serialize(
+    image: bytes,
+    label: int,
+    shape: tuple[int, int, int],
+    file_name: str,
+    weight: float | None = None,
+) -> bytes:
     """One record with the keys of `dataset_dir.RECORD_KEYS`.
 
     Args:
@@ -29,6 +35,7 @@ def serialize(image: bytes, label: int, shape: tuple[int, int, int], file_name: 
         label: index of the class.
         shape: rows, columns, channels of the decoded image.
         file_name: path below the source.
+        weight: of the image in training; None where the source gave none at all.
     """
     example = _Example()
     feature = example.features.feature
@@ -36,6 +43,8 @@ def serialize(image: bytes, label: int, shape: tuple[int, int, int], file_name: 
     feature["label"].int64_list.value.append(label)
     feature["shape"].int64_list.value.extend(shape)
     feature["file_name"].bytes_list.value.append(file_name.encode())
+    if weight is not None:
+        feature["weight"].float_list.value.append(weight)
     return example.SerializeToString(deterministic=True)
 
 
@@ -45,7 +54,7 @@ def _masked_crc(data: bytes) -> bytes:
 
 
 def _example_class() -> type:
-    """Declares BytesList, Int64List, Feature, Features and Example in a pool of their own."""
+    """Declares Example, and what it is made of, in a pool of their own."""
     file = descriptor_pb2.FileDescriptorProto(
         name="example.proto", package=_PACKAGE, syntax="proto3"
     )
@@ -54,7 +63,7 @@ def _example_class() -> type:
         declared = file.message_type.add(name=name)
         for field, number, label, kind in fields:
             added = declared.field.add(name=field, number=number, label=label)
-            if kind in ("bytes", "int64", "string"):
+            if kind in ("bytes", "float", "int64", "string"):
                 added.type = getattr(_Field, f"TYPE_{kind.upper()}")
             else:
                 added.type, added.type_name = _Field.TYPE_MESSAGE, f".{_PACKAGE}.{kind}"
@@ -62,9 +71,13 @@ def _example_class() -> type:
 
     one, many = _Field.LABEL_OPTIONAL, _Field.LABEL_REPEATED
     message("BytesList", ("value", 1, many, "bytes"))
+    message("FloatList", ("value", 1, many, "float"))
     message("Int64List", ("value", 1, many, "int64"))
     feature = message(
-        "Feature", ("bytes_list", 1, one, "BytesList"), ("int64_list", 3, one, "Int64List")
+        "Feature",
+        ("bytes_list", 1, one, "BytesList"),
+        ("float_list", 2, one, "FloatList"),
+        ("int64_list", 3, one, "Int64List"),
     )
     feature.oneof_decl.add(name="kind")
     for field in feature.field:

@@ -1,63 +1,33 @@
-"""The job of `prepare`: scan, check, plan, write, describe. The card comes last."""
+"""The job of `prepare`: list, scan, plan, write, describe. The card comes last."""
 
-import dataclasses
-import hashlib
-import itertools
-from fractions import Fraction
+import functools
+from collections.abc import Iterator
 
-from etils import epath
+import orjson
 
 import headrace
 from beam_pipelines import (
     engine,
+    files,
     images,
+    inventory,
     metadata,
     output,
+    plan,
+    progress,
     report,
     scan,
-    sharding,
     sources,
     splitting,
     write,
 )
-from beam_pipelines.scan import Rejected, Row
-from beam_pipelines.sources import Source
-from headrace import UserError
+from beam_pipelines.config import Config
+from beam_pipelines.inventory import Inventory
+from headrace import UsageError, UserError
 from input import dataset_dir
 from input.dataset_dir import Card, Shard, Split
 
-_SAMPLE_CLASSES, _SAMPLES, _SAMPLE_SIDE = 20, 10, 96
-
-Written = dict[str, tuple[Shard, list[int]]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Config:
-    """What to prepare, from where, to where, and how.
-
-    Attributes:
-        source: `KIND:PATH`.
-        output_dir: the dataset directory.
-        name: of the dataset.
-        fractions: of the splits; empty for the source's own, or else the default.
-        seed: of the split and the order of records.
-        encoding: one of `dataset_dir.ENCODINGS`.
-        shard_mb: about how large a shard is, in MiB.
-        max_bad_fraction: of unusable files, above which the job fails.
-        overwrite: whether a finished dataset may be replaced.
-        command: the command line, for the card.
-    """
-
-    source: str
-    output_dir: str
-    name: str
-    fractions: dict[str, Fraction]
-    seed: int
-    encoding: str
-    shard_mb: int
-    max_bad_fraction: float
-    overwrite: bool
-    command: list[str]
+_THUMBNAIL = 96
 
 
 def run(config: Config, beam_flags: list[str]) -> Card:
@@ -75,173 +45,175 @@ def run(config: Config, beam_flags: list[str]) -> Card:
             right. No card is written then.
     """
     engine.options(beam_flags, images=0)
+    if config.splits:
+        splitting.names(config.splits, set())
     output.check(config.output_dir, config.overwrite)
-    source = sources.read(config.source)
-    config = dataclasses.replace(config, fractions=_fractions(source, config.fractions))
-    beam_options = engine.options(beam_flags, len(source.images))
-    work = output.clear(config.output_dir)
-
-    rows, rejected = scan.run(source, work, beam_options)
-    quarantine = epath.Path(config.output_dir) / dataset_dir.QUARANTINE
-    quarantine.write_bytes(scan.quarantine_text(rejected))
-    _check_rejected(config, source, rejected)
-    splits = _in_order(rows, config.fractions, config.seed)
-    _check_splits(source, splits)
-    plans = {split: _plan(config, split, ordered) for split, ordered in splits.items()}
-    target = write.Target(
-        source.root, config.output_dir, work, config.encoding, max(row.channels for row in rows)
-    )
-    written = write.run(list(itertools.chain(*plans.values())), target, beam_options)
-    card = _describe(config, source, splits, plans, written, rejected)
-    records = sum(shard.records for split in card.splits.values() for shard in split.shards)
-    if records + len(rejected) != len(source.images):
-        raise AssertionError(f"{len(source.images)} images became {records} records")
-    _finish(config, source, card, splits, plans, written, rejected)
+    source = sources.read(config.source, config.class_pattern)
+    with inventory.take(source) as listed:
+        _check(config, listed)
+        work = output.clear(config.output_dir)
+        tasks = inventory.write_tasks(listed, work)
+    _run_pipeline(config, listed, work, tasks, beam_flags)
+    summary = _summary(work)
+    written = _written(source.root, work, summary)
+    card = _card(config, listed, summary, written)
+    _check_counts(card, listed.images)
+    _finish(config, source.root, work, card, summary, written)
     return card
 
 
-def _fractions(source: Source, asked: dict[str, Fraction]) -> dict[str, Fraction]:
-    """The fractions by which to divide what has no predefined split; checked against it."""
-    own = {image.split for image in source.images} - {None}
-    clash = own & asked.keys() - {"train"}
+def _check(config: Config, listed: Inventory) -> None:
+    """Finds out what is wrong with source and flags before anything is touched."""
+    root = listed.source.root
+    sources.check_classes(root, listed.classes, config.num_classes)
+    if not config.splits:
+        if listed.own and "train" not in listed.own and not listed.divisible:
+            raise UserError(f"{root} has no split 'train'; it has {', '.join(sorted(listed.own))}")
+        return
+    clash = listed.own & set(splitting.names(config.splits, set(listed.own))) - {"train"}
     if clash:
-        raise headrace.UsageError(
-            f"--splits names {clash.pop()!r}, which {source.root} has as a folder; leave it out"
-        )
-    return asked or ({} if own else splitting.parse(splitting.DEFAULT))
+        raise UsageError(f"--splits names {min(clash)!r}, which {root} has already; leave it out")
+    splitting.check_sizes(config.splits, listed.divisible)
 
 
-def _check_rejected(config: Config, source: Source, rejected: list[Rejected]) -> None:
-    if len(rejected) > config.max_bad_fraction * len(source.images):
-        first = rejected[0]
-        raise UserError(
-            f"{len(rejected):,} of {len(source.images):,} files are no sound images, first "
-            f"{source.root}/{first.path} ({first.reason}: {first.detail}); all are listed in "
-            f"{config.output_dir}/{dataset_dir.QUARANTINE}: mend or remove them, or allow more "
-            "with --max_bad_fraction"
-        )
-
-
-def _in_order(rows: list[Row], fractions: dict[str, Fraction], seed: int) -> dict[str, list[Row]]:
-    """The rows of each split, in the order in which they will be written."""
-    own = sorted({row.split for row in rows} - {None, "train"}, reverse=True)
-    divided = [row for row in rows if row.split not in own]
-    names = list(fractions) or ["train"]
-    chosen = splitting.stratify(
-        [row.label for row in divided],
-        [row.key for row in divided],
-        [row.path for row in divided],
-        [fractions[name] for name in names] if fractions else [Fraction(1)],
-        seed,
+def _run_pipeline(
+    config: Config, listed: Inventory, work: str, tasks: list, beam_flags: list[str]
+) -> None:
+    source = listed.source
+    thread, failures = engine.start(
+        engine.options(beam_flags, listed.images),
+        tasks,
+        scan=functools.partial(
+            scan.run_task, scan.Scan(config, source.root, work, source.container)
+        ),
+        plan=functools.partial(
+            plan.run,
+            plan.Plan(config, source.root, work, listed.classes, listed.own, listed.images),
+        ),
+        write=functools.partial(write.run_task, config, source.root, work),
     )
-    members = {name: [] for name in [*names, *own]}
-    for row, choice in zip(divided, chosen, strict=True):
-        members[names[choice]].append(row)
-    for row in rows:
-        if row.split in own:
-            members[row.split].append(row)
-    return {name: _shuffled(name, rows, seed) for name, rows in members.items()}
+    progress.watch(thread, functools.partial(_phase, work, listed.images, len(tasks)))
+    if failures:
+        raise failures[0]
 
 
-def _shuffled(split: str, rows: list[Row], seed: int) -> list[Row]:
-    order = splitting.rank([r.key for r in rows], [r.path for r in rows], seed, f"order:{split}")
-    return [rows[i] for i in order]
+def _phase(work: str, total: int, tasks: int) -> progress.Phase:
+    """How far the job is, by the files of its work folder."""
+    shards = len(files.matching(work, "shard-*.jsonl"))
+    if shards and files.matching(work, plan.SUMMARY):
+        done = total * len(files.matching(work, "done-*.jsonl")) // shards
+        under_way = sum(int(files.read(path)) for path in files.matching(work, "progress-*"))
+        return "write", min(total, max(done, under_way)), total
+    done = total * len(files.matching(work, "scan-*.jsonl")) // tasks
+    return ("decode" if done < total else "plan"), done, total
 
 
-def _check_splits(source: Source, splits: dict[str, list[Row]]) -> None:
-    for name, rows in splits.items():
-        if not rows:
+def _summary(work: str) -> dict:
+    """What the plan found.
+
+    Raises:
+        UserError: it found that the job must end.
+    """
+    if files.matching(work, plan.FAILED):
+        failed = orjson.loads(files.read(f"{work}/{plan.FAILED}"))
+        raise (UsageError if failed["usage"] else UserError)(failed["message"])
+    return orjson.loads(files.read(f"{work}/{plan.SUMMARY}"))
+
+
+def _written(root: str, work: str, summary: dict) -> dict[str, list[Shard]]:
+    """The shards of each split.
+
+    Raises:
+        UserError: a source file is not what it was when it was scanned.
+    """
+    return {
+        name: [Shard(**result["shard"]) for result in _results(root, work, split["shards"])]
+        for name, split in summary["splits"].items()
+    }
+
+
+def _results(root: str, work: str, shards: list[str]) -> Iterator[dict]:
+    for shard in shards:
+        (result,) = files.read_rows(f"{work}/done-{shard}.jsonl")
+        if "changed" in result:
             raise UserError(
-                f"split {name!r} of {source.root} would have no image; give it a larger fraction "
-                "in --splits, or more images"
+                f"{files.join(root, result['changed'])} changed while the dataset was prepared; "
+                "start again when nothing writes to the source"
             )
+        yield result
 
 
-def _plan(config: Config, split: str, ordered: list[Row]) -> list[write.Plan]:
-    shards = sharding.shard_count(sum(row.stored_bytes for row in ordered), config.shard_mb)
-    bounds = sharding.shard_bounds(len(ordered), shards)
-    return [
-        write.Plan(
-            dataset_dir.shard_file(config.name, split, number, len(bounds)), ordered[first:last]
-        )
-        for number, (first, last) in enumerate(bounds)
-    ]
-
-
-def _describe(
-    config: Config,
-    source: Source,
-    splits: dict[str, list[Row]],
-    plans: dict[str, list[write.Plan]],
-    written: Written,
-    rejected: list[Rejected],
+def _card(
+    config: Config, listed: Inventory, summary: dict, written: dict[str, list[Shard]]
 ) -> Card:
-    rows = list(itertools.chain(*splits.values()))
-    channels = max(row.channels for row in rows)
-    mean, std = metadata.channel_statistics(splits["train"], channels)
-    described = {
-        name: Split(
-            metadata.class_counts(ordered, len(source.classes)),
-            [written[plan.file][0] for plan in plans[name]],
-        )
-        for name, ordered in splits.items()
+    splits = {
+        name: Split(split["per_class"], written[name]) for name, split in summary["splits"].items()
     }
     return Card(
         name=config.name,
-        classes=source.classes,
+        classes=listed.classes,
         encoding=config.encoding,
-        channels=channels,
-        mean=mean,
-        std=std,
-        image_size=metadata.image_sizes(rows),
-        splits=described,
-        split_fractions={name: float(share) for name, share in config.fractions.items()},
+        channels=summary["channels"],
+        mean=summary["mean"],
+        std=summary["std"],
+        image_size=summary["image_size"],
+        splits=splits,
+        split_fractions=summary["fractions"],
         seed=config.seed,
+        weighted=summary["weighted"],
         source={
             "spec": config.source,
-            "images": len(source.images),
-            "quarantined": len(rejected),
-            "fingerprint": hashlib.sha256(
-                "".join(sorted(f"{row.path}:{row.key}\n" for row in rows)).encode()
-            ).hexdigest(),
+            "images": listed.images,
+            "quarantined": summary["quarantined"],
+            "duplicates_dropped": summary["duplicates_dropped"],
+            "near_duplicates_dropped": summary["near_duplicates_dropped"],
+            "with_profile": summary["with_profile"],
+            "fingerprint": summary["source_fingerprint"],
         },
-        fingerprint=dataset_dir.fingerprint(described),
+        duplicates=summary["duplicates"],
+        fingerprint=dataset_dir.fingerprint(splits),
         command=config.command,
         headrace=headrace.__version__,
     )
 
 
+def _check_counts(card: Card, images: int) -> None:
+    """Nothing may be left out silently; that it was is a defect, not a user's mistake."""
+    records = sum(shard.records for split in card.splits.values() for shard in split.shards)
+    left_out = sum(
+        card.source[reason]
+        for reason in ("quarantined", "duplicates_dropped", "near_duplicates_dropped")
+    )
+    planned = sum(split.records for split in card.splits.values())
+    if records != planned or records + left_out != images:
+        raise AssertionError(
+            f"{images} images became {records} records ({planned} planned) and {left_out} left out"
+        )
+
+
 def _finish(
     config: Config,
-    source: Source,
+    root: str,
+    work: str,
     card: Card,
-    splits: dict[str, list[Row]],
-    plans: dict[str, list[write.Plan]],
-    written: Written,
-    rejected: list[Rejected],
+    summary: dict,
+    written: dict[str, list[Shard]],
 ) -> None:
     """Writes what stands beside the shards, the card last."""
-    directory = epath.Path(config.output_dir)
-    for name in splits:
-        offsets = [written[plan.file][1] for plan in plans[name]]
-        index = directory / dataset_dir.index_file(config.name, name)
-        index.write_bytes(dataset_dir.index_bytes(offsets))
-    samples = _samples(source, splits["train"])
-    page = report.render(card, samples, [dataclasses.asdict(row) for row in rejected])
-    (directory / dataset_dir.REPORT).write_text(page)
+    for name, shards in written.items():
+        results = _results(root, work, [shard.file for shard in shards])
+        index = dataset_dir.index_bytes([result["offsets"] for result in results])
+        files.write(f"{config.output_dir}/{dataset_dir.index_file(config.name, name)}", index)
+    draw = functools.partial(_thumbnail, config, root)
+    page = report.render(card, summary, draw)
+    files.write(f"{config.output_dir}/{dataset_dir.REPORT}", page.encode())
     metadata.write_tfds(config.output_dir, card)
     metadata.write_card(config.output_dir, card)
-    (directory / output.WORK).rmtree()
+    output.remove_work(config.output_dir)
 
 
-def _samples(source: Source, train: list[Row]) -> dict[str, list[tuple[str, bytes]]]:
-    """The first few training images of the first classes, as thumbnails."""
-    chosen: dict[str, list[tuple[str, bytes]]] = {
-        name: [] for name in source.classes[:_SAMPLE_CLASSES]
-    }
-    for row in train:
-        shown = chosen.get(source.classes[row.label])
-        if shown is not None and len(shown) < _SAMPLES:
-            image = images.decode(scan.read_image(source.root, row.path))
-            shown.append((row.path, images.thumbnail(image, _SAMPLE_SIDE)))
-    return chosen
+def _thumbnail(config: Config, root: str, picture: dict) -> bytes:
+    """A small JPEG of an image that the summary names."""
+    data = scan.read_image(root, picture["file"], picture["offset"], picture["length"])
+    image = images.decode(data, config.max_pixels, config.first_frame)
+    return images.thumbnail(image.pixels, _THUMBNAIL)

@@ -1,58 +1,115 @@
 """What stands beside the shards: TensorFlow Datasets' metadata, the statistics and the card."""
 
 import math
+import sqlite3
+from collections.abc import Sequence
 
 import numpy as np
-from etils import epath
 
-import headrace
-from beam_pipelines.scan import Row
+from beam_pipelines import catalog, files
 from input import dataset_dir
 from input.dataset_dir import Card
 
 _PERCENTILES = {"min": 0, "p5": 5, "p50": 50, "p95": 95, "max": 100}
+_BINS = 24
 
 
-def channel_statistics(rows: list[Row], channels: int) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation per channel, over all pixels, 0-255.
-
-    From exact integer sums, so they do not depend on the order of images. A grey image of an RGB
-    dataset counts in all three channels.
+def statistics(db: sqlite3.Connection, names: list[str]) -> dict:
+    """What the card and the report say of pixels and sizes.
 
     Args:
-        rows: of the training split.
-        channels: of the dataset, 1 or 3.
+        db: the catalog, with splits.
+        names: of the splits; channel statistics are those of `train`, or of all folds together.
+
+    Returns:
+        `channels`, `mean`, `std`, `image_size` as in `Card`, and `histograms` of the source
+        (`aspect` is the binary logarithm of columns by rows).
     """
-    pixels = sum(row.rows * row.columns for row in rows)
+    channels = catalog.one(db, "SELECT max(channels) FROM images WHERE dropped IS NULL")
+    training = f"split = {names.index('train')}" if "train" in names else "1"
+    mean, std = channel_statistics(db, channels, f"{training} AND dropped IS NULL")
+    return {
+        "channels": channels,
+        "mean": mean,
+        "std": std,
+        "image_size": {side: _percentiles(db, side) for side in ("rows", "columns")},
+        "histograms": {
+            "rows": histogram(_frequencies(db, "source_rows")),
+            "columns": histogram(_frequencies(db, "source_columns")),
+            "aspect": histogram(
+                [
+                    (math.log2(ratio), images)
+                    for ratio, images in _frequencies(
+                        db, "round(1.0 * source_columns / source_rows, 4)"
+                    )
+                    if ratio
+                ]
+            ),
+        },
+    }
+
+
+def channel_statistics(
+    db: sqlite3.Connection, channels: int, condition: str
+) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation per channel, over all pixels, 0-255.
+
+    From exact integer sums, so they are the same digits whatever the order of images. A grey image
+    of an RGB dataset counts in all three channels.
+
+    Args:
+        db: the catalog.
+        channels: of the dataset, 1 or 3.
+        condition: SQL, selects the images.
+    """
+    pixels = catalog.exact_sum(db, "(rows * columns)", condition)
     means, deviations = [], []
     for channel in range(channels):
-        total = sum(row.sums[channel % row.channels] for row in rows)
-        squares = sum(row.squares[channel % row.channels] for row in rows)
+        total = catalog.exact_sum(db, f"sum{channel}", condition)
+        squares = catalog.exact_sum(db, f"square{channel}", condition)
         means.append(total / pixels)
         deviations.append(math.sqrt(pixels * squares - total**2) / pixels)
     return means, deviations
 
 
-def class_counts(rows: list[Row], classes: int) -> list[int]:
-    """Images per class."""
-    return np.bincount([row.label for row in rows], minlength=classes).tolist()
+def class_counts(db: sqlite3.Connection, split: int, classes: int) -> list[int]:
+    """Images per class of a split."""
+    found = dict(
+        db.execute(
+            "SELECT label, count(*) FROM images WHERE split = ? AND dropped IS NULL GROUP BY label",
+            (split,),
+        )
+    )
+    return [found.get(label, 0) for label in range(classes)]
 
 
-def image_sizes(rows: list[Row]) -> dict[str, dict[str, int]]:
-    """Percentiles of rows and columns, as in `Card.image_size`."""
+def histogram(frequencies: Sequence[tuple[float, int]]) -> dict[str, list]:
+    """At most 24 bins of equal width: `edges` (one more than bins) and `counts`."""
+    values, counts = np.array(frequencies, np.float64).T
+    bins = min(_BINS, len(values))
+    found, edges = np.histogram(values, bins, weights=counts)
+    return {"edges": edges.tolist(), "counts": found.astype(np.int64).tolist()}
+
+
+def _frequencies(db: sqlite3.Connection, value: str) -> list[tuple[float, int]]:
+    return db.execute(
+        f"SELECT {value} AS value, count(*) FROM images WHERE dropped IS NULL GROUP BY 1 ORDER BY 1"
+    ).fetchall()
+
+
+def _percentiles(db: sqlite3.Connection, column: str) -> dict[str, int]:
+    """The smallest values that at least so many per cent of the images do not exceed."""
+    values, counts = np.array(_frequencies(db, column), np.int64).T
+    upto = np.cumsum(counts)
     return {
-        side: {
-            name: int(np.percentile([getattr(row, side) for row in rows], q, method="nearest"))
-            for name, q in _PERCENTILES.items()
-        }
-        for side in ("rows", "columns")
+        name: int(values[np.searchsorted(upto * 100, q * upto[-1])])
+        for name, q in _PERCENTILES.items()
     }
 
 
 def write_tfds(output_dir: str, card: Card) -> None:
     """Writes what `tfds.builder_from_directory` reads."""
-    headrace.import_tensorflow()
-    import tensorflow_datasets as tfds  # with TensorFlow, takes seconds
+    import tensorflow_datasets as tfds  # takes a second, and only the end of a job needs it
 
     template = tfds.core.ShardedFileTemplate(
         data_dir=output_dir,
@@ -80,10 +137,7 @@ def write_tfds(output_dir: str, card: Card) -> None:
 
 def write_card(output_dir: str, card: Card) -> None:
     """Writes `card.json`, which makes the directory a finished dataset."""
-    path = epath.Path(output_dir) / dataset_dir.CARD
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(card.to_json())
-    temporary.replace(path)
+    files.write(f"{output_dir}/{dataset_dir.CARD}", card.to_json().encode())
 
 
 def _features(tfds, card: Card):
@@ -100,11 +154,13 @@ def _features(tfds, card: Card):
         )
     else:
         image = tfds.features.Scalar(np.object_)
+    weight = {"weight": tfds.features.Scalar(np.float32)} if card.weighted else {}
     return tfds.features.FeaturesDict(
         {
             "image": image,
             "label": tfds.features.ClassLabel(names=card.classes),
             "shape": tfds.features.Tensor(shape=(3,), dtype=np.int64),
             "file_name": tfds.features.Text(),
+            **weight,
         }
     )

@@ -57,12 +57,18 @@ def clear(output_dir: str) -> str:
     return str(work)
 
 
+def remove_work(output_dir: str) -> None:
+    """Removes the work folder of a finished job."""
+    (epath.Path(output_dir) / WORK).rmtree()
+
+
 def _is_ours(name: str) -> bool:
     """Whether a file of an output directory was written by a job."""
     return (
-        name in {WORK, dataset_dir.CARD, f".{dataset_dir.CARD}.tmp"}
-        or name in {dataset_dir.QUARANTINE, dataset_dir.REPORT}
+        name in {WORK, dataset_dir.CARD}
+        or name in {dataset_dir.QUARANTINE, dataset_dir.DUPLICATES, dataset_dir.REPORT}
         or name in {"dataset_info.json", "features.json", "label.labels.txt"}
         or ".tfrecord-" in name
         or name.endswith(".index")
+        or (name.startswith(".") and name.endswith(".tmp"))
     )

@@ -1,10 +1,10 @@
-"""Turns a folder of raw images into a dataset directory: sharded TFRecords, splits and a card.
+"""Turns raw images into a dataset directory: sharded TFRecords, splits and a card.
 
     python -m beam_pipelines.prepare --source=folder:photos --output_dir=data --name=photos
 
-The source has a folder per class, or predefined splits (train/, test/ and perhaps validation/) with
-the class folders inside. Every image is fully decoded; a file that is no sound image is set aside
-in quarantine.jsonl. Flags of Apache Beam, such as --runner, are passed on to it.
+Every image is fully decoded; a file that is no sound image is set aside in quarantine.jsonl. What
+is the same, or looks the same, is listed in duplicates.jsonl, and report.html shows all of it.
+Flags of Apache Beam, such as --runner, are passed on to it.
 """
 
 import os
@@ -14,7 +14,7 @@ import sys
 from absl import flags
 
 import headrace
-from beam_pipelines import job, splitting
+from beam_pipelines import config, images, job, resizing, sources, splitting
 from headrace import check
 from input import dataset_dir
 from input.dataset_dir import Card
@@ -22,22 +22,61 @@ from input.dataset_dir import Card
 FLAGS = flags.FLAGS
 
 flags.DEFINE_string(
-    "source", None, "Where the images are: folder:PATH, with a folder per class.", required=True
+    "source",
+    None,
+    "Where the images are, as KIND:PATH. Kinds: "
+    + "; ".join(f"{kind}: {text}" for kind, text in sources.KINDS.items())
+    + ". Paths are local or gs://.",
+    required=True,
 )
 flags.DEFINE_string("output_dir", None, "The dataset directory to write.", required=True)
 flags.DEFINE_string(
     "name",
     None,
-    "The dataset's name: lower-case letters, digits and _. Default: the name of the source folder.",
+    "The dataset's name: lower-case letters, digits and _. Default: the last part of the source.",
+)
+flags.DEFINE_integer("num_classes", None, "Fail unless the source has so many classes.", 2)
+flags.DEFINE_string(
+    "class_pattern",
+    r"([^.]+)\.",
+    "For filename: sources, a regular expression that a file's name begins with; its first group "
+    "is the class.",
 )
 flags.DEFINE_string(
     "splits",
     None,
-    "Splits and their fractions, which sum to 1, stratified by class. Default: "
-    f"{splitting.DEFAULT}, or the source's own splits. Given for a source with its own splits, "
-    "they divide its train folder.",
+    "Splits, stratified by class: fractions that sum to 1; sizes (train gets the rest); auto: 20 "
+    "per cent for testing under 1,000 images, 10 under 10,000, else 5, and a tenth of the others "
+    f"for validation; kfold:N for N folds. Default: {splitting.DEFAULT}, or the source's own "
+    "splits. Given for a source with its own splits, it divides its train split.",
 )
 flags.DEFINE_integer("seed", 0, "Seed of the split and of the order of records.", 0)
+flags.DEFINE_enum(
+    "duplicates",
+    "same_split",
+    config.DUPLICATES,
+    "What to do with images of the same pixels: keep them in one split, drop all but one of each "
+    "class, fail, or treat them as any others. They are reported in any case.",
+)
+flags.DEFINE_integer(
+    "near_duplicates",
+    None,
+    "List images that look like one of another split: those whose 64-bit perceptual hashes differ "
+    "in at most so many bits.",
+    0,
+    16,
+)
+flags.DEFINE_enum(
+    "near_duplicates_action",
+    "list",
+    config.NEAR_DUPLICATES_ACTIONS,
+    "What to do with them: list them, or also drop those of validation and test.",
+)
+flags.DEFINE_string(
+    "size", None, "Scale to cover this size, crop the centre: a side in pixels, or rows,columns."
+)
+flags.DEFINE_integer("short_side", None, "Scale so that the shorter side has so many pixels.", 1)
+flags.DEFINE_integer("max_side", None, "Shrink images whose longer side has more pixels.", 1)
 flags.DEFINE_enum(
     "encoding",
     "keep",
@@ -45,48 +84,101 @@ flags.DEFINE_enum(
     "How images are stored: the file's own bytes where the input pipeline reads them as they are, "
     "as JPEG, as PNG, as raw uint8 or as float32 pixels.",
 )
+flags.DEFINE_integer("quality", 95, "Quality of JPEGs that are written.", 1, 100)
 flags.DEFINE_integer("shard_mb", 128, "About how large a shard is, in MiB.", 1)
 flags.DEFINE_float(
     "max_bad_fraction", 0.01, "Fail when more than this fraction of the files is unusable.", 0, 1
+)
+flags.DEFINE_integer(
+    "max_pixels", images.MAX_PIXELS, "Set larger images aside without decoding them.", 1
+)
+flags.DEFINE_bool(
+    "first_frame", False, "Use the first frame of animations instead of setting them aside."
 )
 flags.DEFINE_bool("overwrite", False, "Replace a finished dataset in --output_dir.")
 
 
 def main(*beam_flags: str) -> None:
     """Runs the program."""
-    config = job.Config(
+    asked = config.Config(
         source=FLAGS.source,
         output_dir=FLAGS.output_dir.rstrip("/"),
         name=FLAGS.name or _name_of(FLAGS.source),
-        fractions=splitting.parse(FLAGS.splits) if FLAGS.splits else {},
+        splits=FLAGS.splits or "",
         seed=FLAGS.seed,
         encoding=FLAGS.encoding,
+        quality=FLAGS.quality,
+        resize=_resize(),
         shard_mb=FLAGS.shard_mb,
+        num_classes=FLAGS.num_classes,
+        class_pattern=FLAGS.class_pattern,
         max_bad_fraction=FLAGS.max_bad_fraction,
+        max_pixels=FLAGS.max_pixels,
+        first_frame=FLAGS.first_frame,
+        duplicates=FLAGS.duplicates,
+        near_duplicates=FLAGS.near_duplicates,
+        near_duplicates_action=FLAGS.near_duplicates_action,
         overwrite=FLAGS.overwrite,
         command=["python", "-m", "beam_pipelines.prepare", *sys.argv[1:]],
     )
     check(
-        re.fullmatch(r"[a-z][a-z0-9_]*", config.name),
-        f"--name={config.name}: expected lower-case letters, digits and _, a letter first",
+        re.fullmatch(r"[a-z][a-z0-9_]*", asked.name),
+        f"--name={asked.name}: expected lower-case letters, digits and _, a letter first",
     )
-    _print_summary(config.output_dir, job.run(config, list(beam_flags)))
+    drops = asked.near_duplicates_action == "drop_from_eval"
+    check(
+        not drops or asked.near_duplicates is not None,
+        "--near_duplicates_action=drop_from_eval needs --near_duplicates=BITS",
+    )
+    check(
+        not drops or not asked.splits.startswith("kfold:"),
+        "--near_duplicates_action=drop_from_eval: folds have no split for evaluation; list them",
+    )
+    _print_summary(asked.output_dir, job.run(asked, list(beam_flags)))
+
+
+def _resize() -> resizing.Resize:
+    given = [name for name in ("size", "short_side", "max_side") if FLAGS[name].value is not None]
+    check(len(given) < 2, f"--{' and --'.join(given)} contradict each other; give one of them")
+    size = resizing.parse_size(FLAGS.size) if FLAGS.size is not None else None
+    return resizing.Resize(size, FLAGS.short_side, FLAGS.max_side)
 
 
 def _name_of(source: str) -> str:
-    """A dataset name made of the source folder's."""
-    folder = os.path.basename(os.path.abspath(source.partition(":")[2]))
-    return re.sub(r"^(?=[^a-z])", "images_", re.sub(r"[^a-z0-9]+", "_", folder.lower()).strip("_"))
+    """A dataset name made of the last part of the source."""
+    last = os.path.basename(os.path.abspath(source.partition(":")[2]))
+    stem = re.sub(r"\.(csv|tsv|jsonl?|ndjson|h5|hdf5)$", "", last.lower())
+    return re.sub(r"^(?=[^a-z])", "images_", re.sub(r"[^a-z0-9]+", "_", stem).strip("_"))
 
 
 def _print_summary(output_dir: str, card: Card) -> None:
     for name, split in card.splits.items():
-        print(f"{name}: {split.records:,} images in {len(split.shards)} shards")
+        plural = "" if len(split.shards) == 1 else "s"
+        print(f"{name}: {split.records:,} images in {len(split.shards)} shard{plural}")
     mean, std = (", ".join(f"{v:.2f}" for v in values) for values in (card.mean, card.std))
     print(f"{len(card.classes)} classes, channel mean {mean}, standard deviation {std}")
     if card.source["quarantined"]:
         print(f"{card.source['quarantined']:,} files left out: {output_dir}/quarantine.jsonl")
+    for line in _duplicate_lines(card):
+        print(line)
     print(f"report: {output_dir}/report.html")
+
+
+def _duplicate_lines(card: Card) -> list[str]:
+    found, dropped = card.duplicates, card.source["duplicates_dropped"]
+    lines = []
+    if found["groups"]:
+        lines.append(f"{found['groups']:,} pictures are there more than once, {dropped:,} dropped")
+    if found["conflicts"]:
+        lines.append(f"warning: {found['conflicts']:,} pictures are in more than one class")
+    if found["leaks"]:
+        lines.append(f"warning: {found['leaks']:,} pictures are in more than one split")
+    if found["near"]:
+        dropped = card.source["near_duplicates_dropped"]
+        lines.append(
+            f"{found['near']:,} images look like one of another split, {dropped:,} dropped"
+        )
+    return lines
 
 
 if __name__ == "__main__":

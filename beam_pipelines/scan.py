@@ -1,20 +1,18 @@
 """First phase: decode every image of the source and write down what it is.
 
-A task is a chunk of the listing; its result is a file with a row per image. Pixels stay where they
-were read.
+A task is a chunk of the listing, or a part of a container. Its result is a file with a row per
+image; the images of a container go into a file beside it, as they can be read one by one only once.
+Pixels stay where they were read.
 """
 
 import dataclasses
-import functools
-import json
+import hashlib
+from collections.abc import Iterable, Iterator
 
-from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import PipelineOptions
+from beam_pipelines import files, hashing, images, resizing
+from beam_pipelines.config import Config
+from beam_pipelines.sources.source import Container, Listed
 
-from beam_pipelines import engine, images
-from beam_pipelines.sources import Source
-
-_CHUNK = 128
 UNREADABLE = "unreadable"
 
 
@@ -23,27 +21,41 @@ class Row:
     """What the scan found out about one usable image.
 
     Attributes:
-        path, label, split: as listed.
-        key: content key, SHA-256 over the pixels.
-        rows, columns: size in pixels.
-        stored_bytes: size of the source file, an estimate of the record's.
-        sums, squares: exact sums over pixels per channel: one when grey, else three.
+        path, label, split, group, weight: as listed.
+        file, offset, length: where the bytes of its image file lie.
+        digest: SHA-256 of these bytes.
+        key: content key of the pixels as decoded.
+        split_rank, order_rank: seeded, see `hashing.rank`.
+        source_rows, source_columns: size as decoded, in pixels.
+        rows, columns, channels: size as stored; channels 1 for grey or 3.
+        kept: whether a `keep` record holds the file's own bytes.
+        has_profile: whether it has an ICC profile.
+        sums, squares: exact sums over the stored pixels, per channel.
+        looks: perceptual hash, 0 if not asked for.
     """
 
     path: str
-    label: int
+    label: str
     split: str | None
+    group: str | None
+    weight: float | None
+    file: str
+    offset: int
+    length: int
+    digest: str
     key: str
+    split_rank: int
+    order_rank: int
+    source_rows: int
+    source_columns: int
     rows: int
     columns: int
-    stored_bytes: int
+    channels: int
+    kept: bool
+    has_profile: bool
     sums: list[int]
     squares: list[int]
-
-    @property
-    def channels(self) -> int:
-        """1 for a grey image, 3 for RGB."""
-        return len(self.sums)
+    looks: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -55,76 +67,103 @@ class Rejected:
     detail: str
 
 
-def run(
-    source: Source, work: str, beam_options: PipelineOptions
-) -> tuple[list[Row], list[Rejected]]:
-    """Scans the whole source.
+@dataclasses.dataclass(frozen=True)
+class Scan:
+    """What all tasks of the scan have in common.
+
+    Attributes:
+        config: of the job.
+        root: what paths are relative to.
+        work: the work folder.
+        container: None for a source of files.
+    """
+
+    config: Config
+    root: str
+    work: str
+    container: Container | None
+
+
+def run_task(scan: Scan, task: tuple[int, object]) -> None:
+    """Scans the images of one task and writes their rows.
 
     Args:
-        source: what to scan.
-        work: the work folder, empty.
-        beam_options: from `engine.options`.
-
-    Returns:
-        The usable images and the others, each in the order of the listing.
+        scan: what to do.
+        task: a number of its own, and the part of the container (None for listed files).
     """
-    listing = [dataclasses.astuple(image) for image in source.images]
-    tasks = [(start, listing[start : start + _CHUNK]) for start in range(0, len(listing), _CHUNK)]
-    engine.run_phase(
-        "decode",
-        tasks,
-        functools.partial(scan_chunk, source.root, work),
-        beam_options,
-        images=len(listing),
-        images_done=lambda: min(len(listing), _CHUNK * len(engine.finished(work, "scan-*.jsonl"))),
-    )
-    rows, rejected = [], []
-    for path in engine.finished(work, "scan-*.jsonl"):
-        for fields in engine.read_lines(path):
-            if "reason" in fields:
-                rejected.append(Rejected(**fields))
-            else:
-                rows.append(Row(**fields))
-    return rows, rejected
+    number, part = task
+    if scan.container:
+        rows = _unpack(scan, f"{scan.work}/spill-{number:09d}", part)
+    else:
+        listed = files.read_rows(f"{scan.work}/listing-{number:09d}.jsonl")
+        rows = (_scan_file(scan, Listed(*fields)) for fields in listed)
+    files.write_rows(f"{scan.work}/scan-{number:09d}.jsonl", rows)
 
 
-def scan_chunk(root: str, work: str, task: tuple[int, list[tuple]]) -> None:
-    """Scans the files of one task and writes their rows."""
-    start, listed = task
-    rows = [dataclasses.asdict(scan_image(root, *image)) for image in listed]
-    engine.write_file(f"{work}/scan-{start:09d}.jsonl", engine.json_lines(rows))
-
-
-def scan_image(root: str, path: str, label: int, split: str | None) -> Row | Rejected:
-    """Reads and fully decodes one file."""
-    try:
-        data = read_image(root, path)
-        decoded = images.decode(data)
-    except images.BadImageError as error:
-        return Rejected(path, error.reason, error.detail)
-    sums, squares = decoded.sums()
-    columns, rows = decoded.pixels.size
-    return Row(path, label, split, decoded.key(), rows, columns, len(data), sums, squares)
-
-
-def read_image(root: str, path: str) -> bytes:
-    """The bytes of a file of the source.
+def read_image(root: str, path: str, offset: int = 0, length: int = -1) -> bytes:
+    """The bytes of an image file of the source.
 
     Raises:
         BadImageError: it cannot be read.
     """
-    full = f"{root}/{path}"
     try:
-        if "://" not in full:
-            with open(full, "rb") as file:
-                return file.read()
-        with FileSystems.open(full, "application/octet-stream") as file:
-            return file.read()
-    except OSError as error:
-        raise images.BadImageError(UNREADABLE, error.strerror or str(error)) from None
+        return files.read(files.join(root, path), offset, length)
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        detail = getattr(error, "strerror", None) or str(error)
+        raise images.BadImageError(UNREADABLE, detail) from None
 
 
-def quarantine_text(rejected: list[Rejected]) -> bytes:
-    """The content of `quarantine.jsonl`."""
-    rows = [json.dumps(dataclasses.asdict(row), ensure_ascii=False) for row in rejected]
-    return "".join(f"{row}\n" for row in rows).encode()
+def _scan_file(scan: Scan, listed: Listed) -> Row | Rejected:
+    try:
+        data = read_image(scan.root, listed.path)
+        return _describe(scan.config, listed, data, listed.path, 0)
+    except images.BadImageError as error:
+        return Rejected(listed.path, error.reason, error.detail)
+
+
+def _unpack(scan: Scan, spill: str, part: object) -> Iterator[Row | Rejected]:
+    contents, offset = [], 0
+    for listed, data in scan.container.unpack(part):
+        try:
+            yield _describe(scan.config, listed, data, spill, offset)
+        except images.BadImageError as error:
+            yield Rejected(listed.path, error.reason, error.detail)
+            continue
+        contents.append(data)
+        offset += len(data)
+    files.write(spill, b"".join(contents))
+
+
+def _describe(config: Config, listed: Listed, data: bytes, file: str, offset: int) -> Row:
+    image = images.decode(data, config.max_pixels, config.first_frame)
+    columns, rows = resizing.target(config.resize, *image.pixels.size)
+    if columns * rows > config.max_pixels:
+        raise images.BadImageError("too_large", f"{columns} x {rows} pixels once resized")
+    resized = resizing.apply(config.resize, image.pixels)
+    key = hashing.content_key(image.pixels)
+    totals, squares = images.sums(resized)
+    return Row(
+        **_fields(listed),
+        file=file,
+        offset=offset,
+        length=len(data),
+        digest=hashlib.sha256(data).hexdigest(),
+        key=key,
+        split_rank=hashing.rank(key, config.seed, "split"),
+        order_rank=hashing.rank(key, config.seed, "order"),
+        source_rows=image.pixels.height,
+        source_columns=image.pixels.width,
+        rows=resized.height,
+        columns=resized.width,
+        channels=len(totals),
+        kept=image.as_it_is and resized is image.pixels,
+        has_profile=image.has_profile,
+        sums=totals,
+        squares=squares,
+        looks=0 if config.near_duplicates is None else hashing.perceptual_hash(image.pixels),
+    )
+
+
+def _fields(listed: Listed) -> dict[str, object]:
+    names: Iterable[str] = ("path", "label", "split", "group", "weight")
+    return {name: getattr(listed, name) for name in names}

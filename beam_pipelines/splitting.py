@@ -1,94 +1,115 @@
-"""Which image goes to which split, and to which place in it: pure arithmetic on content keys.
+"""`--splits`: how large each split is, and how many images of each class: pure arithmetic."""
 
-Every choice is by a seeded hash of the image's content, so the order in which files were listed,
-the runner and the number of workers change nothing.
-"""
-
-import hashlib
 import math
+import re
 from collections.abc import Sequence
 from fractions import Fraction
-
-import numpy as np
 
 from headrace import UsageError
 
 DEFAULT = "train:0.8,validation:0.1,test:0.1"
+_FORMS = f"fractions that sum to 1 ({DEFAULT}), sizes (validation:5000,test:5000), auto, or kfold:5"
+# The seeds' rule of thumb: the fewer images, the larger the share for testing.
+_AUTO_TEST = ((1_000, Fraction(20, 100)), (10_000, Fraction(10, 100)))
+_AUTO_TEST_OF_MANY, _AUTO_VALIDATION = Fraction(5, 100), Fraction(10, 100)
 
 
-def parse(text: str) -> dict[str, Fraction]:
-    """`"train:0.8,test:0.2"` → fractions by split name, in order.
+def names(text: str, own: set[str]) -> list[str]:
+    """The splits that `--splits` makes, in order.
+
+    Args:
+        text: `train:0.8,test:0.2`, `validation:1000,test:1000`, `auto` or `kfold:5`.
+        own: splits that the source brings.
 
     Raises:
-        UsageError: not of that form, a fraction is not above 0, they do not sum to 1, a name comes
-            twice, or there is no `train`.
+        UsageError: it is none of these forms.
     """
-    fractions = {}
+    if text == "auto":
+        return [
+            name for name in ("train", "validation", "test") if name == "train" or name not in own
+        ]
+    folds = re.fullmatch(r"kfold:(\d{1,3})", text)
+    if folds:
+        if int(folds[1]) < 2:
+            raise UsageError(f"--splits={text}: two folds or more")
+        return [f"fold_{number}" for number in range(int(folds[1]))]
+    numbers = _numbers(text)
+    return list(numbers) if "train" in numbers else ["train", *numbers]
+
+
+def fractions(text: str, images: int, own: set[str]) -> dict[str, Fraction]:
+    """The share of each split; `images` times it is a whole number where sizes were given.
+
+    Args:
+        text: see `names`.
+        images: how many are to be divided.
+        own: splits that the source brings.
+
+    Raises:
+        UsageError: there are not as many images as the sizes need.
+    """
+    wanted = names(text, own)
+    if text == "auto":
+        return _auto(images, own)
+    if text.startswith("kfold:"):
+        return {name: Fraction(1, len(wanted)) for name in wanted}
+    numbers = _numbers(text)
+    if sum(numbers.values()) == 1:
+        return numbers
+    rest = images - sum(numbers.values())
+    if rest < 0 or (rest > 0) == ("train" in numbers):
+        raise UsageError(
+            f"--splits={text}: the sizes make {int(sum(numbers.values())):,}, there are {images:,} "
+            "images to divide; leave out train to give it the rest"
+        )
+    sizes = {"train": Fraction(rest), **numbers}
+    return {name: sizes[name] / images for name in wanted}
+
+
+def check_sizes(text: str, images: int) -> None:
+    """Makes sure, before any work, that there can be enough images.
+
+    Raises:
+        UsageError: sizes were given that sum to more than there are images to divide.
+    """
+    if text != "auto" and not text.startswith("kfold:"):
+        total = sum(_numbers(text).values())
+        if total > max(1, images):
+            raise UsageError(
+                f"--splits={text}: the sizes make {int(total):,}, there are only {images:,} images "
+                "to divide"
+            )
+
+
+def _auto(images: int, own: set[str]) -> dict[str, Fraction]:
+    test = next((share for below, share in _AUTO_TEST if images < below), _AUTO_TEST_OF_MANY)
+    test = Fraction(0) if "test" in own else test
+    validation = Fraction(0) if "validation" in own else (1 - test) * _AUTO_VALIDATION
+    shares = {"train": 1 - test - validation, "validation": validation, "test": test}
+    return {name: share for name, share in shares.items() if share}
+
+
+def _numbers(text: str) -> dict[str, Fraction]:
+    """Split names with what comes after the colon: fractions that sum to 1, or whole numbers."""
+    numbers = {}
     for part in text.split(","):
         name, _, number = part.strip().partition(":")
         try:
-            fraction = Fraction(number)
+            value = Fraction(number)
         except (ValueError, ZeroDivisionError):
-            fraction = Fraction(0)
-        if not name.isidentifier() or not name.islower() or fraction <= 0 or name in fractions:
+            value = Fraction(0)
+        if not name.isidentifier() or not name.islower() or value <= 0 or name in numbers:
             raise UsageError(
-                f"--splits={text}: expected different names with fractions above 0, as in "
-                f"{DEFAULT}; received {part!r}"
+                f"--splits={text}: expected {_FORMS}, with different names and numbers above 0; "
+                f"received {part!r}"
             )
-        fractions[name] = fraction
-    if sum(fractions.values()) != 1:
-        raise UsageError(f"--splits={text}: the fractions sum to {float(sum(fractions.values()))}")
-    if "train" not in fractions:
+        numbers[name] = value
+    total = sum(numbers.values())
+    if total != 1 and any(value.denominator > 1 for value in numbers.values()):
+        raise UsageError(f"--splits={text}: the fractions sum to {float(total)}")
+    if total == 1 and "train" not in numbers:
         raise UsageError(f"--splits={text}: there is no split 'train'")
-    return fractions
-
-
-def rank(keys: Sequence[str], paths: Sequence[str], seed: int, purpose: str) -> list[int]:
-    """The positions of images in seeded random order.
-
-    Args:
-        keys: content key of each image.
-        paths: settle the order of images with the same content.
-        seed: of the order.
-        purpose: another word gives an independent order.
-
-    Returns:
-        Indices into `keys`, first to last.
-    """
-    salt = f"{seed}:{purpose}".encode()
-    hashes = [hashlib.blake2b(key.encode(), digest_size=8, key=salt).digest() for key in keys]
-    return sorted(range(len(keys)), key=lambda i: (hashes[i], keys[i], paths[i]))
-
-
-def stratify(
-    labels: Sequence[int],
-    keys: Sequence[str],
-    paths: Sequence[str],
-    fractions: Sequence[Fraction],
-    seed: int,
-) -> np.ndarray:
-    """Chooses a split for every image, class by class.
-
-    Args:
-        labels: of each image.
-        keys: content key of each image.
-        paths: settle the order of images with the same content.
-        fractions: of each split; they sum to 1.
-        seed: of the choice.
-
-    Returns:
-        int64 `[images]`, an index into `fractions`. Totals are exact, and the count of each class
-        in each split is its exact quota to within one image.
-    """
-    labels = np.asarray(labels)
-    classes, inverse = np.unique(labels, return_inverse=True)
-    table = controlled_rounding(np.bincount(inverse, minlength=len(classes)).tolist(), fractions)
-    order = np.asarray(rank(keys, paths, seed, "split"), np.int64)
-    chosen = np.empty(len(labels), np.int64)
-    for position, counts in enumerate(table):
-        members = order[inverse[order] == position]
-        chosen[members] = np.repeat(np.arange(len(fractions)), counts)
-    return chosen
+    return numbers
 
 
 def controlled_rounding(counts: Sequence[int], fractions: Sequence[Fraction]) -> list[list[int]]:

@@ -7,6 +7,7 @@ This is the whole of what `beam_pipelines` (which writes it) and `input` (which 
     dataset_info.json features.json label.labels.txt     TensorFlow Datasets' own metadata
     card.json                            written last: without it the directory is unfinished
     quarantine.jsonl                     one line per image left out: path, reason, detail
+    duplicates.jsonl                     one line per group of images that are, or look, the same
     report.html                          what a person looks at
 
     card = dataset_dir.read_card("/data/flowers")
@@ -26,13 +27,15 @@ from etils import epath
 
 from headrace import UserError
 
-CARD_FORMAT = 1
+CARD_FORMAT = 2
 CARD = "card.json"
 QUARANTINE = "quarantine.jsonl"
+DUPLICATES = "duplicates.jsonl"
 REPORT = "report.html"
 
 # Keys of a record: image (bytes), label (int64), shape (int64[3]: rows, columns, channels),
-# file_name (bytes, the path below the source). Named as TFDS names them.
+# file_name (bytes, the path below the source); named as TFDS names them. Where the source gave
+# weights there is a fifth, weight (float32).
 RECORD_KEYS = ("image", "label", "shape", "file_name")
 
 # How `image` is stored. `keep`: the source file's own bytes where the input pipeline decodes them
@@ -72,12 +75,20 @@ class Card:
         classes: class names; a label is an index into them.
         encoding: one of `ENCODINGS`.
         channels: 1 when every image is grey, else 3 (RGB).
-        mean, std: per channel, of the training split's pixels, 0-255.
+        mean, std: per channel, of the training split's pixels, 0-255; of all where there are only
+            folds.
         image_size: `{"rows": {"min", "p5", "p50", "p95", "max"}, "columns": {…}}` over all splits.
         splits: by name, in the order they were asked for.
-        split_fractions: as asked for; empty when the source came already split.
+        split_fractions: by which images were divided; empty when the source came already split.
         seed: of the split and the order of records.
-        source: `{"spec", "images", "quarantined", "fingerprint"}`.
+        weighted: whether records have a weight.
+        source: `spec`, `fingerprint` (SHA-256 over sorted paths and content keys), and how many
+            `images` there were, were `quarantined`, were left out as `duplicates_dropped` or
+            `near_duplicates_dropped`, and have a colour profile that was not applied
+            (`with_profile`); so images = records + quarantined + both kinds dropped.
+        duplicates: of images with the same pixels, the number of `groups`, of those with more than
+            one label (`conflicts`) and in more than one split (`leaks`); `near`, how many images
+            look like one of another split, if that was asked for.
         fingerprint: SHA-256 over the shards' SHA-256, in order of split and shard.
         command: the full command line that wrote it.
         headrace: the version that wrote it.
@@ -93,7 +104,9 @@ class Card:
     splits: dict[str, Split]
     split_fractions: dict[str, float]
     seed: int
+    weighted: bool
     source: dict[str, object]
+    duplicates: dict[str, int]
     fingerprint: str
     command: list[str]
     headrace: str

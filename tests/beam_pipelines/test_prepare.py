@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import pathlib
 import signal
 import subprocess
 import sys
@@ -15,37 +14,17 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from beam_pipelines import job, splitting
+from beam_pipelines import job
 from headrace import UsageError, UserError
 from input import dataset_dir
+from tests.beam_pipelines.jobs import everything, prepare
 from tests.conftest import ROOT, assert_one_line_error, run_program, write_images
-
-
-def prepare(source: pathlib.Path, output: pathlib.Path, *beam_flags: str, **changes):
-    """Runs the job in this process."""
-    fields = {
-        "source": f"folder:{source}",
-        "output_dir": str(output),
-        "name": "shades",
-        "fractions": splitting.parse("train:0.6,test:0.4"),
-        "seed": 0,
-        "encoding": "keep",
-        "shard_mb": 128,
-        "max_bad_fraction": 0.01,
-        "overwrite": False,
-        "command": ["prepare"],
-    }
-    return job.run(job.Config(**{**fields, **changes}), list(beam_flags))
 
 
 @pytest.fixture
 def source(tmp_path):
     write_images(tmp_path / "source", {"dark": 12, "light": 18})
     return tmp_path / "source"
-
-
-def everything(folder: pathlib.Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 @pytest.mark.parametrize("encoding", dataset_dir.ENCODINGS)
@@ -111,7 +90,7 @@ def test_the_card_tells_the_truth(source, tmp_path):
 
 
 def test_the_card_says_which_fractions_the_default_was(source, tmp_path):
-    card = prepare(source, tmp_path / "data", fractions={})
+    card = prepare(source, tmp_path / "data", splits="")
     assert card.split_fractions == {"train": 0.8, "validation": 0.1, "test": 0.1}
     assert [split.records for split in card.splits.values()] == [24, 3, 3]
 
@@ -122,7 +101,7 @@ def test_grey_images_among_colour_count_in_all_channels(tmp_path):
     for number in range(4):
         red[..., 0] = 250 + number
         Image.fromarray(red).save(tmp_path / "source/colour" / f"{number:03d}.png")
-    card = prepare(tmp_path / "source", tmp_path / "data", fractions=splitting.parse("train:1"))
+    card = prepare(tmp_path / "source", tmp_path / "data", splits="train:1")
     grey = [np.asarray(Image.open(p)) for p in (tmp_path / "source/grey").iterdir()]
     assert card.channels == 3
     expected = [(np.mean(grey) + r) / 2 for r in (251.5, 0, 0)]
@@ -151,7 +130,7 @@ def test_bytes_do_not_depend_on_engine_workers_or_listing(source, tmp_path):
 def test_predefined_splits_are_kept(tmp_path):
     for number, split in enumerate(("train", "test", "val")):
         write_images(tmp_path / "source" / split, {"dark": 10, "light": 10}, seed=number)
-    card = prepare(tmp_path / "source", tmp_path / "data", fractions={})
+    card = prepare(tmp_path / "source", tmp_path / "data", splits="")
     assert {name: split.records for name, split in card.splits.items()} == {
         "train": 20,
         "validation": 20,
@@ -164,8 +143,8 @@ def test_predefined_splits_are_kept(tmp_path):
 def test_a_validation_split_can_be_cut_from_a_predefined_train(tmp_path):
     for number, split in enumerate(("train", "test")):
         write_images(tmp_path / "source" / split, {"dark": 10, "light": 10}, seed=number)
-    fractions = splitting.parse("train:0.8,validation:0.2")
-    card = prepare(tmp_path / "source", tmp_path / "data", fractions=fractions)
+    splits = "train:0.8,validation:0.2"
+    card = prepare(tmp_path / "source", tmp_path / "data", splits=splits)
     assert [split.per_class for split in card.splits.values()] == [[8, 8], [2, 2], [10, 10]]
     with pytest.raises(UsageError, match="'test'"):
         prepare(tmp_path / "source", tmp_path / "other")  # asks for a split test of its own
@@ -247,7 +226,7 @@ def make_unequal_splits(folder):
         (make_missing, "nowhere is no folder"),
         (make_empty, "has no class folders"),
         (make_class_without_image, "void has no image"),
-        (make_one_class, "one class folder only"),
+        (make_one_class, "one class only"),
         (make_files_beside_classes, r"beside its class folders \(a.png\)"),
         (make_unequal_splits, "'bright' is in only one of train and test"),
     ],
@@ -265,7 +244,7 @@ def test_a_source_that_is_no_dataset_is_refused(tmp_path, make, words):
         (["--name=Cats-And-Dogs"], ["--name=Cats-And-Dogs"]),
         (["--encoding=gif"], ["--encoding=gif", "keep|jpeg"]),
         (["--splitz=train:1"], ["--splitz", "neither Headrace's nor Beam's"]),
-        (["--source=zip:x"], ["--source=zip:x", "folder:PATH"]),
+        (["--source=zip:x"], ["--source=zip:x", "KIND:PATH"]),
         (["--max_bad_fraction=2"], ["--max_bad_fraction"]),
     ],
 )
@@ -287,7 +266,7 @@ def test_a_required_flag_is_named(tmp_path):
 
 def test_a_split_without_images_is_refused(source, tmp_path):
     with pytest.raises(UserError, match=r"'test' of .* would have no image"):
-        prepare(source, tmp_path / "data", fractions=splitting.parse("train:0.99,test:0.01"))
+        prepare(source, tmp_path / "data", splits="train:0.99,test:0.01")
 
 
 def test_a_finished_dataset_is_replaced_only_on_request(source, tmp_path):
@@ -322,14 +301,13 @@ def test_an_unfinished_job_is_replaced_but_not_files_put_beside_it(source, tmp_p
 
 
 def test_an_image_that_changes_between_the_phases_is_noticed(source, tmp_path, monkeypatch):
-    scan = job.scan.run
+    plan = job.plan.run
 
-    def scan_then_change(*arguments):
-        found = scan(*arguments)
+    def change_then_plan(*arguments):
         Image.new("L", (8, 8), 77).save(source / "light" / "003.png")
-        return found
+        return plan(*arguments)
 
-    monkeypatch.setattr(job.scan, "run", scan_then_change)
+    monkeypatch.setattr(job.plan, "run", change_then_plan)
     with pytest.raises(UserError, match=r"light/003\.png changed"):
         prepare(source, tmp_path / "data")
     assert not (tmp_path / "data/card.json").exists()

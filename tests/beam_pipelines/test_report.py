@@ -28,7 +28,17 @@ def make_card(**changes) -> Card:
         },
         "split_fractions": {"train": 0.98, "test": 0.02},
         "seed": 42,
-        "source": {"spec": f"folder:{NASTY}", "images": 2041, "quarantined": 1, "fingerprint": "e"},
+        "weighted": False,
+        "source": {
+            "spec": f"folder:{NASTY}",
+            "images": 2051,
+            "quarantined": 1,
+            "duplicates_dropped": 7,
+            "near_duplicates_dropped": 3,
+            "with_profile": 77,
+            "fingerprint": "e",
+        },
+        "duplicates": {"groups": 8, "conflicts": 1, "leaks": 0, "near": 3},
         "fingerprint": "0123abcd",
         "command": ["python", "-m", "beam_pipelines.prepare", "--name=two words"],
         "headrace": "1.2.3",
@@ -36,10 +46,43 @@ def make_card(**changes) -> Card:
     return Card(**{**fields, **changes})
 
 
-def render(**changes) -> str:
-    samples = {"rose": [("rose/1.jpg", b"\xff\xd8one")], NASTY: [(NASTY, b"\xff\xd8two")]}
-    rejected = [{"path": NASTY, "reason": "truncated", "detail": "a < b"}]
-    return report.render(make_card(**changes), samples, rejected)
+def picture(path: str, label=0, **more) -> dict:
+    return {"path": path, "label": label, "file": path, "offset": 0, "length": 9, **more}
+
+
+def draw(picture: dict) -> bytes:
+    return b"\xff\xd8" + picture["path"].encode()
+
+
+SUMMARY = {
+    "histograms": {
+        "rows": {"edges": [7, 500, 4321], "counts": [2000, 40]},
+        "columns": {"edges": [7, 500, 4321], "counts": [1999, 41]},
+        "aspect": {"edges": [-1.0, 0.0, 1.0], "counts": [30, 2010]},
+    },
+    "samples": [picture("rose/1.jpg"), picture(NASTY, label=1)],
+    "rejected": [{"path": NASTY, "reason": "truncated", "detail": "a < b"}],
+    "shown_duplicates": [
+        {
+            "pixels": "ab",
+            "images": [
+                picture("rose/1.jpg", split=0, dropped=None),
+                picture("twin.jpg", label=1, split=None, dropped="duplicate"),
+            ],
+        },
+        {
+            "distance": 5,
+            "images": [
+                picture("like.jpg", split=1, dropped=None),
+                picture("rose/1.jpg", split=0, dropped=None),
+            ],
+        },
+    ],
+}
+
+
+def render(summary=SUMMARY, **changes) -> str:
+    return report.render(make_card(**changes), summary, draw)
 
 
 class Checker(html.parser.HTMLParser):
@@ -74,7 +117,7 @@ def test_the_page_needs_nothing_but_itself():
     checker = Checker()
     checker.feed(render())
     sources = [value for name, value in checker.attributes if name in ("src", "href")]
-    assert len(sources) == 2
+    assert len(sources) == 6
     assert all(source.startswith("data:image/jpeg;base64,") for source in sources)
 
 
@@ -84,16 +127,35 @@ def test_every_number_is_on_the_page():
         assert number in page, number
     for text in ("0123abcd", "Headrace 1.2.3", "truncated", "a &lt; b", "train 0.98, test 0.02"):
         assert text in page, text
+    for text in ("77 (not applied)", "1,999 images", "0.50", "2.00"):
+        assert text in page, text
     assert "--name=two words" in page
 
 
-def test_the_largest_class_has_the_longest_bar():
-    widths = [float(width) for width in re.findall(r"width:([0-9.]+)rem", render())]
-    assert len(widths) == 2
-    assert widths[0] / widths[1] == pytest.approx(3, rel=0.01)
+def test_duplicates_stand_side_by_side_with_what_became_of_them():
+    page = render()
+    for text in (
+        "8 groups",
+        "1 of them under more than one class",
+        "7 images dropped",
+        "the same picture under more than one class",
+        "dropped · twin.jpg",
+        "5 of 64 bits differ",
+        "rose · test · like.jpg",
+    ):
+        assert text in page, text
+    assert page.index("twin.jpg") < page.index("like.jpg")
+
+
+def test_the_bar_of_a_class_is_as_long_as_its_share_of_the_largest():
+    widths = [float(width) for width in re.findall(r"width:([0-9.]+)rem;background", render())]
+    assert len(widths) == 4  # two classes, two splits
+    assert sum(widths[:2]) / sum(widths[2:]) == pytest.approx(3, rel=0.01)
 
 
 def test_a_clean_grey_dataset_says_so():
-    page = report.render(make_card(channels=1, mean=[1.0], std=[2.0]), {}, [])
+    summary = {**SUMMARY, "samples": [], "rejected": [], "shown_duplicates": []}
+    page = render(summary, channels=1, mean=[1.0], std=[2.0])
     assert "Every file is a sound image." in page
+    assert "No two images have the same pixels." in page
     assert "<td>grey</td>" in page

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from beam_pipelines import sharding, splitting
@@ -41,41 +41,55 @@ def test_rounding_of_a_thousand_uneven_classes_has_exact_totals():
     assert table.sum(axis=0).tolist() == [10_395, 1_300, 1_299]
 
 
-@given(
-    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 50)), min_size=1, max_size=120),
-    st.integers(0, 5),
-    st.randoms(use_true_random=False),
-)
-@settings(max_examples=50)
-def test_a_split_does_not_depend_on_the_order_of_listing(images, seed, random):
-    images = [(label, f"{key:064x}", f"{number}.png") for number, (label, key) in enumerate(images)]
-    fractions = [Fraction(7, 10), Fraction(3, 10)]
-
-    def chosen(images):
-        labels, keys, paths = zip(*images, strict=True)
-        splits = splitting.stratify(labels, keys, paths, fractions, seed)
-        return dict(zip(paths, splits.tolist(), strict=True))
-
-    shuffled = list(images)
-    random.shuffle(shuffled)
-    assert chosen(images) == chosen(shuffled)
-
-
-def test_another_seed_gives_another_split_and_another_order():
-    keys = [f"{number:064x}" for number in range(200)]
-    paths = [f"{number}" for number in range(200)]
-    orders = [splitting.rank(keys, paths, seed, "split") for seed in (1, 2)]
-    assert sorted(orders[0]) == sorted(orders[1]) == list(range(200))
-    assert orders[0] != orders[1] != list(range(200))
-    assert splitting.rank(keys, paths, 1, "order") != orders[0]
-
-
 def test_fractions_are_exact():
-    assert splitting.parse("train:0.7,validation:0.2,test:0.1") == {
+    assert splitting.fractions("train:0.7,validation:0.2,test:0.1", 10, set()) == {
         "train": Fraction(7, 10),
         "validation": Fraction(2, 10),
         "test": Fraction(1, 10),
     }
+
+
+@pytest.mark.parametrize(
+    ("images", "test"), [(999, "0.2"), (1_000, "0.1"), (9_999, "0.1"), (10_000, "0.05")]
+)
+def test_auto_follows_the_rule_of_thumb(images, test):
+    shares = splitting.fractions("auto", images, set())
+    assert shares["test"] == Fraction(test)
+    assert shares["validation"] == (1 - Fraction(test)) / 10
+    assert sum(shares.values()) == 1
+    assert list(shares) == splitting.names("auto", set()) == ["train", "validation", "test"]
+
+
+def test_auto_makes_only_what_the_source_lacks():
+    assert splitting.fractions("auto", 50_000, {"train", "test"}) == {
+        "train": Fraction(9, 10),
+        "validation": Fraction(1, 10),
+    }
+    assert splitting.fractions("auto", 50, {"train", "validation", "test"}) == {"train": 1}
+
+
+def test_sizes_are_met_exactly_and_train_gets_the_rest():
+    shares = splitting.fractions("validation:70,test:30", 1_001, set())
+    assert {name: share * 1_001 for name, share in shares.items()} == {
+        "train": 901,
+        "validation": 70,
+        "test": 30,
+    }
+    assert splitting.fractions("train:3,test:1", 4, set()) == {
+        "train": Fraction(3, 4),
+        "test": Fraction(1, 4),
+    }
+
+
+@pytest.mark.parametrize("text", ["train:3,test:1", "test:6", "train:5,test:1"])
+def test_sizes_that_do_not_fit_are_refused(text):
+    with pytest.raises(UsageError, match="images"):
+        splitting.fractions(text, 5, set())
+
+
+def test_folds_are_equal():
+    shares = splitting.fractions("kfold:5", 100, set())
+    assert shares == {f"fold_{number}": Fraction(1, 5) for number in range(5)}
 
 
 @pytest.mark.parametrize(
@@ -91,11 +105,15 @@ def test_fractions_are_exact():
         "train:x,test:0.5",
         "train:1/0",
         "Train:1",
+        "train:0.5,test:100",
+        "kfold:1",
+        "kfold:x",
+        "automatic",
     ],
 )
-def test_impossible_fractions_are_refused(text):
+def test_impossible_splits_are_refused(text):
     with pytest.raises(UsageError, match="--splits"):
-        splitting.parse(text)
+        splitting.names(text, set())
 
 
 @given(st.integers(0, 10**13), st.integers(1, 512))

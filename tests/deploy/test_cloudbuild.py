@@ -43,9 +43,21 @@ def test_the_image_holds_every_package_of_setup_py(dockerfile):
     packages = ast.literal_eval(named["packages"])
     modules = [f"{name}.py" for name in ast.literal_eval(named["py_modules"])]
     copied = {source for words in dockerfile if words[0] == "COPY" for source in words[1:-1]}
-    assert set(packages) | set(modules) <= copied
+    assert {name.partition(".")[0] for name in packages} | set(modules) <= copied
     for package in packages:
-        assert (ROOT / package / "__init__.py").exists()
+        assert (ROOT / package.replace(".", "/") / "__init__.py").exists()
+
+
+def test_setup_py_names_every_package():
+    call = ast.parse((ROOT / "setup.py").read_text()).body[-1].value
+    named = {keyword.arg: keyword.value for keyword in call.keywords}
+    packages = ast.literal_eval(named["packages"])
+    found = {
+        ".".join(path.parent.relative_to(ROOT).parts)
+        for top in ("beam_pipelines", "input", "models", "trainer")
+        for path in (ROOT / top).rglob("__init__.py")
+    }
+    assert found == set(packages)
 
 
 def test_the_image_installs_the_lock_before_the_code(dockerfile):

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from beam_pipelines import job, splitting
+from beam_pipelines import sharding
 from input import dataset_dir, stream
+from tests.beam_pipelines.jobs import prepare
 from tests.conftest import write_images
 
 SIZE = (8, 8)
@@ -21,26 +22,9 @@ def shards(tmp_path_factory) -> pathlib.Path:
     """Training records only, 47 in a few shards: each image is told by its pixels."""
     folder = tmp_path_factory.mktemp("stream")
     write_images(folder / "source", {"dark": 20, "light": 27})
-    plan = job.sharding.shard_count
-    job.sharding.shard_count = lambda *_: 5
-    try:
-        job.run(
-            job.Config(
-                source=f"folder:{folder / 'source'}",
-                output_dir=str(folder / "data"),
-                name="shades",
-                fractions=splitting.parse("train:1"),
-                seed=0,
-                encoding="raw",
-                shard_mb=1,
-                max_bad_fraction=0,
-                overwrite=False,
-                command=[],
-            ),
-            [],
-        )
-    finally:
-        job.sharding.shard_count = plan
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sharding, "shard_count", lambda *_: 5)
+        prepare(folder / "source", folder / "data", splits="train:1", encoding="raw")
     return folder / "data"
 
 
@@ -110,21 +94,9 @@ def test_evaluation_sees_every_record_once_and_masks_the_rest(shards, batch_size
 @pytest.mark.parametrize("encoding", dataset_dir.ENCODINGS)
 def test_every_encoding_gives_the_same_pixels(tmp_path, encoding):
     write_images(tmp_path / "source", {"dark": 3, "light": 3})
-    config = job.Config(
-        source=f"folder:{tmp_path / 'source'}",
-        output_dir=str(tmp_path / "data"),
-        name="shades",
-        fractions=splitting.parse("train:1"),
-        seed=0,
-        encoding=encoding,
-        shard_mb=1,
-        max_bad_fraction=0,
-        overwrite=False,
-        command=[],
-    )
-    card = job.run(config, [])
+    card = prepare(tmp_path / "source", tmp_path / "data", splits="train:1", encoding=encoding)
     (batch,) = stream.evaluation(
-        config.output_dir, card, split="train", batch_size=6, image_size=SIZE
+        str(tmp_path / "data"), card, split="train", batch_size=6, image_size=SIZE
     ).as_numpy_iterator()
     mean = batch["image"].astype(np.float64).mean()
     assert batch["image"].dtype == np.uint8

@@ -1,0 +1,54 @@
+"""Small bar charts as inline SVG, for the report."""
+
+from html import escape
+
+_WIDTH, _HEIGHT, _GAP = 420, 110, 1
+_COLOURS = ("#3b82c4", "#d98a29", "#3f9b5f", "#a65fc0", "#c2504c", "#5b8a8a", "#8a7a3b", "#777777")
+
+
+def colour(series: int) -> str:
+    """The colour of a series of bars."""
+    return _COLOURS[series % len(_COLOURS)]
+
+
+def histogram(edges: list[float], counts: list[int], label: str, of_edge: str = "{:,.0f}") -> str:
+    """A bar for each bin, the first and last edge and the largest count written out.
+
+    Args:
+        edges: of the bins, one more than there are bins.
+        counts: images in each bin.
+        label: what the horizontal axis is.
+        of_edge: format of an edge.
+    """
+    largest, wide = max(counts), _WIDTH / len(counts)
+    bars = "".join(
+        f'<rect x="{n * wide:.1f}" y="{_HEIGHT * (1 - count / largest):.1f}" '
+        f'width="{max(1, wide - _GAP):.1f}" height="{_HEIGHT * count / largest:.1f}" '
+        f'fill="{colour(0)}"><title>{of_edge.format(low)} to {of_edge.format(high)}: '
+        f"{count:,} images</title></rect>"
+        for n, (count, low, high) in enumerate(zip(counts, edges, edges[1:], strict=False))
+    )
+    return (
+        f'<figure class="chart"><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
+        f'aria-label="{escape(label)}">{bars}</svg><div class="axis">'
+        f"<span>{of_edge.format(edges[0])}</span><span>{of_edge.format(edges[-1])}</span></div>"
+        f"<figcaption>{escape(label)}, at most {largest:,} images in a bar</figcaption></figure>"
+    )
+
+
+def stacked_bar(parts: list[int], largest: int, rem: float) -> str:
+    """One bar, `rem` wide where its parts sum to `largest`, a colour for each part."""
+    spans = "".join(
+        f'<span style="width:{rem * part / largest:.2f}rem;background:{colour(n)}"></span>'
+        for n, part in enumerate(parts)
+        if part
+    )
+    return f'<span class="bar">{spans}</span>'
+
+
+def legend(names: list[str]) -> str:
+    """Which colour is what."""
+    return "".join(
+        f'<span class="key"><i style="background:{colour(n)}"></i>{escape(name)}</span>'
+        for n, name in enumerate(names)
+    )

@@ -1,0 +1,89 @@
+"""What a source has, listed before any work is done: on local disk, so that nothing is lost yet."""
+
+import contextlib
+import dataclasses
+import itertools
+import os
+import tempfile
+from collections.abc import Iterator
+
+import orjson
+
+from beam_pipelines import files
+from beam_pipelines.sources.source import Listed, Source
+from headrace import UserError
+
+_CHUNK = 128
+
+
+@dataclasses.dataclass(frozen=True)
+class Inventory:
+    """A listed source.
+
+    Attributes:
+        source: what was listed.
+        images: how many there are.
+        classes: names, in the order of their labels.
+        own: predefined splits that images are in.
+        divisible: images that are in none, or in `train`.
+        file: the listing, JSON lines of `Listed`; empty for a container.
+    """
+
+    source: Source
+    images: int
+    classes: list[str]
+    own: frozenset[str]
+    divisible: int
+    file: str
+
+
+@contextlib.contextmanager
+def take(source: Source) -> Iterator[Inventory]:
+    """Lists every image of a source, without opening one.
+
+    Raises:
+        UserError: the source is not what its kind says, or a file's name is no UTF-8.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        file = os.path.join(folder, "listing.jsonl")
+        images, per_split, labels = 0, {}, set()
+        with open(file, "wb") as listing:
+            for listed in source.list_files():
+                listing.write(_line(source, listed))
+                images += 1
+                per_split[listed.split] = per_split.get(listed.split, 0) + 1
+                labels.add(listed.label)
+        classes = source.classes if source.classes is not None else sorted(labels)
+        if source.container:
+            images, own, divisible = source.images, source.splits, source.images
+        else:
+            own = frozenset(per_split) - {None}
+            divisible = per_split.get(None, 0) + per_split.get("train", 0)
+        yield Inventory(source, images, classes, own, divisible, file)
+
+
+def write_tasks(inventory: Inventory, work: str) -> list[tuple[int, object]]:
+    """The tasks of the scan; for files, writes what each of them lists.
+
+    Returns:
+        A number for each, and the part of the container (None for files).
+    """
+    if inventory.source.container:
+        return list(enumerate(inventory.source.container.ranges()))
+    tasks = []
+    with open(inventory.file, "rb") as listing:
+        while chunk := list(itertools.islice(listing, _CHUNK)):
+            files.write(f"{work}/listing-{len(tasks):09d}.jsonl", b"".join(chunk))
+            tasks.append((len(tasks), None))
+    return tasks
+
+
+def _line(source: Source, listed: Listed) -> bytes:
+    try:
+        row = (listed.path, listed.label, listed.split, listed.group, listed.weight)
+        return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:
+        name = os.fsencode(listed.path)
+        raise UserError(
+            f"{source.root}: the name of file {name!r} is no UTF-8; rename it"
+        ) from None

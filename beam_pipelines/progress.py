@@ -1,0 +1,80 @@
+"""Shows a person how far a job is: a bar on a terminal, a line every few seconds elsewhere."""
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+_POLL_SECONDS = 0.2
+_LINE_SECONDS = 10.0
+
+Phase = tuple[str, int, int]
+
+
+def watch(thread: threading.Thread, phase: Callable[[], Phase]) -> None:
+    """Returns when the thread ends.
+
+    Args:
+        thread: which does the work.
+        phase: tells the name of what is being done, how many images of it are, and of how many.
+    """
+    console = Console()
+    columns = (
+        TextColumn("{task.description:<9}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.completed:,.0f}/{task.total:,.0f} images  {task.fields[rate]:,.0f}/s"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    lines = _Lines()
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        shown: dict[str, tuple] = {}
+        while thread.is_alive():
+            thread.join(_POLL_SECONDS)
+            title, done, total = phase()
+            if not console.is_terminal:
+                lines.update(title, done, total)
+                continue
+            for earlier, (task, images, _) in shown.items():
+                if earlier != title:
+                    bar.update(task, completed=images)
+            if title not in shown:
+                task = bar.add_task(title, total=total, rate=0)
+                shown[title] = task, total, time.monotonic()
+            task, _, started = shown[title]
+            rate = done / max(time.monotonic() - started, _POLL_SECONDS)
+            bar.update(task, completed=done, rate=rate)
+    lines.end()
+
+
+class _Lines:
+    """Plain lines: how far, now and then, and a last one for each phase."""
+
+    def __init__(self) -> None:
+        self._title, self._total = "", 0
+        self._started = self._written = time.monotonic()
+
+    def update(self, title: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if title != self._title:
+            self.end()
+            self._title, self._total, self._started, self._written = title, total, now, now
+        elif now - self._written >= _LINE_SECONDS:
+            self._written = now
+            rate = done / (now - self._started)
+            left = f"{(total - done) / rate:,.0f} s left" if rate else "starting"
+            self._print(f"{title}: {done:,}/{total:,} images  {rate:,.0f} images/s  {left}")
+
+    def end(self) -> None:
+        if self._title:
+            seconds = time.monotonic() - self._started
+            rate = self._total / max(seconds, _POLL_SECONDS)
+            self._print(f"{self._title}: {self._total:,} images in {seconds:.1f} s ({rate:,.0f}/s)")
+            self._title = ""
+
+    def _print(self, line: str) -> None:
+        print(line)
+        sys.stdout.flush()

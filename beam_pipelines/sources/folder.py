@@ -1,0 +1,67 @@
+"""`folder:PATH`: a folder per class, perhaps below folders that are predefined splits."""
+
+from collections.abc import Iterator
+
+from beam_pipelines.sources.source import Listed, Source
+from beam_pipelines.sources.walk import files_below, walk
+from headrace import UserError
+
+# Folders at the top of a source that are splits, not classes.
+_SPLIT_FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
+
+
+def read(root: str) -> Source:
+    """Finds the classes, and the predefined splits if `train` and another one are at the top.
+
+    Raises:
+        UserError: the folder is missing or empty, has files beside its class folders, or the
+            classes of its predefined splits differ. While listing: a class folder has no image.
+    """
+    found = _class_folders(root)
+    splits = {_SPLIT_FOLDERS[name]: name for name in found if name in _SPLIT_FOLDERS}
+    if "train" in splits and len(found) == len(splits) > 1:
+        per_split = {split: _class_folders(f"{root}/{name}") for split, name in splits.items()}
+        _check_same_classes(root, per_split)
+        classes = per_split["train"]
+        folders = [(f"{splits[split]}/{name}", name, split) for split in splits for name in classes]
+    else:
+        classes = found
+        folders = [(name, name, None) for name in classes]
+
+    def list_files() -> Iterator[Listed]:
+        for folder, label, split in folders:
+            empty = True
+            for path in files_below(root, folder):
+                empty = False
+                yield Listed(path, label, split)
+            if empty:
+                raise UserError(f"class folder {root}/{folder} has no image; fill it or remove it")
+
+    return Source(root, list_files, classes)
+
+
+def _class_folders(root: str) -> list[str]:
+    top = next(walk(root), None)
+    if top is None:
+        raise UserError(f"{root} is no folder; check --source")
+    _, folders, files = top
+    if not folders:
+        raise UserError(
+            f"{root} has no class folders; put the images of each class in a folder of its own"
+        )
+    if files:
+        raise UserError(
+            f"{root} has files beside its class folders ({files[0]}); move them into the folder "
+            "of their class, or away"
+        )
+    return folders
+
+
+def _check_same_classes(root: str, per_split: dict[str, list[str]]) -> None:
+    for split, names in per_split.items():
+        odd = sorted(set(names) ^ set(per_split["train"]))
+        if odd:
+            raise UserError(
+                f"{root}: class {odd[0]!r} is in only one of train and {split}; "
+                "every split needs all classes"
+            )

@@ -1,0 +1,63 @@
+"""`tiny_imagenet:PATH`: WordNet folders, with labels of the validation images in a file.
+
+    words.txt                         n01443537<tab>goldfish, Carassius auratus
+    train/n01443537/images/*.JPEG
+    val/images/*.JPEG                 val/val_annotations.txt: val_0.JPEG<tab>n03444034<tab>…
+
+`test/` has no labels and is not read; `--splits=train:0.9,test:0.1` cuts a test split from train.
+"""
+
+from collections.abc import Iterator
+
+from beam_pipelines import files
+from beam_pipelines.sources.source import Listed, Source
+from beam_pipelines.sources.walk import files_below, walk
+from headrace import UserError
+
+
+def read(root: str) -> Source:
+    """Classes are the folders of `train/`, named by their first word: `goldfish (n01443537)`.
+
+    Raises:
+        UserError: a file or folder of the layout is missing, or an annotation names another class.
+    """
+    top = next(walk(f"{root}/train"), None)
+    if top is None or not top[1]:
+        raise UserError(
+            f"{root}/train has no WordNet folders; --source=tiny_imagenet: wants the "
+            "unpacked archive's folder"
+        )
+    words = dict(_table(f"{root}/words.txt"))
+    names = {wnid: _name(wnid, words.get(wnid, "")) for wnid in top[1]}
+    annotations = _table(f"{root}/val/val_annotations.txt")
+    for path, wnid in annotations:
+        if wnid not in names:
+            raise UserError(
+                f"{root}/val/val_annotations.txt: {path} is of {wnid}, which train/ does not have"
+            )
+
+    def list_files() -> Iterator[Listed]:
+        for wnid, name in names.items():
+            for path in files_below(root, f"train/{wnid}/images"):
+                yield Listed(path, name, "train")
+        for path, wnid in annotations:
+            yield Listed(f"val/images/{path}", names[wnid], "validation")
+
+    return Source(root, list_files, list(names.values()))
+
+
+def _name(wnid: str, words: str) -> str:
+    first = words.partition(",")[0].strip()
+    return f"{first} ({wnid})" if first else wnid
+
+
+def _table(path: str) -> list[tuple[str, str]]:
+    """The first two columns of a file of tab-separated values."""
+    try:
+        lines = files.read(path).decode().splitlines()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}") from None
+    rows = [line.split("\t") for line in lines if line.strip()]
+    if any(len(row) < 2 for row in rows):
+        raise UserError(f"{path}: expected tab-separated columns in every line")
+    return [(row[0], row[1]) for row in rows]
