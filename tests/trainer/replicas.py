@@ -34,8 +34,8 @@ def main(data_dir: str, strategy_name: str, cpus: str, output: str) -> None:
         batch_size=BATCH,
         optimizer="momentum",
         learning_rate=0.01,
-        # With a few seeds an activation within rounding of zero falls on the other side of its ReLU,
-        # and the weights then differ by 1e-3; with the others by 1e-6.
+        # With a few seeds an activation within rounding of zero falls on the other side of its
+        # ReLU, and the weights then differ by 1e-3; with the others by 1e-6.
         seed=6,
         steps=STEPS,
         eval_every=1,
