@@ -1,0 +1,80 @@
+"""The folders of images that `benchmarks.prepare` works on, each made once from an archive."""
+
+import collections
+import os
+import pathlib
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Callable
+
+from headrace import UserError
+
+CIFAR, PHOTOS = "cifar10-jpeg.tar.gz", "photos-400.tar"
+PHOTO_CLASSES, PHOTO_COPIES = 10, 5
+
+
+def cifar(archives: pathlib.Path, cache: pathlib.Path) -> pathlib.Path:
+    """60,000 images of 32×32 as train/CLASS/NUMBER.jpg and test/CLASS/NUMBER.jpg."""
+    return _once(cache / "cifar", lambda folder: _unpack(archives / CIFAR, folder))
+
+
+def cifar_tenth(archives: pathlib.Path, cache: pathlib.Path) -> pathlib.Path:
+    """The first tenth of each class of `cifar`."""
+    whole = cifar(archives, cache)
+    return _once(cache / "cifar_tenth", lambda folder: link_tenth(whole, folder))
+
+
+def photos(archives: pathlib.Path, cache: pathlib.Path) -> pathlib.Path:
+    """400 photographs, five copies of each, as CLASS/NAME_COPY.jpg in ten classes."""
+
+    def make(folder: pathlib.Path) -> None:
+        with tempfile.TemporaryDirectory(dir=cache) as unpacked:
+            _unpack(archives / PHOTOS, pathlib.Path(unpacked))
+            copy_photos(pathlib.Path(unpacked), folder)
+
+    return _once(cache / "photos", make)
+
+
+def count(folder: pathlib.Path) -> int:
+    """How many files are in a folder and its folders."""
+    return sum(len(files) for _, _, files in os.walk(folder))
+
+
+def link_tenth(whole: pathlib.Path, folder: pathlib.Path) -> None:
+    """Hard links to the first tenth of the files of each folder in `whole`."""
+    siblings = collections.defaultdict(list)
+    for path in sorted(whole.rglob("*.jpg")):
+        siblings[path.parent].append(path)
+    for parent, paths in siblings.items():
+        target = folder / parent.relative_to(whole)
+        target.mkdir(parents=True)
+        for path in paths[: len(paths) // 10]:
+            os.link(path, target / path.name)
+
+
+def copy_photos(unpacked: pathlib.Path, folder: pathlib.Path) -> None:
+    """Copies under different names; those of one photograph are in one class."""
+    for number, path in enumerate(sorted(unpacked.rglob("*.JPEG"))):
+        target = folder / f"class_{number % PHOTO_CLASSES}"
+        target.mkdir(parents=True, exist_ok=True)
+        for copy in range(PHOTO_COPIES):
+            shutil.copyfile(path, target / f"{path.stem}_{copy}.jpg")
+
+
+def _unpack(archive: pathlib.Path, folder: pathlib.Path) -> None:
+    if not archive.exists():
+        raise UserError(f"{archive} is not there; name the folder that has it with --data_dir")
+    with tarfile.open(archive) as file:
+        file.extractall(folder, filter="data")
+
+
+def _once(folder: pathlib.Path, make: Callable[[pathlib.Path], None]) -> pathlib.Path:
+    """Makes a folder under another name first, so that it is there in full or not at all."""
+    if not folder.exists():
+        print(f"making {folder.name}", flush=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = pathlib.Path(tempfile.mkdtemp(dir=folder.parent))
+        make(unfinished)
+        unfinished.rename(folder)
+    return folder

@@ -1,0 +1,79 @@
+"""The peers' own virtual environment, built once from benchmarks/requirements.txt."""
+
+import importlib.util
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+
+REQUIREMENTS = pathlib.Path(__file__).resolve().parent.parent / "requirements.txt"
+_MARKER = "installed.json"
+_VERSIONS = """
+import importlib.metadata, json, platform, sys
+found = {"python": platform.python_version()}
+for name in sys.argv[1:]:
+    try:
+        found[name] = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        pass
+print(json.dumps(found))
+"""
+
+
+def ensure(folder: pathlib.Path) -> dict[str, str]:
+    """Builds the environment, unless it is there with the same requirements.
+
+    Args:
+        folder: where it is, or is to be.
+
+    Returns:
+        What did not install: the name of the requirement and why.
+    """
+    marker = folder / _MARKER
+    wanted = REQUIREMENTS.read_text()
+    if marker.exists() and (built := json.loads(marker.read_text()))["requirements"] == wanted:
+        return built["failed"]
+    shutil.rmtree(folder, ignore_errors=True)
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    failed = _install_all(folder, [line for line in wanted.splitlines() if line[:1].isalpha()])
+    marker.write_text(json.dumps({"requirements": wanted, "failed": failed}, indent=1))
+    return failed
+
+
+def python(folder: pathlib.Path) -> str:
+    """The environment's interpreter."""
+    return str(folder / "bin" / "python")
+
+
+def versions(interpreter: str, packages: list[str]) -> dict[str, str]:
+    """Versions of an interpreter and of those of `packages` that it has."""
+    command = [interpreter, "-c", _VERSIONS, *packages]
+    return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+
+
+def _install_all(folder: pathlib.Path, lines: list[str]) -> dict[str, str]:
+    """All at once, or else one after the other, so that one which fails spoils no other."""
+    if not _install(folder, lines):
+        return {}
+    installed: list[str] = []
+    failed = {}
+    for line in lines:
+        if error := _install(folder, [*installed, line]):
+            failed[line.partition("==")[0]] = error
+        else:
+            installed.append(line)
+    return failed
+
+
+def _install(folder: pathlib.Path, lines: list[str]) -> str:
+    """Why it failed; empty when it did not."""
+    if importlib.util.find_spec("uv"):
+        installer = [sys.executable, "-m", "uv", "pip", "install", "--python", python(folder)]
+    else:
+        installer = [python(folder), "-m", "pip", "install"]
+    done = subprocess.run([*installer, "--quiet", *lines], capture_output=True, text=True)
+    if done.returncode == 0:
+        return ""
+    reasons = [line.strip() for line in done.stderr.splitlines() if "Error: " in line]
+    return (reasons or done.stderr.strip().splitlines() or ["no reason given"])[-1]
