@@ -70,11 +70,16 @@ def _unpack(archive: pathlib.Path, folder: pathlib.Path) -> None:
 
 
 def _once(folder: pathlib.Path, make: Callable[[pathlib.Path], None]) -> pathlib.Path:
-    """Makes a folder under another name first, so that it is there in full or not at all."""
+    """Makes a folder under another name first, so that it is there in full or not at all.
+
+    Its files are read once, so that no contender is the first to ask the disk for them.
+    """
     if not folder.exists():
         print(f"making {folder.name}", flush=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
         unfinished = pathlib.Path(tempfile.mkdtemp(dir=folder.parent))
         make(unfinished)
         unfinished.rename(folder)
+    for path in folder.rglob("*.*"):
+        path.read_bytes()
     return folder

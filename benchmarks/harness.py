@@ -134,13 +134,14 @@ def rows(
         made.append(row(label, values, unit))
         if not isinstance(ours, str):
             own = [quantity(run) for run in ours]
-            made[-1].ratio_to_headrace = median_ratio(values, own)
+            made[-1].ratio_to_headrace = round(median_ratio(values, own), 3)
     return made
 
 
 def row(name: str, values: Sequence[float], unit: str) -> Row:
     """Median, minimum and maximum."""
-    return Row(name, statistics.median(values), unit, None, min(values), max(values))
+    median, low, high = statistics.median(values), min(values), max(values)
+    return Row(name, round(median, 3), unit, None, round(low, 3), round(high, 3))
 
 
 def median_ratio(values: Sequence[float], ours: Sequence[float]) -> float:
