@@ -108,7 +108,7 @@ def in_turn(
             try:
                 run = _run(contender, scratch, watch_memory)
             except RunError as error:
-                results[contender.name] = str(error)
+                results[contender.name] = f"round {number}: {error}"
                 print(f"  round {number}  {contender.name:<24} failed: {error}", flush=True)
                 continue
             results[contender.name].append(run)

@@ -32,7 +32,7 @@ def test_output_is_checked_and_then_removed(tmp_path):
     contenders = [Contender("good", write, check), Contender("bad", SLEEP, check)]
     results = harness.in_turn(contenders, rounds=1, scratch=tmp_path)
     assert isinstance(results["good"][0], Run)
-    assert results["bad"] == "wrote no file"
+    assert results["bad"] == "round 1: wrote no file"
     assert not list(tmp_path.iterdir())
 
 
@@ -44,7 +44,7 @@ def test_a_failure_is_reported_and_stops_no_other(tmp_path):
     ]
     results = harness.in_turn(contenders, rounds=2, scratch=tmp_path)
     broken, absent, ours = harness.rows("task", results)
-    assert (broken.value, broken.error) == (None, "exit code 3: so it was")
+    assert (broken.value, broken.error) == (None, "round 1: exit code 3: so it was")
     assert (absent.value, absent.error) == (None, "did not install")
     assert ours.ratio_to_headrace == 1
 
