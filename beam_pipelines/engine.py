@@ -16,18 +16,23 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from headrace import UsageError
 
-# Below this many images the work is done before worker processes have started.
-_WORTH_PROCESSES = 4000
+# What scanning takes on one core, about: seconds per image, and per byte of its file.
+_PER_IMAGE, _PER_BYTE = 250e-6, 20e-9
+# Less work than this is done before threads have started.
+_WORTH_THREADS = 2.0
+# Decoders of large images run beside each other in threads, but so many are worth processes.
+_WORTH_PROCESSES = 8000
 
 
-def options(flags: list[str], images: int) -> PipelineOptions:
+def options(flags: list[str], images: int = 0, mean_bytes: float = 0) -> PipelineOptions:
     """Beam's options: the user's own, and for the local runner all cores.
 
     Beam's default runner first tries to download a binary, so the local one is asked for by name.
 
     Args:
         flags: command-line flags that are not Headrace's.
-        images: how many there are to prepare; few are not worth worker processes.
+        images: how many there are to prepare.
+        mean_bytes: size of their files, about.
 
     Raises:
         UsageError: Beam has no such flag.
@@ -40,12 +45,11 @@ def options(flags: list[str], images: int) -> PipelineOptions:
     given = PipelineOptions(flags).get_all_options(drop_default=True)
     if given.get("runner", "FnApiRunner") == "FnApiRunner":
         flags = ["--runner=FnApiRunner", *(f for f in flags if not f.startswith("--runner"))]
-        if images >= _WORTH_PROCESSES and "direct_running_mode" not in given:
-            flags.append("--direct_running_mode=multi_processing")
+        mode, workers = _local_workers(images, mean_bytes)
         if "direct_num_workers" not in given:
-            flags.append(
-                f"--direct_num_workers={os.cpu_count() if images >= _WORTH_PROCESSES else 1}"
-            )
+            flags.append(f"--direct_num_workers={workers}")
+        if "direct_running_mode" not in given:
+            flags.append(f"--direct_running_mode={mode}")
     return PipelineOptions(flags)
 
 
@@ -99,6 +103,16 @@ def build(
         | "spread shards" >> beam.Reshuffle()
         | "write" >> beam.Map(write)
     )
+
+
+def _local_workers(images: int, mean_bytes: float) -> tuple[str, int]:
+    """Mode and number of the local runner's workers: no more than the work is worth."""
+    cores = os.cpu_count()
+    if images >= _WORTH_PROCESSES:
+        return "multi_processing", cores
+    if images * (_PER_IMAGE + _PER_BYTE * mean_bytes) >= _WORTH_THREADS:
+        return "multi_threading", cores
+    return "in_memory", 1
 
 
 def _importable_in_workers() -> None:

@@ -1,10 +1,12 @@
 """Files that workers and the driver share: whole or not there, on any of Beam's file systems."""
 
+import fnmatch
 import os
 import threading
 from collections.abc import Iterable, Iterator
 
 import orjson
+from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 
 _MIME = "application/octet-stream"
@@ -28,6 +30,14 @@ def read(path: str, offset: int = 0, length: int = -1) -> bytes:
         if offset:
             file.seek(offset)
         return file.read() if length < 0 else file.read(length)
+
+
+def size(path: str) -> int:
+    """Bytes of a file; 0 if it is not there."""
+    try:
+        return FileSystems.get_filesystem(path).size(path)
+    except (OSError, BeamIOError):
+        return 0
 
 
 def write(path: str, content: bytes) -> None:
@@ -67,5 +77,7 @@ def json_lines(rows: Iterable) -> bytes:
 
 def matching(folder: str, pattern: str) -> list[str]:
     """Paths of the files in `folder` that match, sorted."""
+    if "://" not in folder:  # Beam would take a bracket in the folder's name for a pattern
+        return [f"{folder}/{name}" for name in sorted(fnmatch.filter(os.listdir(folder), pattern))]
     (match,) = FileSystems.match([FileSystems.join(folder, pattern)])
     return sorted(metadata.path for metadata in match.metadata_list)

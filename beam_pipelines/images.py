@@ -113,12 +113,16 @@ def encode(
     return pixels.tobytes()
 
 
-def thumbnail(pixels: Image.Image, side: int) -> bytes:
-    """A small JPEG of the image, `side` pixels along its longer side at most."""
-    small = pixels.copy()
-    small.thumbnail((side, side))
+def thumbnail(data: bytes, side: int) -> bytes:
+    """A small JPEG of a sound image file, `side` pixels along its longer side."""
+    image = Image.open(io.BytesIO(data))
+    scale = side / max(image.size)
+    # A JPEG need not be decoded in full for it.
+    image.draft(None, (round(scale * image.width), round(scale * image.height)))
+    pixels = _to_eight_bits(_upright(image))
+    pixels.thumbnail((side, side))
     stored = io.BytesIO()
-    small.save(stored, "JPEG", quality=80)
+    pixels.save(stored, "JPEG", quality=80)
     return stored.getvalue()
 
 

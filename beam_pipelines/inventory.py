@@ -26,6 +26,7 @@ class Inventory:
         classes: names, in the order of their labels.
         own: predefined splits that images are in.
         divisible: images that are in none, or in `train`.
+        mean_bytes: size of an image file, from a few of them; 0 where unknown.
         file: the listing, JSON lines of `Listed`; empty for a container.
     """
 
@@ -34,6 +35,7 @@ class Inventory:
     classes: list[str]
     own: frozenset[str]
     divisible: int
+    mean_bytes: float
     file: str
 
 
@@ -46,11 +48,13 @@ def take(source: Source) -> Iterator[Inventory]:
     """
     with tempfile.TemporaryDirectory() as folder:
         file = os.path.join(folder, "listing.jsonl")
-        images, per_split, labels = 0, {}, set()
+        images, per_split, labels, sizes = 0, {}, set(), []
         with open(file, "wb") as listing:
             for listed in source.list_files():
                 listing.write(_line(source, listed))
                 images += 1
+                if images & (images - 1) == 0:  # every power of two: few, and from all over
+                    sizes.append(files.size(files.join(source.root, listed.path)))
                 per_split[listed.split] = per_split.get(listed.split, 0) + 1
                 labels.add(listed.label)
         classes = source.classes if source.classes is not None else sorted(labels)
@@ -59,7 +63,8 @@ def take(source: Source) -> Iterator[Inventory]:
         else:
             own = frozenset(per_split) - {None}
             divisible = per_split.get(None, 0) + per_split.get("train", 0)
-        yield Inventory(source, images, classes, own, divisible, file)
+        mean_bytes = sum(sizes) / max(1, len(sizes))
+        yield Inventory(source, images, classes, own, divisible, mean_bytes, file)
 
 
 def write_tasks(inventory: Inventory, work: str) -> list[tuple[int, object]]:

@@ -44,7 +44,7 @@ def run(config: Config, beam_flags: list[str]) -> Card:
         UserError: something about flags, source, files or output directory that the user can put
             right. No card is written then.
     """
-    engine.options(beam_flags, images=0)
+    engine.options(beam_flags)
     if config.splits:
         splitting.names(config.splits, set())
     output.check(config.output_dir, config.overwrite)
@@ -81,7 +81,7 @@ def _run_pipeline(
 ) -> None:
     source = listed.source
     thread, failures = engine.start(
-        engine.options(beam_flags, listed.images),
+        engine.options(beam_flags, listed.images, listed.mean_bytes),
         tasks,
         scan=functools.partial(
             scan.run_task, scan.Scan(config, source.root, work, source.container)
@@ -204,7 +204,7 @@ def _finish(
         results = _results(root, work, [shard.file for shard in shards])
         index = dataset_dir.index_bytes([result["offsets"] for result in results])
         files.write(f"{config.output_dir}/{dataset_dir.index_file(config.name, name)}", index)
-    draw = functools.partial(_thumbnail, config, root)
+    draw = functools.partial(_thumbnail, root)
     page = report.render(card, summary, draw)
     files.write(f"{config.output_dir}/{dataset_dir.REPORT}", page.encode())
     metadata.write_tfds(config.output_dir, card)
@@ -212,8 +212,7 @@ def _finish(
     output.remove_work(config.output_dir)
 
 
-def _thumbnail(config: Config, root: str, picture: dict) -> bytes:
+def _thumbnail(root: str, picture: dict) -> bytes:
     """A small JPEG of an image that the summary names."""
     data = scan.read_image(root, picture["file"], picture["offset"], picture["length"])
-    image = images.decode(data, config.max_pixels, config.first_frame)
-    return images.thumbnail(image.pixels, _THUMBNAIL)
+    return images.thumbnail(data, _THUMBNAIL)

@@ -49,6 +49,12 @@ def test_tfds_reads_the_images_that_were_given(source, tmp_path, encoding):
     assert len(seen) == 30
 
 
+def test_folders_may_be_named_like_patterns(source, tmp_path):
+    source = source.rename(tmp_path / "photos [1]*")
+    card = prepare(source, tmp_path / "data [1]")
+    assert sum(split.records for split in card.splits.values()) == 30
+
+
 def test_bare_pixels_of_unequal_sizes_can_be_read(tmp_path):
     write_images(tmp_path / "source", {"dark": 6, "light": 6})
     write_images(tmp_path / "source" / "dark", {"wide": 6}, size=(4, 12), seed=1)
