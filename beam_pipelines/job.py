@@ -124,7 +124,7 @@ def _written(root: str, work: str, summary: dict) -> dict[str, list[Shard]]:
     """The shards of each split.
 
     Raises:
-        UserError: a source file is not what it was when it was scanned.
+        UserError: a source file is not what it was when it was scanned, or a shard is missing.
     """
     return {
         name: [Shard(**result["shard"]) for result in _results(root, work, split["shards"])]
@@ -133,7 +133,10 @@ def _written(root: str, work: str, summary: dict) -> dict[str, list[Shard]]:
 
 
 def _results(root: str, work: str, shards: list[str]) -> Iterator[dict]:
+    done = set(files.matching(work, "done-*.jsonl"))
     for shard in shards:
+        if f"{work}/done-{shard}.jsonl" not in done:
+            raise UserError(f"the runner lost the task of writing {shard}; run the job again")
         (result,) = files.read_rows(f"{work}/done-{shard}.jsonl")
         if "changed" in result:
             raise UserError(

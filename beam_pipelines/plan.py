@@ -85,6 +85,7 @@ def _plan(plan: Plan, file: str) -> dict:
     rows = (Row(**row) for path in scanned for row in files.read_rows(path) if "reason" not in row)
     labels = {name: label for label, name in enumerate(plan.classes)}
     with catalog.build(rows, labels, file) as db:
+        _check_complete(plan, catalog.one(db, "SELECT count(*) FROM images") + len(rejected))
         _check_paths(db, plan.root)
         duplicates.settle(db, config.duplicates, plan.root)
         names, shares = _divide(plan, db)
@@ -131,6 +132,15 @@ def _reject(plan: Plan, scanned: list[str]) -> list[Rejected]:
             f"in {quarantine}: mend or remove them, or allow more with --max_bad_fraction"
         )
     return rejected
+
+
+def _check_complete(plan: Plan, scanned: int) -> None:
+    """A runner may lose a task and not say so."""
+    if scanned != plan.images:
+        raise UserError(
+            f"{plan.root} has {plan.images:,} images, but {scanned:,} were scanned: the runner "
+            "lost some of its tasks; run the job again"
+        )
 
 
 def _check_paths(db: sqlite3.Connection, root: str) -> None:
