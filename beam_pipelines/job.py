@@ -65,6 +65,8 @@ def run(config: Config, beam_flags: list[str]) -> Card:
 def _check(config: Config, listed: Inventory) -> None:
     """Finds out what is wrong with source and flags before anything is touched."""
     root = listed.source.root
+    if not listed.images:
+        raise UserError(f"{root} has no image; check --source")
     sources.check_classes(root, listed.classes, config.num_classes)
     if not config.splits:
         if listed.own and "train" not in listed.own and not listed.divisible:

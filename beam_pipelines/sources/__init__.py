@@ -41,7 +41,8 @@ def read(spec: str, class_pattern: str) -> Source:
         )
     if kind == "tfds":
         return tfds.read(path)
-    root = path if "://" in path else os.path.abspath(os.path.expanduser(path))
+    remote = "://" in path
+    root = path.rstrip("/") if remote else os.path.abspath(os.path.expanduser(path))
     if kind == "filename":
         return filename.read(root, class_pattern)
     modules = {"folder": folder, "listing": listing, "tiny_imagenet": tiny_imagenet, "hdf5": hdf5}
@@ -52,7 +53,8 @@ def check_classes(root: str, classes: list[str], num_classes: int | None) -> Non
     """Makes sure that the classes are those that were meant.
 
     Raises:
-        UserError: there are fewer than two, or not as many as `num_classes`.
+        UserError: there are fewer than two, or not as many as `num_classes`, or a name that is
+            there twice, or that no line of text holds.
     """
     shown = ", ".join(map(repr, classes[:5])) + (", …" if len(classes) > 5 else "")
     if num_classes is not None and len(classes) != num_classes:
@@ -66,3 +68,14 @@ def check_classes(root: str, classes: list[str], num_classes: int | None) -> Non
             if classes
             else f"{root} has no image"
         )
+    seen = set()
+    for name in classes:
+        if name in seen:
+            raise UserError(f"{root} has class {name!r} twice; give each a name of its own")
+        if name != name.strip() or len(name.splitlines()) != 1:
+            # TFDS keeps the names as the lines of a file.
+            raise UserError(
+                f"{root}: class {name!r} has a line break in its name, or spaces around it; "
+                "rename it"
+            )
+        seen.add(name)

@@ -6,20 +6,27 @@ from beam_pipelines.sources.source import Listed, Source
 from beam_pipelines.sources.walk import files_below, walk
 from headrace import UserError
 
-# Folders at the top of a source that are splits, not classes.
-_SPLIT_FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
+# Folders at the top of a source that are splits, not classes, in lower or upper case.
+_SPLIT_FOLDERS = {
+    "train": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "test": "test",
+}
 
 
 def read(root: str) -> Source:
-    """Finds the classes, and the predefined splits if `train` and another one are at the top.
+    """Finds the classes, and the predefined splits if two of them are at the top.
 
     Raises:
-        UserError: the folder is missing or empty, has files beside its class folders, or the
-            classes of its predefined splits differ. While listing: a class folder has no image.
+        UserError: the folder is missing or empty, has files beside its class folders, other
+            folders beside its predefined splits, two folders for one of them or none for `train`,
+            or their classes differ. While listing: a class folder has no image.
     """
     found = _class_folders(root)
-    splits = {_SPLIT_FOLDERS[name]: name for name in found if name in _SPLIT_FOLDERS}
-    if "train" in splits and len(found) == len(splits) > 1:
+    splits = _split_folders(root, found)
+    if splits:
         per_split = {split: _class_folders(f"{root}/{name}") for split, name in splits.items()}
         _check_same_classes(root, per_split)
         classes = per_split["train"]
@@ -38,6 +45,24 @@ def read(root: str) -> Source:
                 raise UserError(f"class folder {root}/{folder} has no image; fill it or remove it")
 
     return Source(root, list_files, classes)
+
+
+def _split_folders(root: str, found: list[str]) -> dict[str, str]:
+    """The folder of each predefined split; empty where all folders are classes."""
+    named = [name for name in found if name.lower() in _SPLIT_FOLDERS]
+    if len(named) < 2:  # a photograph of a train, or of a test, may be a class
+        return {}
+    shown = " and ".join(f"{name}/" for name in named)
+    splits = {_SPLIT_FOLDERS[name.lower()]: name for name in named}
+    others = sorted(set(found) - set(named))
+    if others:
+        raise UserError(f"{root} has {others[0]}/ beside the splits {shown}; move one or the other")
+    if len(splits) < len(named) or "train" not in splits:
+        raise UserError(
+            f"{root} has {shown}; expected train/ and one folder for each other split "
+            "(validation/ or val/, test/)"
+        )
+    return splits
 
 
 def _class_folders(root: str) -> list[str]:

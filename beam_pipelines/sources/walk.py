@@ -3,6 +3,8 @@
 import os
 from collections.abc import Iterator
 
+from headrace import UserError
+
 _NOT_IMAGES = {"thumbs.db", "desktop.ini"}
 
 
@@ -10,9 +12,12 @@ def walk(root: str) -> Iterator[tuple[str, list[str], list[str]]]:
     """As `os.walk`, following links, for any path; folders and files sorted, unwanted left out.
 
     Hidden files and what file managers leave behind are no images, and no mistake either.
+
+    Raises:
+        UserError: while walking, a folder cannot be listed.
     """
     if "://" not in root:
-        found = os.walk(root, followlinks=True)
+        found = os.walk(root, followlinks=True, onerror=_refuse)
     else:
         import tensorflow as tf  # takes seconds, and only remote sources need it
 
@@ -33,3 +38,10 @@ def files_below(root: str, folder: str = "") -> Iterator[str]:
 
 def _counts(name: str) -> bool:
     return not name.startswith(".") and name.lower() not in _NOT_IMAGES
+
+
+def _refuse(error: OSError) -> None:
+    # os.walk by itself passes over what it cannot list, and images would be missing unnoticed.
+    absent = isinstance(error, FileNotFoundError | NotADirectoryError)
+    reason = "is no folder" if absent else f"cannot be listed ({error.strerror})"
+    raise UserError(f"{error.filename} {reason}; check --source")

@@ -3,9 +3,13 @@
 import dataclasses
 import pathlib
 
-from beam_pipelines import images, job
+import tensorflow as tf
+
+from beam_pipelines import images, job, sources
 from beam_pipelines.config import Config
 from beam_pipelines.resizing import Resize
+from beam_pipelines.sources.source import Listed
+from input import dataset_dir
 
 DEFAULTS = Config(
     source="",
@@ -40,3 +44,26 @@ def prepare(source: pathlib.Path | str, output: pathlib.Path, *beam_flags: str, 
 def everything(folder: pathlib.Path) -> dict[str, bytes]:
     """All files of a folder."""
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def stored(folder: pathlib.Path) -> dict[str, dict]:
+    """Every record of a dataset directory: split, label (the class's name) and weight, by file."""
+    card = dataset_dir.read_card(str(folder))
+    found = {}
+    for split in card.splits:
+        paths = dataset_dir.shard_paths(str(folder), card, split)
+        for record in tf.data.TFRecordDataset(paths).as_numpy_iterator():
+            feature = tf.train.Example.FromString(record).features.feature
+            name = feature["file_name"].bytes_list.value[0].decode()
+            assert name not in found
+            found[name] = {
+                "split": split,
+                "label": card.classes[feature["label"].int64_list.value[0]],
+                "weight": feature["weight"].float_list.value[0] if card.weighted else None,
+            }
+    return found
+
+
+def listed(spec: str, class_pattern: str = DEFAULTS.class_pattern) -> list[Listed]:
+    """What a source lists, none of it opened."""
+    return list(sources.read(spec, class_pattern).list_files())
