@@ -38,6 +38,13 @@ def parse(record: tf.Tensor, card: Card) -> tuple[tf.Tensor, tf.Tensor]:
     return image, features["label"]
 
 
+def weight(record: tf.Tensor) -> tf.Tensor:
+    """The weight of a record of a dataset that has weights (`Card.weighted`), a float32 scalar."""
+    return tf.io.parse_single_example(record, {"weight": tf.io.FixedLenFeature([], tf.float32)})[
+        "weight"
+    ]
+
+
 def decode(encoded: tf.Tensor, channels: int) -> tf.Tensor:
     """The bytes of a JPEG, PNG, GIF (first frame) or BMP file as uint8 `[height, width, channels]`.
 

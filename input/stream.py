@@ -43,7 +43,8 @@ def training(
         split: the split to read.
 
     Returns:
-        `{"image": uint8 [batch, rows, columns, channels], "label": int64 [batch]}`.
+        `{"image": uint8 [batch, rows, columns, channels], "label": int64 [batch]}`, and where the
+        source gave weights `"weight"`: float32 `[batch]`.
     """
     count = card.splits[split].records
     per_epoch = dataset_dir.steps_per_epoch(card, split, batch_size) * batch_size
@@ -73,7 +74,7 @@ def training(
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,
         )
-        .map(_example(card, image_size), tf.data.AUTOTUNE, deterministic=True)
+        .map(_example(card, image_size, card.weighted), tf.data.AUTOTUNE, deterministic=True)
         .batch(batch_size, drop_remainder=True)
         .prefetch(tf.data.AUTOTUNE)
     )
@@ -115,10 +116,11 @@ def evaluation(
     )
 
 
-def _example(card: Card, image_size: tuple[int, int]):
+def _example(card: Card, image_size: tuple[int, int], weighted: bool = False):
     def example(record: tf.Tensor) -> dict[str, tf.Tensor]:
         image, label = records.parse(record, card)
-        return {"image": records.resize(image, image_size), "label": label}
+        weight = {"weight": records.weight(record)} if weighted else {}
+        return {"image": records.resize(image, image_size), "label": label, **weight}
 
     return example
 

@@ -5,7 +5,7 @@
 
 A first row that names `path` and `label` is a header, in any order and among other columns; else
 the columns come in the order above. `.json` holds a list of objects, `.jsonl` an object per line.
-Paths are relative to the listing's folder, or full.
+Paths are relative to the listing's folder, or full. Spaces around a CSV cell do not count.
 """
 
 import csv
@@ -28,8 +28,9 @@ def read(path: str) -> Source:
     """Opens a listing; its format is told by its name's ending.
 
     Raises:
-        UserError: the ending is none of those, or the file is missing. While listing: a row has no
-            path or label, or a weight that is no positive number.
+        UserError: the ending is none of those, or the file is missing. While listing: it is not
+            what its ending says, a row has no path or label, more cells than there are columns, or
+            a weight that is no number of 0 or more.
     """
     root, _, name = path.rpartition("/")
     ending = name.rpartition(".")[2].lower()
@@ -40,19 +41,23 @@ def read(path: str) -> Source:
         raise UserError(f"{path} does not exist; check --source")
 
     def list_files() -> Iterator[Listed]:
-        with FileSystems.open(path, "application/octet-stream") as file:
-            text = io.TextIOWrapper(file, "utf-8-sig", newline="")
-            try:
+        try:
+            with FileSystems.open(path, "application/octet-stream") as file:
+                text = io.TextIOWrapper(file, "utf-8-sig", newline="")
                 for number, row in parse(text):
                     yield _listed(path, number, row)
-            except (UnicodeDecodeError, orjson.JSONDecodeError, csv.Error) as error:
-                raise UserError(f"{path} cannot be read: {error}") from None
+        except (OSError, UnicodeDecodeError, orjson.JSONDecodeError, csv.Error) as error:
+            raise UserError(f"{path} cannot be read: {error}") from None
 
     return Source(root, list_files)
 
 
 def _listed(listing: str, number: int, row: dict) -> Listed:
-    values = {name: str(row[name]).strip() for name in _COLUMNS if row.get(name) is not None}
+    values = {name: row[name] for name in _COLUMNS if row.get(name) is not None}
+    for name, value in values.items():
+        if isinstance(value, dict | list):
+            raise UserError(f"{listing}, row {number}: its {name} is {value}, expected a text")
+    values = {name: str(value) for name, value in values.items()}
     missing = [name for name in ("path", "label") if not values.get(name)]
     if missing:
         raise UserError(f"{listing}, row {number}: it has no {missing[0]}")
@@ -82,16 +87,33 @@ def _weight(listing: str, number: int, text: str | None) -> float | None:
 
 def _csv(text: io.TextIOWrapper, delimiter: str = ",") -> Iterator[tuple[int, dict]]:
     header = None
-    for number, row in enumerate(csv.reader(text, delimiter=delimiter), 1):
-        if not any(cell.strip() for cell in row):
+    # Strict, or a quotation mark that is never closed takes in all rows that follow.
+    for number, row in enumerate(csv.reader(text, delimiter=delimiter, strict=True), 1):
+        cells = [cell.strip() for cell in row]
+        if not any(cells):
             continue
         if header is None:
-            names = [cell.strip().lower() for cell in row]
-            named = {"path", "label"} <= set(names)
-            header = names if named else _COLUMNS
-            if named:
+            header = _header(cells)
+            if header:
                 continue
-        yield number, dict(zip(header, row, strict=False))
+            header = _COLUMNS
+        if any(cells[len(header) :]):
+            raise csv.Error(
+                f"row {number} has {len(cells)} cells for {len(header)} columns; put quotation "
+                f"marks around a cell that holds {delimiter!r}"
+            )
+        yield number, dict(zip(header, cells, strict=False))
+
+
+def _header(cells: list[str]) -> list[str]:
+    """The names of the columns; empty if the first row is none of names."""
+    names = [cell.lower() for cell in cells]
+    known = [name for name in names if name in _COLUMNS]
+    if known and ("path" not in names or "label" not in names or len(set(known)) < len(known)):
+        raise csv.Error(
+            f"its first row is {', '.join(cells)}; a header names path and label, once each"
+        )
+    return names if known else []
 
 
 def _tsv(text: io.TextIOWrapper) -> Iterator[tuple[int, dict]]:
