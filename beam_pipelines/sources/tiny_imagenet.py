@@ -20,6 +20,7 @@ def read(root: str) -> Source:
 
     Raises:
         UserError: a file or folder of the layout is missing, or an annotation names another class.
+            While listing: a class has no image, or a validation image no annotation.
     """
     top = next(walk(f"{root}/train"), None)
     if top is None or not top[1]:
@@ -38,8 +39,16 @@ def read(root: str) -> Source:
 
     def list_files() -> Iterator[Listed]:
         for wnid, name in names.items():
+            empty = True
             for path in files_below(root, f"train/{wnid}/images"):
+                empty = False
                 yield Listed(path, name, "train")
+            if empty:
+                raise UserError(f"{root}/train/{wnid}/images has no image; unpack it again")
+        annotated = {path for path, _ in annotations}
+        for path in files_below(root, "val/images"):
+            if path.removeprefix("val/images/") not in annotated:
+                raise UserError(f"{root}/{path} is not in val_annotations.txt; mend either")
         for path, wnid in annotations:
             yield Listed(f"val/images/{path}", names[wnid], "validation")
 
@@ -55,8 +64,9 @@ def _table(path: str) -> list[tuple[str, str]]:
     """The first two columns of a file of tab-separated values."""
     try:
         lines = files.read(path).decode().splitlines()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{path} cannot be read: {reason}") from None
     rows = [line.split("\t") for line in lines if line.strip()]
     if any(len(row) < 2 for row in rows):
         raise UserError(f"{path}: expected tab-separated columns in every line")
