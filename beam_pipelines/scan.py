@@ -125,6 +125,8 @@ def _unpack(scan: Scan, spill: str, part: object) -> Iterator[Row | Rejected]:
     contents, offset = [], 0
     for listed, data in scan.container.unpack(part):
         try:
+            if isinstance(data, images.BadImageError):
+                raise data
             yield _describe(scan.config, listed, data, spill, offset)
         except images.BadImageError as error:
             yield Rejected(listed.path, error.reason, error.detail)

@@ -1,18 +1,20 @@
 """`hdf5:FILE`: datasets `images` and `labels`, and perhaps `label_names`, as the seeds wrote them.
 
 Images are `[images, rows, columns]` or `[images, rows, columns, channels]`, pixels 0-255 in RGB
-order, whatever their type (the seeds' were float64).
+order, of any type of number (the seeds' were float64, which are rounded). A file of pixels 0-1 is
+refused; an image with a pixel outside 0-255, or that is no number, is quarantined.
 """
 
 import contextlib
 import dataclasses
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from apache_beam.io.filesystems import FileSystems
 from PIL import Image
 
+from beam_pipelines.images import BadImageError
 from beam_pipelines.sources.source import Listed, Source
 from headrace import UserError
 
@@ -31,7 +33,7 @@ class Hdf5:
         """First and last (exclusive) image of each part."""
         return [(n, min(n + _RANGE, self.images)) for n in range(0, self.images, _RANGE)]
 
-    def unpack(self, part: tuple[int, int]) -> Iterator[tuple[Listed, bytes]]:
+    def unpack(self, part: tuple[int, int]) -> Iterator[tuple[Listed, bytes | BadImageError]]:
         """Images as PNG files, which lose nothing."""
         first, last = part
         with _open(self.path) as file:
@@ -49,14 +51,17 @@ def read(path: str) -> Source:
     """
     with _open(path) as file:
         for name in ("images", "labels"):
-            if name not in file:
-                raise UserError(f"{path} has no dataset {name!r}; it has {', '.join(file)}")
+            if not hasattr(file.get(name), "dtype"):  # it may be a group
+                found = ", ".join(file) or "nothing"
+                raise UserError(f"{path} has no dataset {name!r}; it has {found}")
         images, labels = file["images"], file["labels"]
         if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] not in (1, 3)):
             raise UserError(
                 f"{path}: images are of shape {images.shape}, expected [images, rows, columns] "
                 "or the same with 1 or 3 channels"
             )
+        if images.dtype.kind not in "uif":
+            raise UserError(f"{path}: pixels are {images.dtype}, expected numbers, 0-255")
         if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
             raise UserError(
                 f"{path}: labels are {labels.dtype} {labels.shape}, expected one whole number for "
@@ -66,7 +71,7 @@ def read(path: str) -> Source:
         if images.dtype != np.uint8 and images[:_RANGE].max(initial=0) <= 1:
             raise UserError(f"{path}: pixels seem to be 0-1; store them as uint8, 0-255")
         found = np.asarray(labels)
-        names = [_text(name) for name in file.get("label_names", np.unique(found).astype(str))]
+        names = _names(path, file["label_names"]) if "label_names" in file else _numbers(found)
         if len(found) and not 0 <= found.min() <= found.max() < len(names):
             raise UserError(
                 f"{path}: labels go from {found.min()} to {found.max()}, but there are "
@@ -87,15 +92,25 @@ def _open(path: str) -> Iterator:
         raise UserError(f"{path} cannot be read as HDF5: {error}") from None
 
 
-def _text(name: object) -> str:
-    return name.decode() if isinstance(name, bytes) else str(name)
+def _names(path: str, stored: Iterable) -> list[str]:
+    try:
+        return [name.decode() if isinstance(name, bytes) else str(name) for name in stored]
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: its label_names are not UTF-8") from None
 
 
-def _png(pixels: np.ndarray) -> bytes:
-    """The image as a PNG file; no bytes for pixels that are not 0-255, which is quarantined."""
+def _numbers(labels: np.ndarray) -> list[str]:
+    return [str(label) for label in np.unique(labels)]
+
+
+def _png(pixels: np.ndarray) -> bytes | BadImageError:
+    """The image as a PNG file, or what is wrong with it."""
+    if not pixels.size:
+        return BadImageError("empty", f"its shape is {pixels.shape}")
     levels = np.round(pixels) if pixels.dtype.kind == "f" else pixels
-    if not pixels.size or levels.min() < 0 or levels.max() > 255:
-        return b""
+    if not (levels.min() >= 0 and levels.max() <= 255):  # so written, NaN is refused too
+        found = f"{pixels.min()} to {pixels.max()}"
+        return BadImageError("undecodable", f"its pixels are {found}, expected 0 to 255")
     levels = levels.astype(np.uint8)
     stored = io.BytesIO()
     image = Image.fromarray(levels[..., 0] if levels.shape[-1] == 1 else levels)

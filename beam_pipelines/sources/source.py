@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from beam_pipelines.images import BadImageError
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Listed:
@@ -31,8 +33,8 @@ class Container(Protocol):
     def ranges(self) -> list:
         """Tasks, each a small part of the whole."""
 
-    def unpack(self, part) -> Iterator[tuple[Listed, bytes]]:
-        """The images of one part, each with the bytes of an image file."""
+    def unpack(self, part) -> Iterator[tuple[Listed, bytes | BadImageError]]:
+        """The images of one part, each with the bytes of an image file or why it has none."""
 
 
 @dataclasses.dataclass(frozen=True)
