@@ -18,6 +18,7 @@ setup(
         "etils[epath]>=1.12",
         "google-cloud-storage>=2.18",
         "h5py>=3.11",
+        "importlib-resources>=6.0",  # tensorflow-datasets imports it and does not ask for it
         "matplotlib>=3.9",
         "numpy>=2.0",
         "pillow>=11.0",

@@ -5,14 +5,20 @@ dataset that is.
 """
 
 import dataclasses
+import logging as stdlib_logging
 import os
 from collections.abc import Iterator
 
+from absl import logging
+
 import headrace
+from beam_pipelines.images import BadImageError
 from beam_pipelines.sources.source import Listed, Source
 from headrace import UserError
 
 _RANGE = 1024
+# TFDS tries each file eleven times, for minutes, where there is no network.
+_RETRIES = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +40,7 @@ class Tfds:
             for first in range(0, records, _RANGE)
         ]
 
-    def unpack(self, part: tuple[str, int, int]) -> Iterator[tuple[Listed, bytes]]:
+    def unpack(self, part: tuple[str, int, int]) -> Iterator[tuple[Listed, bytes | BadImageError]]:
         """Image files as the dataset holds them."""
         split, first, last = part
         tfds, builder = _builder(self.folder)
@@ -47,8 +53,12 @@ class Tfds:
             path = f"{split}/{number:08d}"
             if self.file_name_key:
                 path += f"/{example[self.file_name_key].decode()}"
-            label = self.classes[int(example[self.label_key])]
-            yield Listed(path, label, own), bytes(example[self.image_key])
+            label = int(example[self.label_key])
+            if label < 0:  # TFDS's mark for what has no label, such as the images of a contest
+                unlabelled = BadImageError("unlabelled", f"its label is {label}")
+                yield Listed(path, self.classes[0], own), unlabelled
+                continue
+            yield Listed(path, self.classes[label], own), bytes(example[self.image_key])
 
 
 def read(name: str) -> Source:
@@ -86,15 +96,32 @@ def _builder(name: str):
     import tensorflow_datasets as tfds  # with TensorFlow, takes seconds
 
     tfds.display_progress_bar(False)
-    if "://" in name or os.path.isdir(os.path.expanduser(name)):
-        return tfds, tfds.builder_from_directory(os.path.expanduser(name))
+    folder = name if "://" in name else os.path.abspath(os.path.expanduser(name))
     try:
-        builder = tfds.builder(name)
-        builder.download_and_prepare()
+        if "://" in name or os.path.isdir(folder):
+            return tfds, tfds.builder_from_directory(folder)
+        if name.startswith(("/", "~", ".")):
+            raise FileNotFoundError("there is no such folder")
+        return tfds, _prepared(tfds.builder(name))
     except Exception as error:  # names unknown, no network, manual downloads: each its own type
-        reason = (" ".join(str(error).split()) or type(error).__name__)[:200]
+        reason = " ".join(str(error).split()).partition(" Available datasets:")[0]
+        reason = (reason or type(error).__name__)[:200]
         raise UserError(f"--source=tfds:{name} cannot be opened: {reason}") from None
-    return tfds, builder
+
+
+def _prepared(builder):
+    """The builder, its files downloaded where they are not there; warnings are not of use then."""
+    from tensorflow_datasets.core.download import downloader  # with TFDS
+
+    downloader.MAX_RETRIES = _RETRIES
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    stdlib_logging.getLogger("urllib3").setLevel(stdlib_logging.ERROR)
+    try:
+        builder.download_and_prepare()
+    finally:
+        logging.set_verbosity(verbosity)
+    return builder
 
 
 def _only(features, kind: type, name: str) -> str:
