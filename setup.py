@@ -22,6 +22,7 @@ setup(
         "matplotlib>=3.9",
         "numpy>=2.0",
         "pillow>=11.0",
+        "requests>=2.32",
         "rich>=13.9",
         "scikit-learn>=1.5",
         "tensorboard>=2.20",
@@ -29,6 +30,13 @@ setup(
         "tensorflow-datasets>=4.9.9",
     ],
     extras_require={
-        "test": ["hypothesis>=6.100", "pytest>=8.3", "pyyaml>=6.0", "ruff>=0.8", "uv>=0.5"],
+        "test": [
+            "gcp-storage-emulator>=2026.7",
+            "hypothesis>=6.100",
+            "pytest>=8.3",
+            "pyyaml>=6.0",
+            "ruff>=0.8",
+            "uv>=0.5",
+        ],
     },
 )

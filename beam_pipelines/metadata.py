@@ -1,7 +1,9 @@
 """What stands beside the shards: TensorFlow Datasets' metadata, the statistics and the card."""
 
 import math
+import pathlib
 import sqlite3
+import tempfile
 from collections.abc import Sequence
 
 import numpy as np
@@ -109,16 +111,28 @@ def _percentiles(db: sqlite3.Connection, column: str) -> dict[str, int]:
 
 def write_tfds(output_dir: str, card: Card) -> None:
     """Writes what `tfds.builder_from_directory` reads."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        # TFDS looks for the shards' names, and has its own way to remote files.
+        shards = [folder / shard.file for split in card.splits.values() for shard in split.shards]
+        for shard in shards:
+            shard.touch()
+        _write_tfds(name, card)
+        for path in sorted(set(folder.iterdir()) - set(shards)):
+            files.write(f"{output_dir}/{path.name}", path.read_bytes())
+
+
+def _write_tfds(folder: str, card: Card) -> None:
     import tensorflow_datasets as tfds  # takes a second, and only the end of a job needs it
 
     template = tfds.core.ShardedFileTemplate(
-        data_dir=output_dir,
+        data_dir=folder,
         dataset_name=card.name,
         filetype_suffix="tfrecord",
         template="{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
     )
     tfds.folder_dataset.write_metadata(
-        data_dir=output_dir,
+        data_dir=folder,
         features=_features(tfds, card),
         split_infos=[
             tfds.core.SplitInfo(

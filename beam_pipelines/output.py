@@ -1,7 +1,6 @@
 """The output directory before a job: what may be replaced, and what may not be touched."""
 
-from etils import epath
-
+from beam_pipelines import files
 from headrace import UserError
 from input import dataset_dir
 
@@ -13,21 +12,18 @@ def check(output_dir: str, overwrite: bool) -> None:
     """Makes sure that nothing of the user's would be lost. Touches nothing.
 
     Raises:
-        UserError: the folder holds a finished dataset that may not be replaced, or other files.
+        UserError: the folder holds a finished dataset that may not be replaced, or other files, or
+            it cannot be listed.
     """
-    directory = epath.Path(output_dir)
-    if not directory.exists():
-        return
-    if not directory.is_dir():
-        raise UserError(f"--output_dir={output_dir} is a file; name a folder")
-    if (directory / dataset_dir.CARD).exists():
+    files.check(output_dir, "output_dir")
+    names = _names(output_dir)
+    if dataset_dir.CARD in names:
         if not overwrite:
             raise UserError(
                 f"--output_dir={output_dir} holds a finished dataset; choose another, or "
                 "replace it with --overwrite"
             )
         return
-    names = {path.name for path in directory.iterdir()}
     foreign = sorted(name for name in names if not (WORK in names and _is_ours(name)))
     if foreign:
         raise UserError(
@@ -45,21 +41,33 @@ def clear(output_dir: str) -> str:
     Returns:
         The path of the work folder, empty.
     """
-    directory = epath.Path(output_dir)
-    work = directory / WORK
-    work.mkdir(parents=True, exist_ok=True)
-    (directory / dataset_dir.CARD).unlink(missing_ok=True)
-    for path in list(directory.iterdir()):
-        if path != work and _is_ours(path.name):
-            path.unlink()
-    for path in list(work.iterdir()):
-        path.unlink()
-    return str(work)
+    work = f"{output_dir}/{WORK}"
+    files.make_folder(work)
+    files.remove([f"{output_dir}/{dataset_dir.CARD}"])
+    ours = sorted(name for name in _names(output_dir) if _is_ours(name) and name != WORK)
+    files.remove([f"{output_dir}/{name}" for name in ours])
+    files.remove(files.matching(work, "*"))
+    return work
 
 
 def remove_work(output_dir: str) -> None:
     """Removes the work folder of a finished job."""
-    (epath.Path(output_dir) / WORK).rmtree()
+    files.remove_tree(f"{output_dir}/{WORK}")
+
+
+def _names(output_dir: str) -> set[str]:
+    """Names of all that is in the folder; none where it is not there yet."""
+    try:
+        folders, names = files.listing(output_dir)
+    except FileNotFoundError:
+        if output_dir.startswith("gs://"):  # folders come by themselves there, buckets do not
+            raise UserError(f"--output_dir={output_dir}: there is no such bucket") from None
+        return set()
+    except NotADirectoryError:
+        raise UserError(f"--output_dir={output_dir} is a file; name a folder") from None
+    except OSError as error:
+        raise UserError(f"--output_dir={output_dir} cannot be listed ({error.strerror})") from None
+    return {*folders, *names}
 
 
 def _is_ours(name: str) -> bool:

@@ -7,8 +7,6 @@ final name only once it is whole, and a file with its numbers.
 import dataclasses
 import hashlib
 
-from apache_beam.io.filesystems import FileSystems
-
 from beam_pipelines import examples, files, images, resizing
 from beam_pipelines.config import Config
 from beam_pipelines.scan import read_image
@@ -30,7 +28,7 @@ def run_task(config: Config, root: str, work: str, task: Task) -> None:
     """Writes one shard and its numbers, or which image is not what it was in the scan."""
     temporary, result = f"{work}/{task.file}", f"{work}/done-{task.file}.jsonl"
     digest, offsets, size = hashlib.sha256(), [], 0
-    with FileSystems.create(temporary, "application/octet-stream") as shard:
+    with files.open_write(temporary) as shard:
         for row in files.read_rows(f"{work}/shard-{task.file}.jsonl"):
             record = _record(config, root, task, *row)
             if record is None:

@@ -7,6 +7,7 @@ and no listing is held in memory.
 
 import os
 
+from beam_pipelines import files
 from beam_pipelines.sources import filename, folder, hdf5, listing, tfds, tiny_imagenet
 from beam_pipelines.sources.source import Source
 from headrace import UsageError, UserError
@@ -29,7 +30,7 @@ def read(spec: str, class_pattern: str) -> Source:
         class_pattern: regular expression for `filename:`, the class in its first group.
 
     Raises:
-        UsageError: the kind is not known.
+        UsageError: the kind is not known, or the path is neither local nor `gs://`.
         UserError: the source is not what its kind says. Some of this is found out only when its
             files are listed.
     """
@@ -41,8 +42,8 @@ def read(spec: str, class_pattern: str) -> Source:
         )
     if kind == "tfds":
         return tfds.read(path)
-    remote = "://" in path
-    root = path.rstrip("/") if remote else os.path.abspath(os.path.expanduser(path))
+    files.check(path, "source")
+    root = path.rstrip("/") if "://" in path else os.path.abspath(os.path.expanduser(path))
     if kind == "filename":
         return filename.read(root, class_pattern)
     modules = {"folder": folder, "listing": listing, "tiny_imagenet": tiny_imagenet, "hdf5": hdf5}

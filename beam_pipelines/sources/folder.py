@@ -66,10 +66,7 @@ def _split_folders(root: str, found: list[str]) -> dict[str, str]:
 
 
 def _class_folders(root: str) -> list[str]:
-    top = next(walk(root), None)
-    if top is None:
-        raise UserError(f"{root} is no folder; check --source")
-    _, folders, files = top
+    _, folders, files = next(walk(root))
     if not folders:
         raise UserError(
             f"{root} has no class folders; put the images of each class in a folder of its own"

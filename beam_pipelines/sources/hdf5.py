@@ -11,9 +11,9 @@ import io
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-from apache_beam.io.filesystems import FileSystems
 from PIL import Image
 
+from beam_pipelines import files
 from beam_pipelines.images import BadImageError
 from beam_pipelines.sources.source import Listed, Source
 from headrace import UserError
@@ -86,7 +86,7 @@ def _open(path: str) -> Iterator:
     import h5py  # only this kind of source needs it
 
     try:
-        with FileSystems.open(path, "application/octet-stream") as raw, h5py.File(raw) as file:
+        with files.open_read(path) as raw, h5py.File(raw) as file:
             yield file
     except OSError as error:
         raise UserError(f"{path} cannot be read as HDF5: {error}") from None

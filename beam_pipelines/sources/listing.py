@@ -15,8 +15,8 @@ import re
 from collections.abc import Iterator
 
 import orjson
-from apache_beam.io.filesystems import FileSystems
 
+from beam_pipelines import files
 from beam_pipelines.sources.source import Listed, Source
 from headrace import UserError
 
@@ -37,12 +37,12 @@ def read(path: str) -> Source:
     parse = {"csv": _csv, "tsv": _tsv, "json": _json, "jsonl": _jsonl, "ndjson": _jsonl}.get(ending)
     if parse is None:
         raise UserError(f"{path}: a listing's name ends in .csv, .tsv, .json or .jsonl")
-    if not FileSystems.exists(path):
+    if not files.exists(path):
         raise UserError(f"{path} does not exist; check --source")
 
     def list_files() -> Iterator[Listed]:
         try:
-            with FileSystems.open(path, "application/octet-stream") as file:
+            with files.open_read(path) as file:
                 text = io.TextIOWrapper(file, "utf-8-sig", newline="")
                 for number, row in parse(text):
                     yield _listed(path, number, row)

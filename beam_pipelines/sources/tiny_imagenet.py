@@ -22,14 +22,14 @@ def read(root: str) -> Source:
         UserError: a file or folder of the layout is missing, or an annotation names another class.
             While listing: a class has no image, or a validation image no annotation.
     """
-    top = next(walk(f"{root}/train"), None)
-    if top is None or not top[1]:
+    _, wnids, _ = next(walk(f"{root}/train"))
+    if not wnids:
         raise UserError(
             f"{root}/train has no WordNet folders; --source=tiny_imagenet: wants the "
             "unpacked archive's folder"
         )
     words = dict(_table(f"{root}/words.txt"))
-    names = {wnid: _name(wnid, words.get(wnid, "")) for wnid in top[1]}
+    names = {wnid: _name(wnid, words.get(wnid, "")) for wnid in wnids}
     annotations = _table(f"{root}/val/val_annotations.txt")
     for path, wnid in annotations:
         if wnid not in names:

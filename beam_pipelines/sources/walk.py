@@ -1,8 +1,8 @@
 """Walks through folders, local or remote, one directory at a time."""
 
-import os
 from collections.abc import Iterator
 
+from beam_pipelines import files
 from headrace import UserError
 
 _NOT_IMAGES = {"thumbs.db", "desktop.ini"}
@@ -14,34 +14,39 @@ def walk(root: str) -> Iterator[tuple[str, list[str], list[str]]]:
     Hidden files and what file managers leave behind are no images, and no mistake either.
 
     Raises:
-        UserError: while walking, a folder cannot be listed.
+        UserError: while walking, a folder cannot be listed. It may not be passed over, or images
+            would be missing unnoticed.
     """
-    if "://" not in root:
-        found = os.walk(root, followlinks=True, onerror=_refuse)
-    else:
-        import tensorflow as tf  # takes seconds, and only remote sources need it
-
-        found = tf.io.gfile.walk(root)
-    for directory, folders, files in found:
-        folders[:] = sorted(name.rstrip("/") for name in folders if not name.startswith("."))
-        yield directory.rstrip("/"), folders, sorted(name for name in files if _counts(name))
+    waiting = [root]
+    while waiting:
+        directory = waiting.pop()
+        folders, names = _list(directory)
+        if directory == root and not (folders or names) and "://" in root:
+            raise UserError(f"{root} is no folder, or an empty one; check --source")
+        folders = sorted(name for name in folders if not name.startswith("."))
+        yield directory, folders, sorted(name for name in names if _counts(name))
+        waiting += [f"{directory}/{name}" for name in reversed(folders)]
 
 
 def files_below(root: str, folder: str = "") -> Iterator[str]:
     """Paths, below `root` and with `/`, of all files in one of its folders, at any depth."""
     top = f"{root}/{folder}" if folder else root
     for directory, _, names in walk(top):
-        inside = f"{folder}{directory[len(top) :].replace(os.sep, '/')}".lstrip("/")
+        inside = f"{folder}{directory[len(top) :]}".lstrip("/")
         for name in names:
             yield f"{inside}/{name}" if inside else name
 
 
+def _list(directory: str) -> tuple[list[str], list[str]]:
+    try:
+        return files.listing(directory)
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"{directory} is no folder; check --source") from None
+    except OSError as error:
+        raise UserError(
+            f"{directory} cannot be listed ({error.strerror}); check --source"
+        ) from None
+
+
 def _counts(name: str) -> bool:
     return not name.startswith(".") and name.lower() not in _NOT_IMAGES
-
-
-def _refuse(error: OSError) -> None:
-    # os.walk by itself passes over what it cannot list, and images would be missing unnoticed.
-    absent = isinstance(error, FileNotFoundError | NotADirectoryError)
-    reason = "is no folder" if absent else f"cannot be listed ({error.strerror})"
-    raise UserError(f"{error.filename} {reason}; check --source")

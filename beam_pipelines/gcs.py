@@ -1,0 +1,142 @@
+"""Objects of Google Cloud Storage, as `files` needs them: `gs://BUCKET/NAME` as a path.
+
+There are no folders there: what is called one is the objects whose names begin with its path. One
+client serves a process, so connections are kept; it finds credentials, and an emulator at
+`STORAGE_EMULATOR_HOST`, as Google's own programs do.
+"""
+
+import contextlib
+import errno
+import functools
+import logging
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import requests
+from google.api_core import exceptions
+from google.auth.exceptions import GoogleAuthError
+from google.cloud import storage
+
+from headrace import UserError
+
+SCHEME = "gs://"
+_BATCH = 100
+
+
+def read(path: str, offset: int, length: int) -> bytes:
+    """The bytes of an object, all from `offset` on where `length` is below 0."""
+    end = None if length < 0 else offset + length - 1
+    with _explained(path):
+        return b"" if length == 0 else _blob(path).download_as_bytes(start=offset, end=end)
+
+
+def open_read(path: str) -> BinaryIO:
+    """A file to read in any order."""
+    with _explained(path):
+        _blob(path).reload()  # or a missing object would be noticed only when it is read
+        return _blob(path).open("rb")
+
+
+def open_write(path: str) -> BinaryIO:
+    """A file whose object is there once it is closed."""
+    with _explained(path):
+        return _blob(path).open("wb")
+
+
+def size(path: str) -> int:
+    """Bytes of an object; 0 if it is not there."""
+    with _explained(path):
+        bucket, name = _split(path)
+        found = _client().bucket(bucket).get_blob(name)
+        return found.size if found else 0
+
+
+def exists(path: str) -> bool:
+    """Whether there is an object of this name."""
+    with _explained(path):
+        return bool(_split(path)[1]) and _blob(path).exists()
+
+
+def write(path: str, content: bytes) -> None:
+    """Writes an object, which is there in full or not at all."""
+    with _explained(path):
+        _blob(path).upload_from_string(content, "application/octet-stream")
+
+
+def rename(old: str, new: str) -> None:
+    """Renames an object, over one that is there."""
+    source = _blob(old)
+    with _explained(old):
+        token, _, _ = _blob(new).rewrite(source)
+        while token:
+            token, _, _ = _blob(new).rewrite(source, token=token)
+        source.delete()
+
+
+def listing(folder: str) -> tuple[list[str], list[str]]:
+    """Names of the folders and of the objects directly in a folder."""
+    bucket, name = _split(folder)
+    prefix = f"{name}/" if name else ""
+    with _explained(folder):
+        found = _client().list_blobs(bucket, prefix=prefix, delimiter="/")
+        names = [blob.name.removeprefix(prefix) for blob in found]
+        folders = [name.removeprefix(prefix).rstrip("/") for name in found.prefixes]
+    return folders, [name for name in names if name]  # a placeholder has no name in its own folder
+
+
+def make_folder(folder: str) -> None:
+    """Makes an empty folder show, by the placeholder that Google's console uses."""
+    write(f"{folder}/", b"")
+
+
+def remove(paths: list[str]) -> None:
+    """Removes objects; one that is not there does no harm."""
+    for first in range(0, len(paths), _BATCH):
+        with _explained(paths[first]), _client().batch(raise_exception=False):
+            for path in paths[first : first + _BATCH]:
+                _blob(path).delete()
+
+
+def remove_tree(folder: str) -> None:
+    """Removes all objects of a folder, at any depth."""
+    bucket, name = _split(folder)
+    with _explained(folder):
+        found = [blob.name for blob in _client().list_blobs(bucket, prefix=f"{name}/")]
+    remove([f"{SCHEME}{bucket}/{name}" for name in found])
+
+
+@functools.cache
+def _client() -> storage.Client:
+    # What it warns of before it fails is in the error.
+    logging.getLogger("google.auth").setLevel(logging.ERROR)
+    return storage.Client()
+
+
+def _split(path: str) -> tuple[str, str]:
+    bucket, _, name = path.removeprefix(SCHEME).partition("/")
+    return bucket, name
+
+
+def _blob(path: str) -> storage.Blob:
+    bucket, name = _split(path)
+    return _client().bucket(bucket).blob(name)
+
+
+@contextlib.contextmanager
+def _explained(path: str) -> Iterator[None]:
+    """Errors as those of local files, or as what the user can put right."""
+    try:
+        yield
+    except exceptions.NotFound:
+        raise FileNotFoundError(errno.ENOENT, "No such object or bucket", path) from None
+    except (exceptions.Forbidden, exceptions.Unauthorized) as error:
+        raise PermissionError(errno.EACCES, error.message, path) from None
+    except GoogleAuthError as error:
+        raise UserError(
+            f"{path}: no access to Google Cloud ({error}); run "
+            "`gcloud auth application-default login`"
+        ) from None
+    except (exceptions.GoogleAPIError, requests.RequestException) as error:
+        # The client has tried again by itself, for two minutes.
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{path}: Google Cloud Storage failed: {reason}") from None
