@@ -87,6 +87,7 @@ def _plan(plan: Plan, file: str) -> dict:
     with catalog.build(rows, labels, file) as db:
         _check_complete(plan, catalog.one(db, "SELECT count(*) FROM images") + len(rejected))
         _check_paths(db, plan.root)
+        _check_classes(plan, db)
         duplicates.settle(db, config.duplicates, plan.root)
         names, shares = _divide(plan, db)
         if config.near_duplicates is not None:
@@ -147,6 +148,16 @@ def _check_paths(db: sqlite3.Connection, root: str) -> None:
     twice = db.execute("SELECT path FROM images GROUP BY path HAVING count(*) > 1 LIMIT 1")
     for (path,) in twice:
         raise UserError(f"{root} lists {path} more than once; leave one of its rows")
+
+
+def _check_classes(plan: Plan, db: sqlite3.Connection) -> None:
+    found = {label for (label,) in db.execute("SELECT DISTINCT label FROM images")}
+    for label, name in enumerate(plan.classes):
+        if label not in found:
+            raise UserError(
+                f"class {name!r} of {plan.root} has no sound image; mend its files, or take it out "
+                f"(what is wrong with them: {plan.config.output_dir}/{dataset_dir.QUARANTINE})"
+            )
 
 
 def _divide(plan: Plan, db: sqlite3.Connection) -> tuple[list[str], dict[str, Fraction]]:

@@ -184,6 +184,13 @@ def test_too_many_bad_files_fail_the_job_and_leave_no_card(source, tmp_path):
         dataset_dir.read_card(str(tmp_path / "data"))
 
 
+def test_a_class_of_which_nothing_is_left_fails_the_job(source, tmp_path):
+    (source / "notes").mkdir()
+    (source / "notes" / "todo.txt").write_text("no image")
+    with pytest.raises(UserError, match="class 'notes' of .* has no sound image"):
+        prepare(source, tmp_path / "data", max_bad_fraction=1)
+
+
 def test_a_truncated_jpeg_fails_a_small_job(source, tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     path = source / "dark" / "photo.jpg"
