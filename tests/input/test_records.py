@@ -1,9 +1,13 @@
 """Bringing an image to the model's size: covered, centred, nothing squashed."""
 
+import io
+
 import numpy as np
+import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from input import records
 
@@ -44,3 +48,21 @@ def test_shrinking_averages_and_does_not_pick():
     image = np.tile(np.array([[0, 255], [255, 0]], np.uint8), (16, 16))[..., None]
     resized = records.resize(tf.constant(image), (8, 8)).numpy()
     assert np.abs(resized.astype(int) - 127).max() < 30
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
+def test_a_jpeg_has_the_pixels_that_prepare_measured(mode, subsampling):
+    pixels = np.random.default_rng(0).integers(0, 256, (37, 51, 3), dtype=np.uint8)
+    stored = io.BytesIO()
+    Image.fromarray(pixels).convert(mode).save(stored, "JPEG", subsampling=subsampling)
+    given = np.atleast_3d(Image.open(stored))
+    np.testing.assert_array_equal(records.decode(stored.getvalue(), given.shape[2]), given)
+
+
+@pytest.mark.parametrize("format", ["PNG", "BMP", "GIF"])
+def test_other_formats_are_decoded_as_well(format):
+    image = Image.new("RGB", (5, 3), (255, 0, 51))
+    stored = io.BytesIO()
+    image.save(stored, format)
+    np.testing.assert_array_equal(records.decode(stored.getvalue(), 3), np.asarray(image))
