@@ -3,7 +3,7 @@
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -32,8 +32,10 @@ def watch(thread: threading.Thread, phase: Callable[[], Phase]) -> None:
     lines = _Lines()
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         shown: dict[str, tuple] = {}
-        while thread.is_alive():
+        alive = True
+        while alive:
             thread.join(_POLL_SECONDS)
+            alive = thread.is_alive()  # asked before the phase: the last look sees the end
             title, done, total = phase()
             if not console.is_terminal:
                 lines.update(title, done, total)
@@ -47,7 +49,36 @@ def watch(thread: threading.Thread, phase: Callable[[], Phase]) -> None:
             task, _, started = shown[title]
             rate = done / max(time.monotonic() - started, _POLL_SECONDS)
             bar.update(task, completed=done, rate=rate)
-    lines.end()
+    if done >= total:  # else the thread failed
+        lines.end()
+
+
+def follow(title: str, total: int, counts: Iterable[int]) -> None:
+    """Goes through `counts` in a thread, and shows how far it is.
+
+    Args:
+        title: what is being done.
+        total: images in all.
+        counts: does the work, and yields how many images are done so far.
+
+    Raises:
+        Exception: what `counts` raises.
+    """
+    done, failures = 0, []
+
+    def work() -> None:
+        nonlocal done
+        try:
+            for done in counts:  # noqa: B007
+                pass
+        except BaseException as error:  # raised again by the thread that waits
+            failures.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    watch(thread, lambda: (title, done, total))
+    if failures:
+        raise failures[0]
 
 
 class _Lines:
