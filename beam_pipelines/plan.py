@@ -107,7 +107,7 @@ def _plan(plan: Plan, file: str) -> dict:
             "weighted": bool(catalog.one(db, "SELECT count(weight) FROM images")),
             "source_fingerprint": _source_fingerprint(db),
             "rejected": [dataclasses.asdict(row) for row in rejected[:_SAMPLES]],
-            "samples": _samples(db, len(plan.classes)),
+            "samples": _samples(db, names, len(plan.classes)),
             **_write_duplicates(plan, db, names),
         }
 
@@ -242,15 +242,16 @@ def _source_fingerprint(db: sqlite3.Connection) -> str:
     return digest.hexdigest()
 
 
-def _samples(db: sqlite3.Connection, classes: int) -> list[dict]:
+def _samples(db: sqlite3.Connection, names: list[str], classes: int) -> list[dict]:
     """The first training images of each class, as many as a page can show."""
+    training = names.index("train") if "train" in names else 0
     per_class = max(1, min(_SAMPLES_PER_CLASS, _SAMPLES // classes))
     rows = db.execute(
         "SELECT label, path, file, offset, length FROM (SELECT *, row_number() OVER "
         "(PARTITION BY label ORDER BY order_rank, id) AS place FROM images "
-        "WHERE split = 0 AND dropped IS NULL) WHERE place <= ? AND label < ? "
+        "WHERE split = ? AND dropped IS NULL) WHERE place <= ? AND label < ? "
         "ORDER BY label, place",
-        (per_class, _SAMPLES),
+        (training, per_class, _SAMPLES),
     )
     return [_picture(row) for row in rows]
 

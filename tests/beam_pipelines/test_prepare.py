@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -155,6 +156,14 @@ def test_a_validation_split_can_be_cut_from_a_predefined_train(tmp_path):
     with pytest.raises(UsageError, match="'test'"):
         prepare(tmp_path / "source", tmp_path / "other")  # asks for a split test of its own
     assert not (tmp_path / "other").exists()
+
+
+def test_the_report_shows_training_images_whichever_split_comes_first(source, tmp_path):
+    prepare(source, tmp_path / "data", splits="test:0.4,train:0.6")
+    shown = set(re.findall(r'alt="([^"]+)"', (tmp_path / "data/report.html").read_text()))
+    training = tfds.builder_from_directory(str(tmp_path / "data")).as_dataset(split="train")
+    assert shown
+    assert shown <= {example["file_name"].numpy().decode() for example in training}
 
 
 def test_bad_files_are_set_aside_with_reasons(source, tmp_path):
