@@ -11,8 +11,8 @@ def colour(series: int) -> str:
     return _COLOURS[series % len(_COLOURS)]
 
 
-def histogram(edges: list[float], counts: list[int], label: str, of_edge: str = "{:,.0f}") -> str:
-    """A bar for each bin, the first and last edge and the largest count written out.
+def histogram(edges: list[float], counts: list[int], label: str, of_edge: str) -> str:
+    """A bar for each bin; some edges, and the count of the highest bar, are written out.
 
     Args:
         edges: of the bins, one more than there are bins.
@@ -29,11 +29,20 @@ def histogram(edges: list[float], counts: list[int], label: str, of_edge: str = 
         for n, (count, low, high) in enumerate(zip(counts, edges, edges[1:], strict=False))
     )
     return (
-        f'<figure class="chart"><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
-        f'aria-label="{escape(label)}">{bars}</svg><div class="axis">'
-        f"<span>{of_edge.format(edges[0])}</span><span>{of_edge.format(edges[-1])}</span></div>"
-        f"<figcaption>{escape(label)}, at most {largest:,} images in a bar</figcaption></figure>"
+        f'<figure class="chart"><figcaption>{escape(label)}</figcaption>'
+        f'<div class="most">{largest:,} images</div>'
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
+        f'aria-label="{escape(label)}">{bars}</svg>'
+        f'<div class="axis">{_axis(edges, of_edge)}</div></figure>'
     )
+
+
+def _axis(edges: list[float], of_edge: str) -> str:
+    """The first and last edge, and the one in the middle if there is one."""
+    bins = len(edges) - 1
+    shown = [edges[0], *([edges[bins // 2]] if bins % 2 == 0 else []), edges[-1]]
+    texts = list(dict.fromkeys(of_edge.format(edge) for edge in shown))
+    return "".join(f"<span>{text}</span>" for text in texts)
 
 
 def stacked_bar(parts: list[int], largest: int, rem: float) -> str:

@@ -275,7 +275,8 @@ def _write_duplicates(plan: Plan, db: sqlite3.Connection, names: list[str]) -> d
                     counts["conflicts"] += len({image["label"] for image in images}) > 1
                     counts["leaks"] += len({image["split"] for image in kept}) > 1
                 if number < _GROUPS:
-                    shown.append({**group, "images": _pictures(db, images[:_GROUP_IMAGES])})
+                    pictures = _pictures(db, images[:_GROUP_IMAGES])
+                    shown.append({**group, "images": pictures, "size": len(images)})
                 yield {
                     **group,
                     "images": [
@@ -290,7 +291,11 @@ def _write_duplicates(plan: Plan, db: sqlite3.Connection, names: list[str]) -> d
                 }
 
     files.write_rows(f"{plan.config.output_dir}/{dataset_dir.DUPLICATES}", lines())
-    return {"duplicates": counts, "shown_duplicates": shown}
+    return {
+        "duplicates": counts,
+        "shown_duplicates": shown,
+        "near_bits": plan.config.near_duplicates,
+    }
 
 
 def _pictures(db: sqlite3.Connection, images: list[dict]) -> list[dict]:

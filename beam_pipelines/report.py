@@ -1,43 +1,49 @@
 """`report.html`: what a person looks at to know a dataset. One file, with nothing outside it."""
 
-import base64
 import shlex
 from collections.abc import Callable
 from html import escape
 
-from beam_pipelines import charts
+from beam_pipelines import charts, pictures
+from beam_pipelines.pictures import Draw
 from input.dataset_dir import Card
 
 _STYLE = """
-:root { color-scheme: light dark; --line: #8884; --soft: #8882; --warn: #c2504c; }
+:root { color-scheme: light dark; --line: #8886; --soft: #8882; --warn: #c2504c; }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { margin-bottom: 0; } h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line); }
+h1, h2, h3 { overflow-wrap: anywhere; } h1 { margin-bottom: 0; }
+h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line); }
 h3 { font-size: 1em; margin: .8rem 0 0; }
-table { border-collapse: collapse; } th, td { padding: .2rem .8rem .2rem 0; text-align: left; }
-td { overflow-wrap: anywhere; } td.number { white-space: nowrap; }
-td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; }
+th, td { padding: .2rem 1rem .2rem 0; text-align: left; vertical-align: top; }
+td { overflow-wrap: anywhere; } td:first-child { min-width: 6rem; }
+td.number, td.word { white-space: nowrap; }
+.number { text-align: right; font-variant-numeric: tabular-nums; }
 tr + tr { border-top: 1px solid var(--soft); }
 .bar { display: inline-flex; width: 14rem; } .bar span { height: .7rem; }
-.key { margin-right: 1rem; } .key i { display: inline-block; width: .7rem; height: .7rem;
-  margin-right: .3rem; }
+.key { margin-right: 1rem; white-space: nowrap; }
+.key i { display: inline-block; width: .7rem; height: .7rem; margin-right: .3rem; }
 .scroll { max-height: 32rem; overflow: auto; }
-.charts { display: flex; flex-wrap: wrap; gap: 1.5rem; }
-.chart { margin: 0; width: 21rem; max-width: 100%; }
+.charts { display: flex; flex-wrap: wrap; gap: 1.5rem; margin-top: 1.5rem; }
+.chart { margin: 0; width: 21rem; max-width: 100%; } .chart figcaption { font-weight: 600; }
 .chart svg { width: 100%; border-bottom: 1px solid var(--line); display: block; }
-.axis { display: flex; justify-content: space-between; font-variant-numeric: tabular-nums; }
+.most { border-bottom: 1px dashed var(--line); }
+.axis { display: flex; justify-content: space-between; }
+.axis, .most { font-size: .8em; font-variant-numeric: tabular-nums; }
 .samples { display: flex; flex-wrap: wrap; gap: .5rem; align-items: end; margin: .3rem 0 1rem; }
 .samples img, .group img { min-width: 48px; border-radius: 3px; display: block; }
-.group { display: flex; flex-wrap: wrap; gap: 1rem; padding: .6rem 0;
-  border-bottom: 1px solid var(--soft); }
-.group figure { margin: 0; max-width: 12rem; } .group figcaption { font-size: .8em;
-  overflow-wrap: anywhere; }
-.group p { flex-basis: 100%; margin: 0; } .warn { color: var(--warn); font-weight: 600; }
-code { background: var(--soft); padding: .1rem .3rem; border-radius: 3px; word-break: break-all; }
+.groups { display: flex; flex-wrap: wrap; gap: 1rem; align-items: start; }
+.group { padding: .6rem .8rem; border: 1px solid var(--line); border-radius: 6px; }
+.group p { margin: 0 0 .3rem; } .row { display: flex; flex-wrap: wrap; gap: .5rem 1rem; }
+.group figure { margin: 0; width: 9.5rem; }
+.group figcaption { font-size: .8em; line-height: 1.35; overflow-wrap: anywhere; }
+.group figcaption span { display: block; } .class { font-weight: 600; margin-top: .2rem; }
+.warn { color: var(--warn); font-weight: 600; }
+code { background: var(--soft); padding: .1rem .3rem; border-radius: 3px; overflow-wrap: anywhere;
+  white-space: pre-wrap; display: inline-block; }
 @media print { .scroll { max-height: none; } }
 """
 _BAR_REM = 14.0
-
-Draw = Callable[[dict], bytes]
 
 
 def render(card: Card, summary: dict, draw: Draw) -> str:
@@ -45,7 +51,8 @@ def render(card: Card, summary: dict, draw: Draw) -> str:
 
     Args:
         card: the dataset's card.
-        summary: what the plan found: `histograms`, `samples`, `rejected`, `shown_duplicates`.
+        summary: what the plan found: `histograms`, `samples`, `rejected`, `shown_duplicates`,
+            `near_bits`.
         draw: a JPEG thumbnail of a picture that the summary names.
 
     Returns:
@@ -62,19 +69,25 @@ def render(card: Card, summary: dict, draw: Draw) -> str:
             f"<title>{title}</title><style>{_STYLE}</style></head><body>",
             f"<h1>{title}</h1>",
             f"<p>{len(card.classes):,} classes, {_channels(card)}, encoding {card.encoding}</p>",
+            f"<p>{_accounts(card)}</p>",
             _section("Classes", _class_table(card)),
             _section("Splits", _split_table(card)),
             _section("Image sizes", _sizes(card, summary["histograms"])),
-            _section("Channels of the training split, 0-255", _channel_table(card)),
-            _section("Samples of the training split", _sample_grid(card, summary, draw)),
+            _section(f"Channels of {_training(card, 'all folds')}, 0-255", _channel_table(card)),
+            _section(
+                f"Samples of {_training(card, 'the first fold')}",
+                pictures.sample_grid(card, summary["samples"], draw),
+            ),
             _section(
                 f"Quarantine: {card.source['quarantined']:,} files left out",
                 _quarantine(summary["rejected"], card.source["quarantined"]),
             ),
-            _section(f"Same pixels: {found['groups']:,} groups", _duplicates(card, groups, draw)),
+            _section(
+                f"Same pixels: {found['groups']:,} groups", pictures.duplicates(card, groups, draw)
+            ),
             _section(
                 f"Look the same across splits: {found['near']:,} images",
-                _near_duplicates(card, near, draw),
+                pictures.near_duplicates(card, near, summary["near_bits"], draw),
             ),
             _section("Where it came from", _origin(card)),
             "</body></html>\n",
@@ -82,20 +95,42 @@ def render(card: Card, summary: dict, draw: Draw) -> str:
     )
 
 
+def _accounts(card: Card) -> str:
+    """Where every image of the source went."""
+    records = sum(split.records for split in card.splits.values())
+    dropped = card.source["duplicates_dropped"] + card.source["near_duplicates_dropped"]
+    return (
+        f"{card.source['images']:,} files in the source = {records:,} records + "
+        f"{card.source['quarantined']:,} quarantined + {dropped:,} duplicates dropped"
+    )
+
+
+def _training(card: Card, otherwise: str) -> str:
+    return "the training split" if "train" in card.splits else otherwise
+
+
 def _section(title: str, body: str) -> str:
     return f"<section><h2>{escape(title)}</h2>\n{body}</section>"
 
 
-def _table(header: list[str], rows: list[list[str]], numbers_from: int = 1) -> str:
-    """A table of cells that are HTML already; columns from `numbers_from` on are numbers."""
+def _table(header: list[str], rows: list[list[str]], kinds: str = "") -> str:
+    """A table of cells that are HTML already.
+
+    Args:
+        header: of the columns.
+        rows: as many cells as the header has.
+        kinds: a letter a column: t for text, w for a short text that is not wrapped, n for a
+            number. By default a text and then numbers.
+    """
+    names = {"t": "", "w": ' class="word"', "n": ' class="number"'}
+    classes = [names[kind] for kind in kinds or "t" + "n" * (len(header) - 1)]
 
     def cells(tag: str, row: list[str]) -> str:
-        kinds = ["" if column < numbers_from else ' class="number"' for column in range(len(row))]
-        return "".join(f"<{tag}{k}>{cell}</{tag}>" for k, cell in zip(kinds, row, strict=True))
+        return "".join(f"<{tag}{c}>{cell}</{tag}>" for c, cell in zip(classes, row, strict=True))
 
     body = "\n".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
-    head = f"<tr>{cells('th', header)}</tr>"
-    return f'<div class="scroll"><table><thead>{head}</thead><tbody>{body}</tbody></table></div>'
+    head = f"<thead><tr>{cells('th', header)}</tr></thead>" if any(header) else ""
+    return f'<div class="scroll"><table>{head}<tbody>{body}</tbody></table></div>'
 
 
 def _class_table(card: Card) -> str:
@@ -114,7 +149,8 @@ def _class_table(card: Card) -> str:
         for name, counts, total in zip(card.classes, per_class, totals, strict=True)
     ]
     header = ["class", *map(escape, card.splits), "all", "share", ""]
-    return f"<p>{charts.legend(list(card.splits))}</p>" + _table(header, rows)
+    kinds = "t" + "n" * (len(header) - 2) + "w"
+    return f"<p>{charts.legend(list(card.splits))}</p>" + _table(header, rows, kinds)
 
 
 def _split_table(card: Card) -> str:
@@ -135,19 +171,32 @@ def _sizes(card: Card, histograms: dict) -> str:
     rows = [
         [side, *(f"{values[name]:,}" for name in names)] for side, values in card.image_size.items()
     ]
-    aspect = histograms["aspect"]
     drawn = [
-        charts.histogram(**histograms["columns"], label="columns of the source, in pixels"),
-        charts.histogram(**histograms["rows"], label="rows of the source, in pixels"),
-        charts.histogram(
-            [2**edge for edge in aspect["edges"]],
-            aspect["counts"],
-            "aspect: columns by rows of the source",
+        _distribution(histograms["columns"], "width of the source, in pixels", "{:,.0f}"),
+        _distribution(histograms["rows"], "height of the source, in pixels", "{:,.0f}"),
+        _distribution(
+            histograms["aspect"],
+            "aspect of the source: width / height",
             "{:.2f}",
+            lambda log: 2**log,
         ),
     ]
     table = _table(["pixels, as stored", *names], rows)
     return f'{table}<div class="charts">{"".join(drawn)}</div>'
+
+
+def _distribution(
+    histogram: dict,
+    label: str,
+    of_edge: str,
+    scale: Callable[[float], float] = lambda edge: edge,
+) -> str:
+    """A histogram, or the value where there is only one. `scale` maps edges to what is shown."""
+    edges, counts = histogram["edges"], histogram["counts"]
+    if len(counts) == 1:
+        value = of_edge.format(scale(sum(edges) / 2))
+        return f'<figure class="chart"><figcaption>{label}</figcaption>all {value}</figure>'
+    return charts.histogram([scale(edge) for edge in edges], counts, label, of_edge)
 
 
 def _channel_table(card: Card) -> str:
@@ -159,70 +208,13 @@ def _channel_table(card: Card) -> str:
     return _table(["channel", "mean", "standard deviation"], rows)
 
 
-def _sample_grid(card: Card, summary: dict, draw: Draw) -> str:
-    grids: dict[int, list[str]] = {}
-    for sample in summary["samples"]:
-        grids.setdefault(sample["label"], []).append(_picture(sample, draw))
-    parts = [
-        f'<h3>{escape(card.classes[label])}</h3><div class="samples">{"".join(pictures)}</div>'
-        for label, pictures in grids.items()
-    ]
-    if len(grids) < len(card.classes):
-        parts.append(f"<p>and {len(card.classes) - len(grids):,} more classes</p>")
-    return "\n".join(parts)
-
-
-def _picture(picture: dict, draw: Draw) -> str:
-    path = escape(picture["path"])
-    data = base64.b64encode(draw(picture)).decode()
-    return f'<img src="data:image/jpeg;base64,{data}" alt="{path}" title="{path}">'
-
-
 def _quarantine(rejected: list[dict[str, str]], total: int) -> str:
     if not rejected:
         return "<p>Every file is a sound image.</p>"
     rows = [[escape(row[column]) for column in ("path", "reason", "detail")] for row in rejected]
     more = f"<p>The first {len(rows):,}; all are in quarantine.jsonl.</p>"
-    table = _table(["path", "reason", "detail"], rows, numbers_from=3)
+    table = _table(["path", "reason", "detail"], rows, "twt")
     return table + (more if total > len(rows) else "")
-
-
-def _duplicates(card: Card, groups: list[dict], draw: Draw) -> str:
-    if not groups:
-        return "<p>No two images have the same pixels.</p>"
-    found, dropped = card.duplicates, card.source["duplicates_dropped"]
-    notes = [
-        f"{found['conflicts']:,} of them under more than one class",
-        f"{found['leaks']:,} in more than one split",
-        f"{dropped:,} images dropped",
-        "all are in duplicates.jsonl",
-    ]
-    return f"<p>{', '.join(notes)}.</p>" + "".join(_group(card, group, draw) for group in groups)
-
-
-def _near_duplicates(card: Card, pairs: list[dict], draw: Draw) -> str:
-    if not pairs:
-        return "<p>None found, or not looked for (--near_duplicates).</p>"
-    dropped = card.source["near_duplicates_dropped"]
-    note = f"<p>{dropped:,} images dropped; all are in duplicates.jsonl, the nearest here.</p>"
-    return note + "".join(_group(card, pair, draw) for pair in pairs)
-
-
-def _group(card: Card, group: dict, draw: Draw) -> str:
-    """Pictures side by side, each with its class, split and path."""
-    splits = list(card.splits)
-    labels = {image["label"] for image in group["images"]}
-    said = f"<p>{group['distance']} of 64 bits differ</p>" if "distance" in group else ""
-    if len(labels) > 1 and "pixels" in group:
-        said += '<p class="warn">the same picture under more than one class</p>'
-    figures = []
-    for image in group["images"]:
-        where = "dropped" if image["dropped"] else splits[image["split"]]
-        caption = f"{card.classes[image['label']]} · {where} · {image['path']}"
-        figures.append(
-            f"<figure>{_picture(image, draw)}<figcaption>{escape(caption)}</figcaption></figure>"
-        )
-    return f'<div class="group">{said}{"".join(figures)}</div>'
 
 
 def _origin(card: Card) -> str:
@@ -235,9 +227,19 @@ def _origin(card: Card) -> str:
         ["seed", str(card.seed)],
         ["fingerprint", f"<code>{card.fingerprint}</code>"],
         ["written by", f"Headrace {escape(card.headrace)}"],
-        ["command", f"<code>{escape(shlex.join(card.command))}</code>"],
+        ["command", f"<code>{escape(_command(card.command))}</code>"],
     ]
-    return _table(["", ""], rows, numbers_from=2)
+    return _table(["", ""], rows, "wt")
+
+
+def _command(words: list[str]) -> str:
+    """The command line, to be pasted into a shell, a flag a line."""
+    lines: list[list[str]] = [[]]
+    for word in words:
+        if word.startswith("--"):
+            lines.append([])
+        lines[-1].append(word)
+    return " \\\n  ".join(map(shlex.join, lines))
 
 
 def _channels(card: Card) -> str:

@@ -61,10 +61,12 @@ SUMMARY = {
         "aspect": {"edges": [-1.0, 0.0, 1.0], "counts": [30, 2010]},
     },
     "samples": [picture("rose/1.jpg"), picture(NASTY, label=1)],
+    "near_bits": 6,
     "rejected": [{"path": NASTY, "reason": "truncated", "detail": "a < b"}],
     "shown_duplicates": [
         {
             "pixels": "ab",
+            "size": 40,
             "images": [
                 picture("rose/1.jpg", split=0, dropped=None),
                 picture("twin.jpg", label=1, split=None, dropped="duplicate"),
@@ -72,6 +74,7 @@ SUMMARY = {
         },
         {
             "distance": 5,
+            "size": 2,
             "images": [
                 picture("like.jpg", split=1, dropped=None),
                 picture("rose/1.jpg", split=0, dropped=None),
@@ -129,7 +132,8 @@ def test_every_number_is_on_the_page():
         assert text in page, text
     for text in ("77 (not applied)", "1,999 images", "0.50", "2.00"):
         assert text in page, text
-    assert "--name=two words" in page
+    assert "2,051 files in the source = 2,040 records + 1 quarantined + 10 duplicates" in page
+    assert "python -m beam_pipelines.prepare \\\n  &#x27;--name=two words&#x27;" in page
 
 
 def test_duplicates_stand_side_by_side_with_what_became_of_them():
@@ -139,9 +143,12 @@ def test_duplicates_stand_side_by_side_with_what_became_of_them():
         "1 of them under more than one class",
         "7 images dropped",
         "the same picture under more than one class",
-        "dropped · twin.jpg",
+        "2 of 40 images",
+        "<span>dropped</span><span>twin.jpg</span>",
+        "The first 1 are here",
+        "Within 6 of 64 bits",
         "5 of 64 bits differ",
-        "rose · test · like.jpg",
+        '<span class="class">rose</span><span>test</span><span>like.jpg</span>',
     ):
         assert text in page, text
     assert page.index("twin.jpg") < page.index("like.jpg")
@@ -159,3 +166,26 @@ def test_a_clean_grey_dataset_says_so():
     assert "Every file is a sound image." in page
     assert "No two images have the same pixels." in page
     assert "<td>grey</td>" in page
+
+
+def test_near_duplicates_that_were_not_looked_for_are_told_from_none_found():
+    summary = {**SUMMARY, "shown_duplicates": []}
+    assert "No image is within 6 of 64 bits" in render(summary)
+    assert "--near_duplicates=BITS" in render({**summary, "near_bits": None})
+
+
+def test_one_size_for_all_images_is_said_and_not_drawn():
+    one = {"edges": [27.5, 28.5], "counts": [2040]}
+    aspect = {"edges": [0.5, 1.5], "counts": [2040]}
+    page = render({**SUMMARY, "histograms": {"rows": one, "columns": one, "aspect": aspect}})
+    assert page.count("all 28<") == 2
+    assert "all 2.00<" in page
+    assert "<svg" not in page
+
+
+def test_folds_are_not_called_a_training_split():
+    split = Split([1500, 500], [Shard("flowers-fold", 2000, 2_500_000, "ab")])
+    page = render(splits={"fold_0": split, "fold_1": split})
+    assert "Channels of all folds" in page
+    assert "Samples of the first fold" in page
+    assert "training split" not in page
