@@ -102,7 +102,7 @@ def main(*beam_flags: str) -> None:
     """Runs the program."""
     asked = config.Config(
         source=FLAGS.source,
-        output_dir=FLAGS.output_dir.rstrip("/"),
+        output_dir=_absolute(FLAGS.output_dir),
         name=FLAGS.name or _name_of(FLAGS.source),
         splits=FLAGS.splits or "",
         seed=FLAGS.seed,
@@ -134,7 +134,12 @@ def main(*beam_flags: str) -> None:
         not drops or not asked.splits.startswith("kfold:"),
         "--near_duplicates_action=drop_from_eval: folds have no split for evaluation; list them",
     )
-    _print_summary(asked.output_dir, job.run(asked, list(beam_flags)))
+    _print_summary(FLAGS.output_dir.rstrip("/"), job.run(asked, list(beam_flags)))
+
+
+def _absolute(path: str) -> str:
+    """A local path that means the same in any folder: workers may run in another one."""
+    return path.rstrip("/") if "://" in path else os.path.abspath(os.path.expanduser(path))
 
 
 def _resize() -> resizing.Resize:

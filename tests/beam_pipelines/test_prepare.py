@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import h5py
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -48,6 +49,32 @@ def test_tfds_reads_the_images_that_were_given(source, tmp_path, encoding):
             assert example["shape"].numpy().tolist() == [8, 8, 1]
             seen.add(name)
     assert len(seen) == 30
+
+
+@pytest.mark.parametrize("kind", ["hdf5", "tfds"])
+def test_containers_may_be_prepared_into_a_relative_folder(prepared, tmp_path, kind):
+    if kind == "hdf5":
+        with h5py.File(tmp_path / "source", "w") as file:
+            file["images"] = np.arange(40 * 64, dtype=np.uint8).reshape(40, 8, 8) // 2
+            file["images"][:, 0, 0] = np.arange(40)
+            file["labels"] = np.arange(40) % 2
+    else:
+        (tmp_path / "source").symlink_to(prepared)
+    finished = subprocess.run(
+        [
+            *(sys.executable, "-m", "beam_pipelines.prepare"),
+            *(f"--source={kind}:source", "--output_dir=out/data"),
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert "report: out/data/report.html" in finished.stdout
+    card = dataset_dir.read_card(str(tmp_path / "out/data"))
+    assert sum(split.records for split in card.splits.values()) in (40, 120)
 
 
 def test_folders_may_be_named_like_patterns(source, tmp_path):
