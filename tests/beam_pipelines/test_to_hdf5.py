@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from beam_pipelines import to_hdf5
+from beam_pipelines import hdf5
 from beam_pipelines.resizing import Resize
 from headrace import UserError
 from input import dataset_dir
@@ -39,7 +39,7 @@ def source(tmp_path_factory):
 def write(data, output, *, split="train", batch_size=8, compression="none"):
     """Writes the file; returns the counts that it reported."""
     card = dataset_dir.read_card(str(data))
-    return list(to_hdf5.write(str(data), card, split, str(output), batch_size, compression))
+    return list(hdf5.write(str(data), card, split, str(output), batch_size, compression))
 
 
 def read(path):
@@ -99,7 +99,7 @@ def test_grey_images_keep_their_one_channel(prepared, tmp_path):
     assert names == ["dark", "grey", "light"]
 
 
-@pytest.mark.parametrize("compression", to_hdf5.COMPRESSIONS)
+@pytest.mark.parametrize("compression", hdf5.COMPRESSIONS)
 def test_chunks_are_batches_compressed_as_asked(prepared, tmp_path, compression):
     write(prepared, tmp_path / "plain.h5", batch_size=9)
     write(prepared, tmp_path / "asked.h5", batch_size=9, compression=compression)
