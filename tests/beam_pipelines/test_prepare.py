@@ -223,7 +223,7 @@ def test_too_many_bad_files_fail_the_job_and_leave_no_card(source, tmp_path):
 def test_a_class_of_which_nothing_is_left_fails_the_job(source, tmp_path):
     (source / "notes").mkdir()
     (source / "notes" / "todo.txt").write_text("no image")
-    with pytest.raises(UserError, match="class 'notes' of .* has no sound image"):
+    with pytest.raises(UserError, match=r"class 'notes' of .* has no sound image"):
         prepare(source, tmp_path / "data", max_bad_fraction=1)
 
 
