@@ -1,8 +1,9 @@
 """`--splits`: how large each split is, and how many images of each class: pure arithmetic."""
 
+import heapq
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
 from headrace import UsageError
@@ -133,57 +134,99 @@ def controlled_rounding(counts: Sequence[int], fractions: Sequence[Fraction]) ->
     quotas = [[count * share for share in shares] for count in counts]
     table = [_largest_remainder(row, unit) for row in quotas]
     wanted = _largest_remainder([sum(counts) * share for share in shares], unit)
-    while True:
-        surplus = [sum(row[j] for row in table) - wanted[j] for j in range(len(wanted))]
-        if not any(surplus):
-            return table
-        for row, giver, taker in _shortest_path(table, quotas, unit, surplus):
+    columns = range(len(shares))
+    surplus = [sum(row[column] for row in table) - wanted[column] for column in columns]
+    moves: _Moves = {(giver, taker): [] for giver in columns for taker in columns}
+    if any(surplus):
+        for row in range(len(table)):
+            _offer(moves, row, table[row], quotas[row], unit, columns, columns)
+    while any(surplus):
+        path = _shortest_path(moves, table, quotas, unit, surplus)
+        surplus[path[0][1]] -= 1
+        surplus[path[-1][2]] += 1
+        for row, giver, taker in path:
             table[row][giver] -= 1
             table[row][taker] += 1
+        for row, giver, taker in path:
+            changed = (giver, taker)
+            _offer(moves, row, table[row], quotas[row], unit, changed, columns)
+            _offer(moves, row, table[row], quotas[row], unit, columns, changed)
+    return table
+
+
+# For each pair of columns, giver and taker, a heap of (cost, row): the rows that can move an image.
+# What a move changed is offered anew; entries that no longer hold are dropped when they come up.
+_Moves = dict[tuple[int, int], list[tuple[int, int]]]
+
+
+def _offer(
+    moves: _Moves,
+    row: int,
+    cells: list[int],
+    quotas: list[int],
+    unit: int,
+    givers: Iterable[int],
+    takers: Iterable[int],
+) -> None:
+    """Adds the moves of a row from these columns to those."""
+    able = [(_error(cells, quotas, unit, giver, -1), giver) for giver in givers if cells[giver]]
+    willing = [(_error(cells, quotas, unit, taker, +1), taker) for taker in takers]
+    willing = [(error, taker) for error, taker in willing if error <= unit]
+    for error, giver in able:
+        if error <= unit:
+            for other, taker in willing:
+                if giver != taker:
+                    heapq.heappush(moves[giver, taker], (max(error, other), row))
+
+
+def _error(cells: list[int], quotas: list[int], unit: int, column: int, change: int) -> int:
+    """How far from its quota, in 1/`unit`, a cell of a row gets by a change."""
+    return abs((cells[column] + change) * unit - quotas[column])
 
 
 def _shortest_path(
-    table: list[list[int]], quotas: list[list[int]], unit: int, surplus: list[int]
+    moves: _Moves, table: list[list[int]], quotas: list[list[int]], unit: int, surplus: list[int]
 ) -> list[tuple[int, int, int]]:
     """Moves (row, from column, to column) that take one image from a column over to one under.
 
     Moves that keep a cell strictly within one of its quota are preferred; where these lead nowhere,
     a cell may be off by exactly one.
     """
-    for exactly_one in (False, True):
-        moves = _possible_moves(table, quotas, unit, exactly_one)
+    for limit in (unit - 1, unit):
         paths = [([], column) for column, extra in enumerate(surplus) if extra > 0]
         seen = {column for _, column in paths}
-        while paths:
-            path, column = paths.pop(0)
-            if surplus[column] < 0:
-                return path
-            for (giver, taker), row in moves.items():
-                if giver == column and taker not in seen:
+        for path, giver in paths:  # grows meanwhile
+            for taker in range(len(surplus)):
+                if taker in seen:
+                    continue
+                cost, row = _cheapest(moves[giver, taker], table, quotas, unit, giver, taker)
+                if cost <= limit:
+                    longer = [*path, (row, giver, taker)]
+                    if surplus[taker] < 0:
+                        return longer
                     seen.add(taker)
-                    paths.append(([*path, (row, giver, taker)], taker))
+                    paths.append((longer, taker))
     raise AssertionError("controlled rounding found no way, which cannot be")
 
 
-def _possible_moves(
-    table: list[list[int]], quotas: list[list[int]], unit: int, exactly_one: bool
-) -> dict[tuple[int, int], int]:
-    """For each pair of columns a row that can move one image, the one it costs least."""
-
-    def error(row: int, column: int, change: int) -> int:
-        return abs((table[row][column] + change) * unit - quotas[row][column])
-
-    moves: dict[tuple[int, int], tuple[int, int]] = {}
-    columns = range(len(quotas[0]))
-    for row in range(len(table)):
-        for giver in columns:
-            for taker in columns:
-                worst = max(error(row, giver, -1), error(row, taker, +1))
-                allowed = worst < unit or (exactly_one and worst == unit)
-                if giver != taker and table[row][giver] and allowed:
-                    cost = (worst, row)
-                    moves[giver, taker] = min(moves.get((giver, taker), cost), cost)
-    return {pair: row for pair, (_, row) in moves.items()}
+def _cheapest(
+    heap: list[tuple[int, int]],
+    table: list[list[int]],
+    quotas: list[list[int]],
+    unit: int,
+    giver: int,
+    taker: int,
+) -> tuple[int, int]:
+    """Cost and row of the best move from a column to another; (2 `unit`, -1) if there is none."""
+    while heap:
+        cost, row = heap[0]
+        cells = table[row]
+        given = _error(cells, quotas[row], unit, giver, -1)
+        taken = _error(cells, quotas[row], unit, taker, +1)
+        if cells[giver] and max(given, taken) == cost:
+            return cost, row
+        heapq.heappop(heap)
+    return 2 * unit, -1
 
 
 def _largest_remainder(quotas: Sequence[int], unit: int) -> list[int]:

@@ -41,6 +41,16 @@ def test_rounding_of_a_thousand_uneven_classes_has_exact_totals():
     assert table.sum(axis=0).tolist() == [10_395, 1_300, 1_299]
 
 
+@pytest.mark.parametrize("folds", [3, 10])
+def test_rounding_stays_exact_for_ten_thousand_classes(folds):
+    """Equal classes are the worst case: alone, each would give its remainder to the same folds."""
+    for counts in ([13] * 10_000, [1 + 7 * label % 1300 for label in range(10_000)]):
+        table = np.array(splitting.controlled_rounding(counts, [Fraction(1, folds)] * folds))
+        assert table.sum(axis=1).tolist() == counts
+        assert np.ptp(table.sum(axis=0)) <= 1
+        assert np.abs(table - np.array(counts)[:, None] / folds).max() <= 1
+
+
 def test_fractions_are_exact():
     assert splitting.fractions("train:0.7,validation:0.2,test:0.1", 10, set()) == {
         "train": Fraction(7, 10),
