@@ -1,4 +1,4 @@
-"""Bringing an image to the model's size: covered, centred, nothing squashed."""
+"""Stored bytes become the pixels that were counted; images come to size, nothing squashed."""
 
 import io
 
@@ -50,19 +50,25 @@ def test_shrinking_averages_and_does_not_pick():
     assert np.abs(resized.astype(int) - 127).max() < 30
 
 
-@pytest.mark.parametrize("mode", ["L", "RGB"])
-@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
-def test_a_jpeg_has_the_pixels_that_prepare_measured(mode, subsampling):
-    pixels = np.random.default_rng(0).integers(0, 256, (37, 51, 3), dtype=np.uint8)
+@pytest.mark.parametrize(
+    ("kind", "mode", "options"),
+    [
+        ("JPEG", "RGB", {"subsampling": "4:4:4"}),
+        ("JPEG", "RGB", {"subsampling": "4:2:0"}),
+        ("JPEG", "RGB", {"subsampling": "4:2:2", "progressive": True}),
+        ("JPEG", "L", {}),
+        ("PNG", "RGB", {}),
+        ("PNG", "L", {}),
+        ("BMP", "RGB", {}),
+        ("GIF", "RGB", {}),
+    ],
+)
+def test_a_file_is_decoded_to_the_very_pixels_that_prepare_counted(kind, mode, options):
+    shape = (43, 61, 3) if mode == "RGB" else (43, 61)
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
     stored = io.BytesIO()
-    Image.fromarray(pixels).convert(mode).save(stored, "JPEG", subsampling=subsampling)
-    given = np.atleast_3d(Image.open(stored))
-    np.testing.assert_array_equal(records.decode(stored.getvalue(), given.shape[2]), given)
-
-
-@pytest.mark.parametrize("format", ["PNG", "BMP", "GIF"])
-def test_other_formats_are_decoded_as_well(format):
-    image = Image.new("RGB", (5, 3), (255, 0, 51))
-    stored = io.BytesIO()
-    image.save(stored, format)
-    np.testing.assert_array_equal(records.decode(stored.getvalue(), 3), np.asarray(image))
+    image.save(stored, kind, **options)
+    for channels in {3, len(mode)}:
+        expected = np.asarray(Image.open(stored).convert("RGB" if channels == 3 else "L"))
+        decoded = tf.function(records.decode)(tf.constant(stored.getvalue()), channels)
+        np.testing.assert_array_equal(decoded, expected.reshape(43, 61, channels))
