@@ -7,6 +7,8 @@ import warnings
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from beam_pipelines import structure
+
 # As many as Pillow begins to warn of.
 MAX_PIXELS = 89_478_485
 
@@ -168,9 +170,10 @@ def _on_white(image: Image.Image, grey: bool) -> Image.Image:
 
 def _is_read_as_it_is(image: Image.Image, data: bytes) -> bool:
     if image.format in ("JPEG", "MPO"):
-        return image.mode in ("L", "RGB") and image.getexif().get(_ORIENTATION, 1) == 1
+        plain = image.mode in ("L", "RGB") and image.getexif().get(_ORIENTATION, 1) == 1
+        return plain and structure.is_whole_jpeg(data)
     if image.format == "PNG":
         depth, colour_type = data[24], data[25]
         plain = depth == 8 and colour_type in (0, 2) and "transparency" not in image.info
-        return plain and getattr(image, "n_frames", 1) == 1
+        return plain and getattr(image, "n_frames", 1) == 1 and structure.is_whole_png(data)
     return False
