@@ -129,6 +129,8 @@ def thumbnail(data: bytes, side: int) -> bytes:
 
 
 def _check(image: Image.Image, max_pixels: int, first_frame: bool) -> None:
+    if image.format == "EPS":  # Pillow would run Ghostscript on it, where there is one
+        raise BadImageError("not_an_image", "PostScript is a program that draws, it has no pixels")
     if image.width * image.height > max_pixels:
         raise BadImageError(
             "too_large", f"{image.width} x {image.height} pixels, more than --max_pixels"
