@@ -10,6 +10,7 @@ from beam_pipelines import catalog
 from headrace import UserError
 
 _BITS = 64
+_KEY_DIGITS = 15  # of a key's hexadecimal ones, as many as int64 holds
 _BLOCK, _PAIRS = 1 << 18, 1 << 22
 
 
@@ -91,12 +92,13 @@ def find_near(db: sqlite3.Connection, bits: int, order: list[int]) -> None:
             best = np.full((len(later), 2), (_BITS + 1, 0), np.int64)
             for earlier in _blocks(db, f"split IN ({before})"):
                 for place, other, distance in _near_pairs(later, earlier, bits):
+                    differ = later[place, 2] != earlier[other, 2]
+                    place, other, distance = place[differ], other[differ], distance[differ]
                     _keep_best(best, place, distance, earlier[other, 0])
             found = best[:, 0] <= bits
             db.executemany(
-                "INSERT INTO near SELECT a.id, b.id, ? FROM images a, images b "
-                "WHERE a.id = ? AND b.id = ? AND a.key <> b.key",
-                np.column_stack([best[found, 0], later[found, 0], best[found, 1]]).tolist(),
+                "INSERT INTO near VALUES (?, ?, ?)",
+                np.column_stack([later[found, 0], best[found, ::-1]]).tolist(),
             )
 
 
@@ -121,18 +123,18 @@ def _member(row: tuple) -> dict:
 
 
 def _blocks(db: sqlite3.Connection, condition: str) -> Iterator[np.ndarray]:
-    """`[images, 2]`, int64: id and perceptual hash, some at a time."""
+    """`[images, 3]`, int64: id, perceptual hash and the end of the key, some at a time."""
     after = 0
     while True:
         block = db.execute(
-            f"SELECT id, looks FROM images WHERE {condition} AND dropped IS NULL AND id > ? "
-            "ORDER BY id LIMIT ?",
+            f"SELECT id, looks, substr(key, -{_KEY_DIGITS}) FROM images "
+            f"WHERE {condition} AND dropped IS NULL AND id > ? ORDER BY id LIMIT ?",
             (after, _BLOCK),
         ).fetchall()
         if not block:
             return
         after = block[-1][0]
-        yield np.array(block, np.int64)
+        yield np.array([(id_, looks, int(key, 16)) for id_, looks, key in block], np.int64)
 
 
 def _near_pairs(
