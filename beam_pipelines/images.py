@@ -75,7 +75,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, first_frame: bool = False)
     except BadImageError:
         raise
     except Exception as error:  # decoders of damaged files raise nearly anything
-        reason = "truncated" if "truncated" in str(error) else "undecodable"
+        reason = "truncated" if "truncated" in str(error).lower() else "undecodable"
         raise BadImageError(reason, str(error) or type(error).__name__) from None
     return Decoded(pixels, as_it_is, image.format in _LOSSY, has_profile)
 

@@ -138,6 +138,7 @@ def test_lossless_encodings_hold_the_pixels(encoding, channels):
         (b"no image at all", "not_an_image"),
         (saved(Image.fromarray(RGB), "EPS"), "not_an_image"),
         (saved(Image.fromarray(NOISE), "JPEG")[:2000], "truncated"),
+        (saved(Image.fromarray(NOISE), "JPEG")[:100], "truncated"),  # within the header
         (saved(Image.fromarray(NOISE), "PNG")[:2000], "truncated"),
     ],
 )
