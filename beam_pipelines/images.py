@@ -120,7 +120,7 @@ def thumbnail(data: bytes, side: int) -> bytes:
     image = Image.open(io.BytesIO(data))
     scale = side / max(image.size)
     # A JPEG need not be decoded in full for it.
-    image.draft(None, (round(scale * image.width), round(scale * image.height)))
+    image.draft(None, (max(1, round(scale * image.width)), max(1, round(scale * image.height))))
     pixels = _to_eight_bits(_upright(image))
     pixels.thumbnail((side, side))
     stored = io.BytesIO()

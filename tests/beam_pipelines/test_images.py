@@ -205,6 +205,15 @@ def test_a_colour_profile_is_noticed_and_not_stored():
     assert not images.decode(saved(Image.fromarray(RGB), "PNG")).has_profile
 
 
+@pytest.mark.parametrize("size", [(3000, 5), (1, 3000), (90, 60), (7, 5)])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_thumbnail_is_no_larger_than_asked_for_also_of_a_strip(size, kind):
+    shown = images.thumbnail(saved(Image.new("RGB", size, "red"), kind), 96)
+    assert Image.open(io.BytesIO(shown)).size == tuple(
+        max(1, round(length * min(1, 96 / max(size)))) for length in size
+    )
+
+
 @given(st.data())
 @settings(max_examples=150)
 def test_no_damage_does_more_than_set_a_file_aside(data):
