@@ -31,11 +31,14 @@ setup(
     ],
     extras_require={
         "test": [
+            "apache-beam[dask]>=2.70",
             "gcp-storage-emulator>=2026.7",
             "hypothesis>=6.100",
+            "psutil>=5.9",
             "pytest>=8.3",
             "pyyaml>=6.0",
             "ruff>=0.8",
+            "selenium>=4.20",
             "uv>=0.5",
         ],
     },
