@@ -5,7 +5,7 @@ import os
 import pathlib
 import re
 import shutil
-import threading
+import uuid
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
@@ -78,7 +78,7 @@ def write(path: str, content: bytes) -> None:
         _gcs().write(path, content)
         return
     folder, _, name = path.rpartition("/")
-    temporary = f"{folder}/.{name}.{os.getpid()}-{threading.get_ident()}.tmp"
+    temporary = f"{folder}/.{name}.{uuid.uuid4().hex}.tmp"
     pathlib.Path(temporary).write_bytes(content)
     os.replace(temporary, path)
 

@@ -6,6 +6,7 @@ final name only once it is whole, and a file with its numbers.
 
 import dataclasses
 import hashlib
+import uuid
 
 from beam_pipelines import examples, files, images, resizing
 from beam_pipelines.config import Config
@@ -26,7 +27,9 @@ class Task:
 
 def run_task(config: Config, root: str, work: str, task: Task) -> None:
     """Writes one shard and its numbers, or which image is not what it was in the scan."""
-    temporary, result = f"{work}/{task.file}", f"{work}/done-{task.file}.jsonl"
+    # A worker that was taken for dead may still be at it: each attempt has a file of its own.
+    temporary = f"{work}/{task.file}.{uuid.uuid4().hex}"
+    result = f"{work}/done-{task.file}.jsonl"
     digest, offsets, size = hashlib.sha256(), [], 0
     with files.open_write(temporary) as shard:
         for row in files.read_rows(f"{work}/shard-{task.file}.jsonl"):

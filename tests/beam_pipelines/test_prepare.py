@@ -16,7 +16,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from beam_pipelines import job
+from beam_pipelines import job, write
 from headrace import UsageError, UserError
 from input import dataset_dir
 from tests.beam_pipelines.jobs import everything, prepare
@@ -360,6 +360,23 @@ def test_an_image_that_changes_between_the_phases_is_noticed(source, tmp_path, m
     with pytest.raises(UserError, match=r"light/003\.png changed"):
         prepare(source, tmp_path / "data")
     assert not (tmp_path / "data/card.json").exists()
+
+
+def test_a_shard_that_two_workers_write_at_once_is_whole(source, tmp_path, monkeypatch):
+    once = prepare(source, tmp_path / "once")
+    record, begun = write._record, []
+
+    def let_another_overtake(config, root, task, *row):
+        if task not in begun:
+            begun.append(task)
+            write.run_task(config, root, f"{config.output_dir}/.work", task)
+        return record(config, root, task, *row)
+
+    monkeypatch.setattr(write, "_record", let_another_overtake)
+    twice = prepare(source, tmp_path / "twice")
+    assert begun
+    assert twice == once
+    assert everything(tmp_path / "twice") == everything(tmp_path / "once")
 
 
 def test_a_killed_job_leaves_no_card_and_the_next_writes_the_same_bytes(tmp_path):
