@@ -5,16 +5,21 @@ to a file of the work folder, under another name first, so a task that a runner 
 harm, and what is done can be counted on any runner.
 """
 
+import argparse
+import importlib.util
 import logging
 import os
 import pathlib
+import socket
 import threading
 from collections.abc import Callable
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.runner import PipelineResult
 
-from headrace import UsageError
+from beam_pipelines import hang_up
+from headrace import UsageError, UserError
 
 # What scanning takes on one core, about: seconds per image, and per byte of its file.
 _PER_IMAGE, _PER_BYTE = 250e-6, 20e-9
@@ -22,12 +27,19 @@ _PER_IMAGE, _PER_BYTE = 250e-6, 20e-9
 _WORTH_THREADS = 2.0
 # Decoders of large images run beside each other in threads, but so many are worth processes.
 _WORTH_PROCESSES = 8000
+# Beam knows all runners by their short names but this one.
+_DASK = "apache_beam.runners.dask.dask_runner"
+# Parts of a step on Dask, where a part is what one worker does; Beam's own default is parts of 128
+# tasks, which leaves most workers without one.
+_DASK_PARTS = 32
+_CONNECT_SECONDS = 10
 
 
 def options(flags: list[str], images: int = 0, mean_bytes: float = 0) -> PipelineOptions:
-    """Beam's options: the user's own, and for the local runner all cores.
+    """Beam's options: the user's own, and what Beam's defaults would do badly.
 
-    Beam's default runner first tries to download a binary, so the local one is asked for by name.
+    The local runner gets all cores. Beam's default runner first tries to download a binary, so the
+    local one is asked for by name.
 
     Args:
         flags: command-line flags that are not Headrace's.
@@ -36,11 +48,13 @@ def options(flags: list[str], images: int = 0, mean_bytes: float = 0) -> Pipelin
 
     Raises:
         UsageError: Beam has no such flag.
+        UserError: what a runner needs is not installed.
     """
-    known = PipelineOptions([]).get_all_options()
+    if any(f.startswith("--runner=") and f.endswith("DaskRunner") for f in flags):
+        flags = _for_dask(flags)
+    known = _known_flags()
     for flag in flags:
-        name = flag.lstrip("-").partition("=")[0].removeprefix("no_")
-        if not flag.startswith("--") or name not in known:
+        if flag.partition("=")[0] not in known:
             raise UsageError(f"unknown flag {flag}: it is neither Headrace's nor Beam's")
     given = PipelineOptions(flags).get_all_options(drop_default=True)
     if given.get("runner", "FnApiRunner") == "FnApiRunner":
@@ -51,6 +65,30 @@ def options(flags: list[str], images: int = 0, mean_bytes: float = 0) -> Pipelin
         if "direct_running_mode" not in given:
             flags.append(f"--direct_running_mode={mode}")
     return PipelineOptions(flags)
+
+
+def check_reachable(flags: list[str]) -> None:
+    """Makes sure that somebody is where a cluster is said to be; Beam would wait, and not say so.
+
+    Raises:
+        UserError: nobody is.
+    """
+    for flag in flags:
+        name, _, address = flag.partition("=")
+        if name in ("--job_endpoint", "--dask_client_address") and address != "embed":
+            host, _, port = address.rpartition("://")[2].rpartition(":")
+            try:
+                socket.create_connection((host, int(port)), _CONNECT_SECONDS).close()
+            except (OSError, ValueError) as error:
+                raise UserError(
+                    f"{flag}: nobody answers there ({error}); start the cluster first, or mend the "
+                    "address"
+                ) from None
+
+
+def only_describes(beam_options: PipelineOptions) -> bool:
+    """Whether Dataflow is asked for a template: the job's graph in a file, and no job."""
+    return bool(beam_options.get_all_options()["template_location"])
 
 
 def start(
@@ -73,13 +111,16 @@ def start(
         A thread that ends with the pipeline, and the error that ended it, if one did.
     """
     _importable_in_workers()
+    if beam_options.get_all_options()["environment_type"] == "LOOPBACK":
+        hang_up.expect()
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
     failures: list[BaseException] = []
 
     def run() -> None:
         try:
-            with beam.Pipeline(options=beam_options) as pipeline:
-                build(pipeline, tasks, scan, plan, write)
+            pipeline = beam.Pipeline(options=beam_options)
+            build(pipeline, tasks, scan, plan, write)
+            _finish(pipeline.run())
         except BaseException as error:  # raised again by the thread that waits
             failures.append(error)
 
@@ -92,17 +133,57 @@ def build(
     pipeline: beam.Pipeline, tasks: list, scan: Callable, plan: Callable, write: Callable
 ) -> None:
     """Adds the job's steps to a pipeline."""
+    on_dask = _DASK in (pipeline.options.get_all_options()["runner"] or "")
     _ = (
         pipeline
         | "tasks" >> beam.Create(tasks)
         | "spread tasks" >> beam.Reshuffle()
         | "scan" >> beam.Map(scan)
-        # Nothing is planned before everything was scanned.
-        | "all scanned" >> beam.combiners.Count.Globally()
+        # Nothing is planned before everything was scanned. A default would be a side input, for
+        # which a Dask worker stands still until the other workers have scanned everything.
+        | "all scanned" >> beam.combiners.Count.Globally().without_defaults()
         | "plan" >> beam.FlatMap(lambda _: plan())
-        | "spread shards" >> beam.Reshuffle()
+        | "spread shards" >> (_Spread() if on_dask else beam.Reshuffle())
         | "write" >> beam.Map(write)
     )
+
+
+class _Spread(beam.PTransform):
+    """What `Reshuffle` is elsewhere; on Dask that leaves everything with the worker that has it."""
+
+    def expand(self, elements: beam.PCollection) -> beam.PCollection:
+        return (
+            elements
+            | "name" >> beam.Map(lambda element: (repr(element), element))
+            | "group" >> beam.GroupByKey()
+            | "take" >> beam.FlatMap(lambda group: group[1])
+        )
+
+
+def _finish(result: PipelineResult) -> None:
+    """Waits for a job, and hangs up where its runner would leave that to the end of Python."""
+    try:
+        result.wait_until_finish()
+    finally:
+        if client := getattr(result, "client", None):  # Dask's
+            client.close()
+
+
+def _known_flags() -> set[str]:
+    """All flags of Beam, as they are written."""
+    parsers: list[argparse.ArgumentParser] = []
+    PipelineOptions([]).get_all_options(add_extra_args_fn=parsers.append)
+    return {text for action in parsers[0]._actions for text in action.option_strings}
+
+
+def _for_dask(flags: list[str]) -> list[str]:
+    if not importlib.util.find_spec("distributed"):
+        raise UserError("--runner=DaskRunner needs Dask: pip install 'apache-beam[dask]'")
+    importlib.import_module(_DASK)  # makes its flags known to Beam
+    flags = [f"--runner={_DASK}.DaskRunner" if f.startswith("--runner=") else f for f in flags]
+    if not any(f.startswith(("--dask_npartitions", "--dask_partition_size")) for f in flags):
+        flags.append(f"--dask_npartitions={_DASK_PARTS}")
+    return flags
 
 
 def _local_workers(images: int, mean_bytes: float) -> tuple[str, int]:

@@ -67,20 +67,21 @@ def take(source: Source) -> Iterator[Inventory]:
         yield Inventory(source, images, classes, own, divisible, mean_bytes, file)
 
 
-def write_tasks(inventory: Inventory, work: str) -> list[tuple[int, object]]:
-    """The tasks of the scan; for files, writes what each of them lists.
-
-    Returns:
-        A number for each, and the part of the container (None for files).
-    """
+def tasks(inventory: Inventory) -> list[tuple[int, object]]:
+    """The tasks of the scan: a number for each, and the part of the container (None for files)."""
     if inventory.source.container:
         return list(enumerate(inventory.source.container.ranges()))
-    tasks = []
+    return [(number, None) for number in range(-(-inventory.images // _CHUNK))]
+
+
+def write_listings(inventory: Inventory, work: str) -> None:
+    """Writes what each task lists, for a source of files."""
+    if inventory.source.container:
+        return
     with open(inventory.file, "rb") as listing:
-        while chunk := list(itertools.islice(listing, _CHUNK)):
-            files.write(f"{work}/listing-{len(tasks):09d}.jsonl", b"".join(chunk))
-            tasks.append((len(tasks), None))
-    return tasks
+        for number, _ in tasks(inventory):
+            chunk = itertools.islice(listing, _CHUNK)
+            files.write(f"{work}/listing-{number:09d}.jsonl", b"".join(chunk))
 
 
 def _line(source: Source, listed: Listed) -> bytes:

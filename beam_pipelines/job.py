@@ -4,6 +4,7 @@ import functools
 from collections.abc import Iterator
 
 import orjson
+from apache_beam.options.pipeline_options import PipelineOptions
 
 import headrace
 from beam_pipelines import (
@@ -30,7 +31,7 @@ from input.dataset_dir import Card, Shard, Split
 _THUMBNAIL = 96
 
 
-def run(config: Config, beam_flags: list[str]) -> Card:
+def run(config: Config, beam_flags: list[str]) -> Card | None:
     """Prepares a dataset directory.
 
     Args:
@@ -38,22 +39,27 @@ def run(config: Config, beam_flags: list[str]) -> Card:
         beam_flags: flags for Apache Beam.
 
     Returns:
-        The card that was written.
+        The card that was written; None where Beam was asked for a description of the job only.
 
     Raises:
         UserError: something about flags, source, files or output directory that the user can put
             right. No card is written then.
     """
     engine.options(beam_flags)
+    engine.check_reachable(beam_flags)
     if config.splits:
         splitting.names(config.splits, set())
     output.check(config.output_dir, config.overwrite)
     source = sources.read(config.source, config.class_pattern)
     with inventory.take(source) as listed:
         _check(config, listed)
+        beam_options = engine.options(beam_flags, listed.images, listed.mean_bytes)
+        if engine.only_describes(beam_options):
+            _run_pipeline(config, listed, beam_options)
+            return None
         work = output.clear(config.output_dir)
-        tasks = inventory.write_tasks(listed, work)
-    _run_pipeline(config, listed, work, tasks, beam_flags)
+        inventory.write_listings(listed, work)
+    _run_pipeline(config, listed, beam_options)
     summary = _summary(work)
     written = _written(source.root, work, summary)
     card = _card(config, listed, summary, written)
@@ -78,12 +84,11 @@ def _check(config: Config, listed: Inventory) -> None:
     splitting.check_sizes(config.splits, listed.divisible)
 
 
-def _run_pipeline(
-    config: Config, listed: Inventory, work: str, tasks: list, beam_flags: list[str]
-) -> None:
-    source = listed.source
+def _run_pipeline(config: Config, listed: Inventory, beam_options: PipelineOptions) -> None:
+    source, work = listed.source, f"{config.output_dir}/{output.WORK}"
+    tasks = inventory.tasks(listed)
     thread, failures = engine.start(
-        engine.options(beam_flags, listed.images, listed.mean_bytes),
+        beam_options,
         tasks,
         scan=functools.partial(
             scan.run_task, scan.Scan(config, source.root, work, source.container)
@@ -94,7 +99,9 @@ def _run_pipeline(
         ),
         write=functools.partial(write.run_task, config, source.root, work),
     )
-    progress.watch(thread, functools.partial(_phase, work, listed.images, len(tasks)))
+    if not engine.only_describes(beam_options):
+        progress.watch(thread, functools.partial(_phase, work, listed.images, len(tasks)))
+    thread.join()
     if failures:
         raise failures[0]
 

@@ -134,7 +134,11 @@ def main(*beam_flags: str) -> None:
         not drops or not asked.splits.startswith("kfold:"),
         "--near_duplicates_action=drop_from_eval: folds have no split for evaluation; list them",
     )
-    _print_summary(FLAGS.output_dir.rstrip("/"), job.run(asked, list(beam_flags)))
+    card = job.run(asked, list(beam_flags))
+    if card is None:
+        print("template written; the images were listed, but none was prepared")
+        return
+    _print_summary(FLAGS.output_dir.rstrip("/"), card)
 
 
 def _absolute(path: str) -> str:

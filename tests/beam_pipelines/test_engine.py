@@ -1,11 +1,13 @@
-"""How many workers the local runner gets, and what a runner that loses tasks comes to."""
+"""What Beam is told: how many local workers, which flags, where a cluster is; and lost tasks."""
 
 import os
+import socket
+import sys
 
 import pytest
 
 from beam_pipelines import engine, inventory
-from headrace import UserError
+from headrace import UsageError, UserError
 from tests.beam_pipelines.jobs import prepare
 from tests.conftest import write_images
 
@@ -56,3 +58,60 @@ def test_a_lost_task_ends_the_job_without_a_card(tmp_path, monkeypatch, build, s
     with pytest.raises(UserError, match=said):
         prepare(tmp_path / "source", tmp_path / "data", shard_mb=1)
     assert not (tmp_path / "data" / "card.json").exists()
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        "--worker_machine_type=n1-standard-2",
+        "--no_use_public_ips",
+        "--experiment=x",
+        "--job_name=x",
+        "--parallelism=2",
+    ],
+)
+def test_flags_of_beam_are_known_as_they_are_written(flag):
+    engine.options(["--runner=DataflowRunner", flag])
+
+
+@pytest.mark.parametrize("flag", ["--splitz=a", "--use_public_addresses", "splits", "--no_runner"])
+def test_other_flags_are_not(flag):
+    with pytest.raises(UsageError, match=f"{flag}: it is neither"):
+        engine.options([flag])
+
+
+@pytest.mark.parametrize("name", ["DaskRunner", "apache_beam.runners.dask.dask_runner.DaskRunner"])
+def test_dask_has_parts_enough_for_many_workers_unless_the_user_knows_better(name):
+    flags = [f"--runner={name}", "--dask_client_address=tcp://host:1"]
+    assert engine.options(flags).get_all_options()["npartitions"] > 16
+    assert engine.options([*flags, "--dask_npartitions=3"]).get_all_options()["npartitions"] == 3
+    other = engine.options([*flags, "--dask_partition_size=5"]).get_all_options()
+    assert (other["npartitions"], other["partition_size"]) == (None, 5)
+
+
+def test_without_dask_its_runner_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(UserError, match=r"pip install 'apache-beam\[dask\]'"):
+        engine.options(["--runner=DaskRunner"])
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--runner=DaskRunner", "--dask_client_address=tcp://127.0.0.1:{}"],
+        ["--runner=PortableRunner", "--environment_type=LOOPBACK", "--job_endpoint=127.0.0.1:{}"],
+    ],
+)
+def test_a_cluster_that_is_not_there_is_named_before_anything_is_written(flags, tmp_path):
+    write_images(tmp_path / "source", {"dark": 12, "light": 18})
+    with socket.socket() as taken:  # and not listening
+        taken.bind(("127.0.0.1", 0))
+        flags = [flag.format(taken.getsockname()[1]) for flag in flags]
+        with pytest.raises(UserError, match=f"{flags[-1]}: nobody answers"):
+            prepare(tmp_path / "source", tmp_path / "data", *flags)
+    assert not (tmp_path / "data").exists()
+
+
+def test_an_address_without_a_port_is_named():
+    with pytest.raises(UserError, match="--job_endpoint=localhost: nobody"):
+        engine.check_reachable(["--job_endpoint=localhost"])
