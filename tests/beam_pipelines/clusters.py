@@ -11,6 +11,7 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -78,10 +79,20 @@ def dask(folder: pathlib.Path) -> Iterator[list[str]]:
 @contextlib.contextmanager
 def _worker_pool(folder: pathlib.Path) -> Iterator[str]:
     log = folder / "worker_pool.log"
-    port = 20000 + os.getpid() % 10000
+    with socket.create_server(("localhost", 0)) as free:
+        port = free.getsockname()[1]
     pool = "apache_beam.runners.worker.worker_pool_main"
     with _process([sys.executable, "-m", pool, f"--service_port={port}"], log):
+        _wait_for(lambda: _listens(port), log)
         yield f"localhost:{port}"
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("localhost", port), 1).close()
+    except OSError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

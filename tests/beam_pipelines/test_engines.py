@@ -3,6 +3,7 @@
 import functools
 import pathlib
 
+import distributed
 import h5py
 import numpy as np
 import pytest
@@ -63,6 +64,13 @@ def sources(tmp_path_factory) -> dict[str, str]:
         pixels[7] = pixels[300]
         file["images"], file["labels"] = pixels, np.arange(420) % 5
     return {"folder": f"folder:{photos}", "hdf5": f"hdf5:{container}"}
+
+
+@pytest.mark.parametrize("flags", ["dask"], indirect=True)
+def test_no_connection_to_dask_is_left_when_a_job_ends(flags, sources, tmp_path):
+    prepare(sources["folder"], tmp_path / "data", *flags, **FLAGS)
+    with pytest.raises(ValueError, match="No clients found"):
+        distributed.default_client()
 
 
 @with_clusters
