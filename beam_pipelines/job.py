@@ -49,7 +49,7 @@ def run(config: Config, beam_flags: list[str]) -> Card | None:
     engine.check_reachable(beam_flags)
     if config.splits:
         splitting.names(config.splits, set())
-    output.check(config.output_dir, config.overwrite)
+    output.check(config.output_dir, config.overwrite, config.source)
     source = sources.read(config.source, config.class_pattern)
     with inventory.take(source) as listed:
         _check(config, listed)

@@ -1,21 +1,31 @@
 """The output directory before a job: what may be replaced, and what may not be touched."""
 
+import os
+
 from beam_pipelines import files
-from headrace import UserError
+from headrace import UsageError, UserError
 from input import dataset_dir
 
 # Where a job keeps what its phases hand on; gone when it is finished.
 WORK = ".work"
+# Kinds of source in which every file at any depth is an image.
+_WALKED = ("folder", "filename")
 
 
-def check(output_dir: str, overwrite: bool) -> None:
+def check(output_dir: str, overwrite: bool, source: str) -> None:
     """Makes sure that nothing of the user's would be lost. Touches nothing.
 
     Raises:
+        UsageError: the folder is the source, or lies among the images of one that is a folder: the
+            next job would take its files for images.
         UserError: the folder holds a finished dataset that may not be replaced, or other files, or
             it cannot be listed.
     """
     files.check(output_dir, "output_dir")
+    kind, _, path = source.partition(":")
+    inside, around = _resolved(output_dir), _resolved(path)
+    if inside == around or (kind in _WALKED and inside.startswith(f"{around}/")):
+        raise UsageError(f"--output_dir={output_dir} lies in the source; name a folder outside it")
     names = _names(output_dir)
     if dataset_dir.CARD in names:
         if not overwrite:
@@ -40,19 +50,31 @@ def clear(output_dir: str) -> str:
 
     Returns:
         The path of the work folder, empty.
+
+    Raises:
+        UserError: the folder cannot be written.
     """
     work = f"{output_dir}/{WORK}"
-    files.make_folder(work)
-    files.remove([f"{output_dir}/{dataset_dir.CARD}"])
-    ours = sorted(name for name in _names(output_dir) if _is_ours(name) and name != WORK)
-    files.remove([f"{output_dir}/{name}" for name in ours])
-    files.remove(files.matching(work, "*"))
+    try:
+        files.make_folder(work)
+        files.remove([f"{output_dir}/{dataset_dir.CARD}"])
+        ours = sorted(name for name in _names(output_dir) if _is_ours(name) and name != WORK)
+        files.remove([f"{output_dir}/{name}" for name in ours])
+        files.remove(files.matching(work, "*"))
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(f"--output_dir={output_dir} cannot be written ({reason})") from None
     return work
 
 
 def remove_work(output_dir: str) -> None:
     """Removes the work folder of a finished job."""
     files.remove_tree(f"{output_dir}/{WORK}")
+
+
+def _resolved(path: str) -> str:
+    """One spelling of a path; a remote one is not looked up."""
+    return path.rstrip("/") if "://" in path else os.path.realpath(os.path.expanduser(path))
 
 
 def _names(output_dir: str) -> set[str]:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -336,6 +337,38 @@ def test_a_folder_with_other_files_is_left_alone(source, tmp_path, name):
     with pytest.raises(UserError, match=f"holds other files .{name}"):
         prepare(source, tmp_path / "mine")
     assert everything(tmp_path / "mine") == {name: b"precious"}
+
+
+@pytest.mark.parametrize("below", ["", "/out", "/dark/out"])
+def test_a_dataset_is_not_written_among_its_own_images(source, tmp_path, below):
+    before = everything(source)
+    (tmp_path / "link").symlink_to(source)
+    for given in (source, tmp_path / "link"):
+        with pytest.raises(UsageError, match=r"--output_dir=.* lies in the source"):
+            prepare(source, f"{given}{below}")
+        with pytest.raises(UsageError, match=r"--output_dir=.* lies in the source"):
+            prepare(f"filename:{source}", f"{given}{below}", class_pattern="(.)")
+    assert everything(source) == before
+
+
+def test_a_dataset_does_not_replace_the_one_it_is_made_from(prepared, tmp_path):
+    shutil.copytree(prepared, tmp_path / "data")
+    before = everything(tmp_path / "data")
+    with pytest.raises(UsageError, match=r"--output_dir=.* lies in the source"):
+        prepare(f"tfds:{tmp_path / 'data'}", tmp_path / "data", splits="", overwrite=True)
+    assert everything(tmp_path / "data") == before
+
+
+def test_a_listing_may_lie_beside_the_output(source, tmp_path):
+    rows = [f"{path},{path.parent.name}" for path in sorted(source.rglob("*.png"))]
+    (tmp_path / "all.csv").write_text("\n".join(rows))
+    card = prepare(f"listing:{tmp_path / 'all.csv'}", tmp_path / "data")
+    assert card.source["images"] == 30
+
+
+def test_an_output_folder_that_cannot_be_written_is_named(source):
+    with pytest.raises(UserError, match=r"--output_dir=/proc/data cannot be written"):
+        prepare(source, "/proc/data")  # no one may make a folder there, root neither
 
 
 def test_an_unfinished_job_is_replaced_but_not_files_put_beside_it(source, tmp_path):
