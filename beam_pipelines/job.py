@@ -57,14 +57,22 @@ def run(config: Config, beam_flags: list[str]) -> Card | None:
         if engine.only_describes(beam_options):
             _run_pipeline(config, listed, beam_options)
             return None
-        work = output.clear(config.output_dir)
-        inventory.write_listings(listed, work)
+        with output.claimed(config.output_dir):
+            # Another job may have finished a dataset there since.
+            output.check(config.output_dir, config.overwrite, config.source)
+            return _prepare(config, listed, beam_options)
+
+
+def _prepare(config: Config, listed: Inventory, beam_options: PipelineOptions) -> Card:
+    root = listed.source.root
+    work = output.clear(config.output_dir)
+    inventory.write_listings(listed, work)
     _run_pipeline(config, listed, beam_options)
     summary = _summary(work)
-    written = _written(source.root, work, summary)
+    written = _written(root, work, summary)
     card = _card(config, listed, summary, written)
     _check_counts(card, listed.images)
-    _finish(config, source.root, work, card, summary, written)
+    _finish(config, root, work, card, summary, written)
     return card
 
 

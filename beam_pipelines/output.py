@@ -1,6 +1,9 @@
 """The output directory before a job: what may be replaced, and what may not be touched."""
 
+import contextlib
+import fcntl
 import os
+from collections.abc import Iterator
 
 from beam_pipelines import files
 from headrace import UsageError, UserError
@@ -42,6 +45,33 @@ def check(output_dir: str, overwrite: bool, source: str) -> None:
         )
 
 
+@contextlib.contextmanager
+def claimed(output_dir: str) -> Iterator[None]:
+    """Makes the folder, and keeps other jobs of this machine out of it; a killed job does not.
+
+    Raises:
+        UserError: another job is at work in it, or it cannot be made.
+    """
+    if "://" in output_dir:  # there are no locks there
+        yield
+        return
+    with _errors_named(output_dir):
+        files.make_folder(output_dir)
+        folder = os.open(output_dir, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # not every file system has locks
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(
+                    f"--output_dir={output_dir}: another job is writing to it; wait until it ends, "
+                    "or name another folder"
+                ) from None
+        yield
+    finally:
+        os.close(folder)
+
+
 def clear(output_dir: str) -> str:
     """Removes what an earlier job left, and makes the work folder.
 
@@ -55,15 +85,12 @@ def clear(output_dir: str) -> str:
         UserError: the folder cannot be written.
     """
     work = f"{output_dir}/{WORK}"
-    try:
+    with _errors_named(output_dir):
         files.make_folder(work)
         files.remove([f"{output_dir}/{dataset_dir.CARD}"])
         ours = sorted(name for name in _names(output_dir) if _is_ours(name) and name != WORK)
         files.remove([f"{output_dir}/{name}" for name in ours])
         files.remove(files.matching(work, "*"))
-    except OSError as error:
-        reason = error.strerror or error
-        raise UserError(f"--output_dir={output_dir} cannot be written ({reason})") from None
     return work
 
 
@@ -75,6 +102,15 @@ def remove_work(output_dir: str) -> None:
 def _resolved(path: str) -> str:
     """One spelling of a path; a remote one is not looked up."""
     return path.rstrip("/") if "://" in path else os.path.realpath(os.path.expanduser(path))
+
+
+@contextlib.contextmanager
+def _errors_named(output_dir: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(f"--output_dir={output_dir} cannot be written ({reason})") from None
 
 
 def _names(output_dir: str) -> set[str]:

@@ -371,6 +371,37 @@ def test_an_output_folder_that_cannot_be_written_is_named(source):
         prepare(source, "/proc/data")  # no one may make a folder there, root neither
 
 
+def test_a_second_job_stays_out_of_a_folder_that_one_is_writing_to(source, tmp_path, monkeypatch):
+    whole = prepare(source, tmp_path / "whole")
+    plan = job.plan.run
+
+    def start_another_then_plan(*arguments):
+        finished = run_program(
+            "beam_pipelines.prepare",
+            *(f"--source=folder:{source}", f"--output_dir={tmp_path / 'data'}", "--overwrite"),
+        )
+        assert_one_line_error(finished, 1, "--output_dir", "another job is writing to it")
+        return plan(*arguments)
+
+    monkeypatch.setattr(job.plan, "run", start_another_then_plan)
+    assert prepare(source, tmp_path / "data").fingerprint == whole.fingerprint
+    assert everything(tmp_path / "data").keys() == everything(tmp_path / "whole").keys()
+
+
+def test_a_dataset_that_was_finished_meanwhile_is_not_replaced(source, tmp_path, monkeypatch):
+    check = job._check
+
+    def check_then_finish_another(*arguments):
+        check(*arguments)
+        monkeypatch.setattr(job, "_check", check)
+        prepare(source, tmp_path / "data", seed=1)
+
+    monkeypatch.setattr(job, "_check", check_then_finish_another)
+    with pytest.raises(UserError, match="holds a finished dataset"):
+        prepare(source, tmp_path / "data")
+    assert dataset_dir.read_card(str(tmp_path / "data")).seed == 1
+
+
 def test_an_unfinished_job_is_replaced_but_not_files_put_beside_it(source, tmp_path):
     (tmp_path / "data" / ".work").mkdir(parents=True)
     (tmp_path / "data" / "shades-train.tfrecord-00000-of-00009").write_text("half")
