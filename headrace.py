@@ -115,13 +115,13 @@ def _parse(argv: list[str], accept_unknown_flags: bool) -> list[str]:
         sys.exit(0)
     try:
         return flags.FLAGS(argv, known_only=accept_unknown_flags)
-    except flags.Error as error:
+    except (flags.Error, ValueError) as error:  # ValueError: a value for a --no… flag
         _exit(UsageError(_absl_message(error)))
 
 
-def _absl_message(error: flags.Error) -> str:
+def _absl_message(error: Exception) -> str:
     """absl's message in our words: `flag --data_dir=None: …` becomes `--data_dir is required`."""
-    message = " ".join(str(error).split())
+    message = " ".join(str(error).split()).removeprefix("ERROR:: ")
     if message.endswith(_REQUIRED):
         return f"{message.split()[1].split('=')[0]} is required"
     return message[0].lower() + message[1:]

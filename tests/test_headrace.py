@@ -49,6 +49,13 @@ def test_a_defect_about_arguments_is_not_taken_for_a_users(tmp_path):
     assert "Traceback" in finished.stderr
 
 
+def test_flags_that_absl_words_or_raises_otherwise_are_one_line_too(tmp_path):
+    finished = run_script(tmp_path, "pass", f"--flagfile={tmp_path}/none")
+    assert_one_line_error(finished, 2, "error: unable to open flagfile", "none")
+    finished = run_script(tmp_path, "pass", "--nologtostderr=3")
+    assert_one_line_error(finished, 2, "error: --nologtostderr=3 does not take an argument")
+
+
 def test_success_is_silent(tmp_path):
     finished = run_script(tmp_path, "print(*files)", "a", "b")
     assert (finished.returncode, finished.stdout, finished.stderr) == (0, "a b\n", "")
