@@ -14,6 +14,9 @@ _FORMS = f"fractions that sum to 1 ({DEFAULT}), sizes (validation:5000,test:5000
 _AUTO_TEST = ((1_000, Fraction(20, 100)), (10_000, Fraction(10, 100)))
 _AUTO_TEST_OF_MANY, _AUTO_VALIDATION = Fraction(5, 100), Fraction(10, 100)
 
+# A split's name is a part of file names, which have 255 bytes.
+_LONGEST_NAME = 64
+
 
 def names(text: str, own: set[str]) -> list[str]:
     """The splits that `--splits` makes, in order.
@@ -96,10 +99,12 @@ def _numbers(text: str) -> dict[str, Fraction]:
     for part in text.split(","):
         name, _, number = part.strip().partition(":")
         try:
-            value = Fraction(number)
+            # A number of few digits: an exponent can make one that fills the memory.
+            value = Fraction(number if re.fullmatch(r"[\d._/]{1,32}", number) else 0)
         except (ValueError, ZeroDivisionError):
             value = Fraction(0)
-        if not name.isidentifier() or not name.islower() or value <= 0 or name in numbers:
+        named = name.isidentifier() and name.islower() and len(name) <= _LONGEST_NAME
+        if not named or value <= 0 or name in numbers:
             raise UsageError(
                 f"--splits={text}: expected {_FORMS}, with different names and numbers above 0; "
                 f"received {part!r}"
