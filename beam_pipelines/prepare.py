@@ -7,6 +7,7 @@ is the same, or looks the same, is listed in duplicates.jsonl, and report.html s
 Flags of Apache Beam, such as --runner, are passed on to it.
 """
 
+import math
 import os
 import re
 import sys
@@ -20,6 +21,9 @@ from input import dataset_dir
 from input.dataset_dir import Card
 
 FLAGS = flags.FLAGS
+
+# The name is a part of file names, which have 255 bytes.
+_LONGEST_NAME = 100
 
 flags.DEFINE_string(
     "source",
@@ -122,9 +126,16 @@ def main(*beam_flags: str) -> None:
         command=["python", "-m", "beam_pipelines.prepare", *sys.argv[1:]],
     )
     check(
-        re.fullmatch(r"[a-z][a-z0-9_]*", asked.name),
-        f"--name={asked.name}: expected lower-case letters, digits and _, a letter first",
+        re.fullmatch(rf"[a-z][a-z0-9_]{{0,{_LONGEST_NAME - 1}}}", asked.name),
+        f"--name={asked.name}: expected lower-case letters, digits and _, a letter first, at most "
+        f"{_LONGEST_NAME} in all",
     )
+    check(
+        not math.isnan(asked.max_bad_fraction),
+        "--max_bad_fraction=nan: expected a number from 0 to 1",
+    )
+    for flag in asked.command:
+        check(_is_utf8(flag), f"{flag!a} is no UTF-8, which the card holds; rename the file")
     drops = asked.near_duplicates_action == "drop_from_eval"
     check(
         not drops or asked.near_duplicates is not None,
@@ -157,7 +168,16 @@ def _name_of(source: str) -> str:
     """A dataset name made of the last part of the source."""
     last = os.path.basename(os.path.abspath(source.partition(":")[2]))
     stem = re.sub(r"\.(csv|tsv|jsonl?|ndjson|h5|hdf5)$", "", last.lower())
-    return re.sub(r"^(?=[^a-z])", "images_", re.sub(r"[^a-z0-9]+", "_", stem).strip("_"))
+    plain = re.sub(r"[^a-z0-9]+", "_", stem).strip("_") or "images"
+    return re.sub(r"^(?=[^a-z])", "images_", plain)[:_LONGEST_NAME]
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # bytes of another encoding that came in a path
+        return False
+    return True
 
 
 def _print_summary(output_dir: str, card: Card) -> None:

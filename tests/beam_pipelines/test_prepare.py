@@ -296,6 +296,9 @@ def test_a_source_that_is_no_dataset_is_refused(tmp_path, make, words):
         (["--splitz=train:1"], ["--splitz", "neither Headrace's nor Beam's"]),
         (["--source=zip:x"], ["--source=zip:x", "KIND:PATH"]),
         (["--max_bad_fraction=2"], ["--max_bad_fraction"]),
+        (["--max_bad_fraction=nan"], ["--max_bad_fraction=nan", "from 0 to 1"]),
+        ([f"--name={'a' * 101}"], ["--name=aaa", "100"]),
+        (["--source=folder:caf\udce9"], ["--source=folder:caf", "no UTF-8"]),
     ],
 )
 def test_wrong_flags_are_refused_before_anything_is_written(source, tmp_path, flags, words):
@@ -307,6 +310,20 @@ def test_wrong_flags_are_refused_before_anything_is_written(source, tmp_path, fl
     )
     assert_one_line_error(finished, 2, *words)
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [("照片", "images"), ("2024 Ürlaub", "images_2024_rlaub"), ("a" * 200, "a" * 100)],
+)
+def test_a_folder_of_any_name_gives_the_dataset_one(tmp_path, folder, name):
+    write_images(tmp_path / folder, {"dark": 12, "light": 18})
+    finished = run_program(
+        "beam_pipelines.prepare",
+        *(f"--source=folder:{tmp_path / folder}", f"--output_dir={tmp_path / 'data'}"),
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert dataset_dir.read_card(str(tmp_path / "data")).name == name
 
 
 def test_a_required_flag_is_named(tmp_path):
