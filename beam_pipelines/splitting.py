@@ -18,6 +18,12 @@ _AUTO_TEST_OF_MANY, _AUTO_VALIDATION = Fraction(5, 100), Fraction(10, 100)
 _LONGEST_NAME = 64
 
 
+def is_name(text: str) -> bool:
+    """Whether a split may have this name; TensorFlow Datasets keeps `all` for all splits."""
+    plain = text.isidentifier() and text.islower() and text != "all"
+    return plain and len(text.encode()) <= _LONGEST_NAME
+
+
 def names(text: str, own: set[str]) -> list[str]:
     """The splits that `--splits` makes, in order.
 
@@ -103,8 +109,7 @@ def _numbers(text: str) -> dict[str, Fraction]:
             value = Fraction(number if re.fullmatch(r"[\d._/]{1,32}", number) else 0)
         except (ValueError, ZeroDivisionError):
             value = Fraction(0)
-        named = name.isidentifier() and name.islower() and len(name) <= _LONGEST_NAME
-        if not named or value <= 0 or name in numbers:
+        if not is_name(name) or value <= 0 or name in numbers:
             raise UsageError(
                 f"--splits={text}: expected {_FORMS}, with different names and numbers above 0; "
                 f"received {part!r}"

@@ -11,12 +11,11 @@ Paths are relative to the listing's folder, or full. Spaces around a CSV cell do
 import csv
 import io
 import math
-import re
 from collections.abc import Iterator
 
 import orjson
 
-from beam_pipelines import files
+from beam_pipelines import files, splitting
 from beam_pipelines.sources.source import Listed, Source
 from headrace import UserError
 
@@ -62,8 +61,11 @@ def _listed(listing: str, number: int, row: dict) -> Listed:
     if missing:
         raise UserError(f"{listing}, row {number}: it has no {missing[0]}")
     split = values.get("split", "").lower()
-    if split and not re.fullmatch(r"[a-z]\w*", split, re.ASCII):
-        raise UserError(f"{listing}, row {number}: split {split!r} is no plain word")
+    if split and not (split.isascii() and splitting.is_name(split)):
+        raise UserError(
+            f"{listing}, row {number}: split {split!r} is no name for a split; use a plain word, "
+            "not 'all'"
+        )
     return Listed(
         values["path"],
         values["label"],

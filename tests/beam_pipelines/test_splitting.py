@@ -117,6 +117,8 @@ def test_folds_are_equal():
         "train:1e400,test:0.5",
         "train:1e999999999,test:1",
         f"train:0.5,{'t' * 65}:0.5",
+        f"train:0.5,{'ü' * 33}:0.5",
+        "train:0.5,all:0.5",
         "Train:1",
         "train:0.5,test:100",
         "kfold:1",

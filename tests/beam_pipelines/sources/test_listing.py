@@ -120,6 +120,7 @@ def test_a_number_may_be_a_label(tmp_path):
         ("a.csv", "path,label,weight\na.png,cat,inf\n", "weight 'inf'"),
         ("a.csv", "path,label,split\na.png,cat,my train\n", "split 'my train'"),
         ("a.csv", "path,label,split\na.png,cat,../x\n", "split '../x'"),
+        ("a.csv", "path,label,split\na.png,cat,all\n", "split 'all'"),
         ("a.csv", "filename,label\na.png,cat\n", "first row is filename, label; a header names"),
         ("a.csv", "path,class\na.png,cat\n", "first row is path, class; a header names"),
         ("a.csv", "path,label,label\na.png,cat,1\n", "a header names path and label, once each"),
