@@ -14,6 +14,8 @@ from beam_pipelines.config import Config
 from beam_pipelines.sources.source import Container, Listed
 
 UNREADABLE = "unreadable"
+# Pixels along a side, of a JPEG that libjpeg writes.
+_LONGEST_JPEG = 65_500
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -141,6 +143,10 @@ def _describe(config: Config, listed: Listed, data: bytes, file: str, offset: in
     columns, rows = resizing.target(config.resize, *image.pixels.size)
     if columns * rows > config.max_pixels:
         raise images.BadImageError("too_large", f"{columns} x {rows} pixels once resized")
+    kept = image.as_it_is and (columns, rows) == image.pixels.size
+    lossy = config.encoding == "keep" and image.lossy and not kept
+    if (lossy or config.encoding == "jpeg") and max(columns, rows) > _LONGEST_JPEG:
+        raise images.BadImageError("too_large", f"{columns} x {rows} pixels, too long for a JPEG")
     resized = resizing.apply(config.resize, image.pixels)
     key = hashing.content_key(image.pixels)
     totals, squares = images.sums(resized)
@@ -158,7 +164,7 @@ def _describe(config: Config, listed: Listed, data: bytes, file: str, offset: in
         rows=resized.height,
         columns=resized.width,
         channels=len(totals),
-        kept=image.as_it_is and resized is image.pixels,
+        kept=kept,
         has_profile=image.has_profile,
         sums=totals,
         squares=squares,

@@ -17,7 +17,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from beam_pipelines import job, write
+from beam_pipelines import job, resizing, write
 from headrace import UsageError, UserError
 from input import dataset_dir
 from tests.beam_pipelines.jobs import everything, prepare
@@ -206,6 +206,21 @@ def test_bad_files_are_set_aside_with_reasons(source, tmp_path):
     assert sum(split.records for split in card.splits.values()) == 30
     assert (card.source["images"], card.source["quarantined"]) == (32, 2)
     assert "light/cut.png" in (tmp_path / "data/report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "how"),
+    [
+        ("long.png", (66_000, 1), {"encoding": "jpeg"}),
+        ("long.jpg", (33_000, 1), {"resize": resizing.Resize(short_side=2)}),
+    ],
+)
+def test_an_image_longer_than_a_jpeg_can_be_is_set_aside(source, tmp_path, name, size, how):
+    Image.new("L", size, 9).save(source / "dark" / name)
+    prepare(source, tmp_path / "data", max_bad_fraction=0.1, **how)
+    (row,) = map(json.loads, (tmp_path / "data/quarantine.jsonl").read_text().splitlines())
+    assert (row["path"], row["reason"]) == (f"dark/{name}", "too_large")
+    assert "66000 x" in row["detail"]
 
 
 def test_too_many_bad_files_fail_the_job_and_leave_no_card(source, tmp_path):
