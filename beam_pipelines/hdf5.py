@@ -112,7 +112,8 @@ def _whole(output: str) -> Iterator[str]:
             reason = os.strerror(error.errno) if error.errno else error
             raise UserError(f"--output={output} cannot be written: {reason}") from None
         finally:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # a name too long has said so already
+                temporary.unlink(missing_ok=True)
 
 
 def _move(temporary: pathlib.Path, output: str) -> None:

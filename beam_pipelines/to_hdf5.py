@@ -16,7 +16,7 @@ from absl import flags
 from etils import epath
 
 import headrace
-from beam_pipelines import hdf5, progress
+from beam_pipelines import files, hdf5, progress
 from headrace import UserError, check
 from input import dataset_dir
 
@@ -35,6 +35,8 @@ flags.DEFINE_enum(
 
 def main() -> None:
     """Runs the program."""
+    files.check(FLAGS.data_dir, "data_dir")
+    files.check(FLAGS.output, "output")
     card = dataset_dir.read_card(FLAGS.data_dir)
     dataset_dir.shard_paths(FLAGS.data_dir, card, FLAGS.split)
     shape = hdf5.shape(FLAGS.data_dir, card, FLAGS.split)

@@ -153,6 +153,21 @@ def test_what_cannot_be_done_is_said_in_one_line(prepared, tmp_path, flags, code
     assert everything(tmp_path) == {}
 
 
+@pytest.mark.parametrize(
+    ("data_dir", "output", "code", "words"),
+    [
+        ("s3://bucket/data", "train.h5", 2, ["--data_dir=s3://bucket/data", "gs://"]),
+        (None, "s3://bucket/train.h5", 2, ["--output=s3://bucket/train.h5", "gs://"]),
+        (None, "a" * 252 + ".h5", 1, ["--output=aaa", "File name too long"]),
+    ],
+)
+def test_paths_that_no_file_can_have_are_said_in_one_line(prepared, data_dir, output, code, words):
+    finished = run_program(
+        "beam_pipelines.to_hdf5", f"--data_dir={data_dir or prepared}", f"--output={output}"
+    )
+    assert_one_line_error(finished, code, *words)
+
+
 def test_images_of_unequal_sizes_are_refused_with_the_remedy(tmp_path):
     write_images(tmp_path / "source", {"dark": 6, "light": 6})
     write_images(tmp_path / "source" / "dark", {"wide": 6}, size=(4, 12), seed=1)
