@@ -6,17 +6,20 @@ harm, and what is done can be counted on any runner.
 """
 
 import argparse
+import contextlib
 import importlib.util
+import io
 import logging
 import os
 import pathlib
+import re
 import socket
 import threading
 from collections.abc import Callable
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.runners.runner import PipelineResult
+from apache_beam.runners.runner import PipelineResult, create_runner
 
 from beam_pipelines import hang_up
 from headrace import UsageError, UserError
@@ -33,6 +36,10 @@ _DASK = "apache_beam.runners.dask.dask_runner"
 # tasks, which leaves most workers without one.
 _DASK_PARTS = 32
 _CONNECT_SECONDS = 10
+# The last line of a traceback, as runners hand it on.
+_END = r"(.*?)(?= \[while running|\n|$)"
+_FILE_ERROR = re.compile(rf"(?:\w*Error: \[Errno \d+\]|sqlite3\.OperationalError:) {_END}")
+_USER_ERROR = re.compile(rf"headrace\.U\w+Error: {_END}")
 
 
 def options(flags: list[str], images: int = 0, mean_bytes: float = 0) -> PipelineOptions:
@@ -54,9 +61,11 @@ def options(flags: list[str], images: int = 0, mean_bytes: float = 0) -> Pipelin
         flags = _for_dask(flags)
     known = _known_flags()
     for flag in flags:
+        if not flag.startswith("--"):
+            raise UsageError(f"{flag}: expected flags of the form --name=value")
         if flag.partition("=")[0] not in known:
             raise UsageError(f"unknown flag {flag}: it is neither Headrace's nor Beam's")
-    given = PipelineOptions(flags).get_all_options(drop_default=True)
+    given = _parsed(flags)
     if given.get("runner", "FnApiRunner") == "FnApiRunner":
         flags = ["--runner=FnApiRunner", *(f for f in flags if not f.startswith("--runner"))]
         mode, workers = _local_workers(images, mean_bytes)
@@ -65,6 +74,23 @@ def options(flags: list[str], images: int = 0, mean_bytes: float = 0) -> Pipelin
         if "direct_running_mode" not in given:
             flags.append(f"--direct_running_mode={mode}")
     return PipelineOptions(flags)
+
+
+def _parsed(flags: list[str]) -> dict[str, object]:
+    """Beam's options that are not at their defaults, as Beam reads them."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            given = PipelineOptions(flags).get_all_options(drop_default=True)
+        create_runner(given.get("runner", "FnApiRunner"))
+    except SystemExit:  # of argparse, below its own usage
+        reason = said.getvalue().strip().splitlines()[-1].partition("error: ")[2]
+        raise UsageError(f"{reason} (a flag of Apache Beam)") from None
+    except (ValueError, ImportError, AttributeError) as error:
+        raise UsageError(f"--runner={given['runner']}: {str(error).splitlines()[0]}") from None
+    if int(given.get("direct_num_workers", 1)) < 0:
+        raise UsageError("--direct_num_workers: expected 1 or more, or 0 for all cores")
+    return given
 
 
 def check_reachable(flags: list[str]) -> None:
@@ -113,7 +139,8 @@ def start(
     _importable_in_workers()
     if beam_options.get_all_options()["environment_type"] == "LOOPBACK":
         hang_up.expect()
-    logging.getLogger("apache_beam").setLevel(logging.ERROR)
+    # What ends a job is raised, with its traceback; Beam would show it once for every attempt.
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     failures: list[BaseException] = []
 
     def run() -> None:
@@ -122,7 +149,7 @@ def start(
             build(pipeline, tasks, scan, plan, write)
             _finish(pipeline.run())
         except BaseException as error:  # raised again by the thread that waits
-            failures.append(error)
+            failures.append(_explained(error))
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
@@ -158,6 +185,17 @@ class _Spread(beam.PTransform):
             | "group" >> beam.GroupByKey()
             | "take" >> beam.FlatMap(lambda group: group[1])
         )
+
+
+def _explained(error: BaseException) -> BaseException:
+    """What a task met that the user can put right; runners hand on no more of it than its text."""
+    found = _FILE_ERROR.findall(str(error))
+    if found:
+        return UserError(
+            f"a worker cannot read or write its files: {found[-1]}; mend that and run the job again"
+        )
+    found = _USER_ERROR.findall(str(error))
+    return UserError(found[-1]) if found else error
 
 
 def _finish(result: PipelineResult) -> None:

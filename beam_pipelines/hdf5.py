@@ -1,8 +1,10 @@
 """A split of a dataset directory as one HDF5 file; `to_hdf5` is the program."""
 
 import contextlib
+import math
 import os
 import pathlib
+import shutil
 import tempfile
 from collections.abc import Iterator
 
@@ -39,8 +41,9 @@ def write(
     import h5py  # only this program and the source of its name need it
 
     wanted = shape(data_dir, card, split)
+    needed = math.prod(wanted) if compression == "none" else 0
     chunk = (min(batch_size, wanted[0]), *wanted[1:])
-    with _whole(output) as temporary, h5py.File(temporary, "w") as file:
+    with _whole(output, needed) as temporary, h5py.File(temporary, "w") as file:
         images = file.create_dataset(
             "images",
             wanted,
@@ -97,15 +100,22 @@ def _batches(
 
 
 @contextlib.contextmanager
-def _whole(output: str) -> Iterator[str]:
+def _whole(output: str, needed: int) -> Iterator[str]:
     """A file to write to, which becomes `output` when the block ends without an error.
 
-    It lies beside the output and is renamed; for a remote output it is local and copied.
+    It lies beside the output and is renamed; for a remote output it is local and copied. There is
+    room for `needed` bytes: on a full disk HDF5 ends the process, when it is too late to say why.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(f"{folder}/images.h5" if "://" in output else output)
         temporary = path.with_name(f".{path.name}.tmp")
         try:
+            free = shutil.disk_usage(temporary.parent).free
+            if needed > free:
+                raise UserError(
+                    f"--output={output} would take {needed:,} bytes, {free:,} are free; make room, "
+                    "or try --compression=gzip"
+                )
             yield str(temporary)
             _move(temporary, output)
         except OSError as error:

@@ -71,13 +71,19 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, first_frame: bool = False)
         has_profile = "icc_profile" in image.info
         pixels = _to_eight_bits(_upright(image))
     except UnidentifiedImageError:
-        raise BadImageError("not_an_image", f"it begins with {data[:8]!r}") from None
+        raise BadImageError("not_an_image", _not_read(data)) from None
     except BadImageError:
         raise
     except Exception as error:  # decoders of damaged files raise nearly anything
         reason = "truncated" if "truncated" in str(error).lower() else "undecodable"
         raise BadImageError(reason, str(error) or type(error).__name__) from None
     return Decoded(pixels, as_it_is, image.format in _LOSSY, has_profile)
+
+
+def _not_read(data: bytes) -> str:
+    if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"mif1"):
+        return "it is HEIC, which is not read; convert it to JPEG"
+    return f"no format that is read begins with {data[:8]!r}"
 
 
 def sums(pixels: Image.Image) -> tuple[list[int], list[int]]:

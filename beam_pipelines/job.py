@@ -57,7 +57,7 @@ def run(config: Config, beam_flags: list[str]) -> Card | None:
         if engine.only_describes(beam_options):
             _run_pipeline(config, listed, beam_options)
             return None
-        with output.claimed(config.output_dir):
+        with output.claimed(config.output_dir), output.errors_named(config.output_dir):
             # Another job may have finished a dataset there since.
             output.check(config.output_dir, config.overwrite, config.source)
             return _prepare(config, listed, beam_options)

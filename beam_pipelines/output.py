@@ -55,7 +55,7 @@ def claimed(output_dir: str) -> Iterator[None]:
     if "://" in output_dir:  # there are no locks there
         yield
         return
-    with _errors_named(output_dir):
+    with errors_named(output_dir):
         files.make_folder(output_dir)
         folder = os.open(output_dir, os.O_RDONLY)
     try:
@@ -85,7 +85,7 @@ def clear(output_dir: str) -> str:
         UserError: the folder cannot be written.
     """
     work = f"{output_dir}/{WORK}"
-    with _errors_named(output_dir):
+    with errors_named(output_dir):
         files.make_folder(work)
         files.remove([f"{output_dir}/{dataset_dir.CARD}"])
         ours = sorted(name for name in _names(output_dir) if _is_ours(name) and name != WORK)
@@ -105,7 +105,12 @@ def _resolved(path: str) -> str:
 
 
 @contextlib.contextmanager
-def _errors_named(output_dir: str) -> Iterator[None]:
+def errors_named(output_dir: str) -> Iterator[None]:
+    """Turns an error of the file system into one line.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
     try:
         yield
     except OSError as error:

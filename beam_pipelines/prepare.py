@@ -182,12 +182,12 @@ def _is_utf8(text: str) -> bool:
 
 def _print_summary(output_dir: str, card: Card) -> None:
     for name, split in card.splits.items():
-        plural = "" if len(split.shards) == 1 else "s"
-        print(f"{name}: {split.records:,} images in {len(split.shards)} shard{plural}")
+        print(f"{name}: {_count(split.records, 'image')} in {_count(len(split.shards), 'shard')}")
     mean, std = (", ".join(f"{v:.2f}" for v in values) for values in (card.mean, card.std))
-    print(f"{len(card.classes)} classes, channel mean {mean}, standard deviation {std}")
+    print(f"{len(card.classes):,} classes, channel mean {mean}, standard deviation {std}")
     if card.source["quarantined"]:
-        print(f"{card.source['quarantined']:,} files left out: {output_dir}/quarantine.jsonl")
+        left_out = _count(card.source["quarantined"], "file")
+        print(f"{left_out} left out: {output_dir}/quarantine.jsonl")
     for line in _duplicate_lines(card):
         print(line)
     print(f"report: {output_dir}/report.html")
@@ -197,17 +197,21 @@ def _duplicate_lines(card: Card) -> list[str]:
     found, dropped = card.duplicates, card.source["duplicates_dropped"]
     lines = []
     if found["groups"]:
-        lines.append(f"{found['groups']:,} pictures are there more than once, {dropped:,} dropped")
+        pictures = _count(found["groups"], "picture")
+        lines.append(f"{pictures} found more than once, {dropped:,} dropped")
     if found["conflicts"]:
-        lines.append(f"warning: {found['conflicts']:,} pictures are in more than one class")
+        lines.append(f"warning: {_count(found['conflicts'], 'picture')} in more than one class")
     if found["leaks"]:
-        lines.append(f"warning: {found['leaks']:,} pictures are in more than one split")
+        lines.append(f"warning: {_count(found['leaks'], 'picture')} in more than one split")
     if found["near"]:
+        images = _count(found["near"], "image")
         dropped = card.source["near_duplicates_dropped"]
-        lines.append(
-            f"{found['near']:,} images look like one of another split, {dropped:,} dropped"
-        )
+        lines.append(f"{images} much like one of another split, {dropped:,} dropped")
     return lines
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 import sys
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from beam_pipelines import engine, inventory
 from headrace import UsageError, UserError
 from tests.beam_pipelines.jobs import prepare
-from tests.conftest import write_images
+from tests.conftest import ROOT, assert_one_line_error, write_images
 
 
 @pytest.mark.parametrize(
@@ -74,7 +75,7 @@ def test_flags_of_beam_are_known_as_they_are_written(flag):
     engine.options(["--runner=DataflowRunner", flag])
 
 
-@pytest.mark.parametrize("flag", ["--splitz=a", "--use_public_addresses", "splits", "--no_runner"])
+@pytest.mark.parametrize("flag", ["--splitz=a", "--use_public_addresses", "--no_runner"])
 def test_other_flags_are_not(flag):
     with pytest.raises(UsageError, match=f"{flag}: it is neither"):
         engine.options([flag])
@@ -115,3 +116,47 @@ def test_a_cluster_that_is_not_there_is_named_before_anything_is_written(flags, 
 def test_an_address_without_a_port_is_named():
     with pytest.raises(UserError, match="--job_endpoint=localhost: nobody"):
         engine.check_reachable(["--job_endpoint=localhost"])
+
+
+@pytest.mark.parametrize(
+    ("flag", "said"),
+    [
+        ("--direct_num_workers=abc", "direct_num_workers: invalid int value: 'abc'"),
+        ("--direct_num_workers=-3", "expected 1 or more, or 0"),
+        ("--direct_running_mode=fast", "choose from 'in_memory'"),
+        ("--runner=Nonsense", "--runner=Nonsense: Unexpected pipeline runner"),
+        ("3", "3: expected flags of the form --name=value"),
+    ],
+)
+def test_values_that_beam_does_not_take_are_told_in_one_line(flag, said, capsys):
+    with pytest.raises(UsageError, match=said) as caught:
+        engine.options([flag])
+    assert "\n" not in str(caught.value)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("blocks", [1, 8])
+def test_a_full_disk_is_named_and_leaves_no_card(tmp_path, blocks):
+    """A bound on the size of files stands for it: first of the scan's, then of the catalog."""
+    write_images(tmp_path / "source", {"dark": 10, "light": 10})
+    finished = subprocess.run(
+        [
+            *("bash", "-c", f'ulimit -f {blocks}; exec "$@"', "bash"),
+            *(sys.executable, "-m", "beam_pipelines.prepare"),
+            *(f"--source=folder:{tmp_path / 'source'}", f"--output_dir={tmp_path / 'data'}"),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert_one_line_error(finished, 1, "cannot read or write its files", "run the job again")
+    assert not (tmp_path / "data" / "card.json").exists()
+
+
+def test_a_users_mistake_that_a_worker_finds_is_told_as_one():
+    text = "Traceback\n  File x\nheadrace.UserError: gs://b is gone [while running 'scan']\n\n"
+    assert str(engine._explained(RuntimeError(text))) == "gs://b is gone"
+    defect = RuntimeError("Traceback\nKeyError: 3 [while running 'plan']")
+    assert engine._explained(defect) is defect

@@ -244,3 +244,8 @@ def test_sums_are_exact_and_the_key_is_of_the_pixels(rows, columns, grey, seed):
     changed.flat[-1] ^= 1
     other = images.decode(saved(Image.fromarray(changed), "PNG"))
     assert hashing.content_key(other.pixels) != hashing.content_key(as_png.pixels)
+
+
+def test_a_phones_heic_is_told_from_rubbish():
+    with pytest.raises(images.BadImageError, match="HEIC, which is not read; convert it to JPEG"):
+        images.decode(b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + bytes(100))

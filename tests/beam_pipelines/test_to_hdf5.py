@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -228,3 +229,12 @@ def test_a_killed_run_leaves_nothing_that_looks_whole(tmp_path):
     for name in ("out/train.h5", "whole.h5"):
         write(tmp_path / "data", tmp_path / name, batch_size=1, compression="gzip")
     assert everything(tmp_path / "out") == {"train.h5": (tmp_path / "whole.h5").read_bytes()}
+
+
+def test_a_disk_without_room_is_named_before_anything_is_written(source, tmp_path, monkeypatch):
+    prepare(source, tmp_path / "data")
+    full = shutil.disk_usage(tmp_path)._replace(free=18 * 10 * 14 * 3 - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: full)
+    with pytest.raises(UserError, match=r"train.h5 would take 7,560 bytes, 7,559 are free"):
+        write(tmp_path / "data", tmp_path / "train.h5")
+    assert not (tmp_path / "train.h5").exists()
