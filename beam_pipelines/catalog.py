@@ -51,7 +51,7 @@ def build(rows: Iterable[Row], labels: dict[str, int], file: str) -> Iterator[sq
     with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
         db.execute("PRAGMA journal_mode = OFF")
         db.execute("PRAGMA synchronous = OFF")
-        db.execute("PRAGMA cache_size = -65536")  # KiB
+        db.execute("PRAGMA cache_size = -16384")  # KiB
         declared = ", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())
         db.execute(f"CREATE TABLE found ({declared})")
         marks = ", ".join("?" * len(_COLUMNS))

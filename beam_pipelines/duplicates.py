@@ -11,7 +11,7 @@ from headrace import UserError
 
 _BITS = 64
 _KEY_DIGITS = 15  # of a key's hexadecimal ones, as many as int64 holds
-_BLOCK, _PAIRS = 1 << 18, 1 << 22
+_BLOCK, _PAIRS = 1 << 18, 1 << 19
 
 
 def settle(db: sqlite3.Connection, policy: str, root: str) -> None:

@@ -69,9 +69,11 @@ def options(flags: list[str], images: int = 0, mean_bytes: float = 0) -> Pipelin
     if given.get("runner", "FnApiRunner") == "FnApiRunner":
         flags = ["--runner=FnApiRunner", *(f for f in flags if not f.startswith("--runner"))]
         mode, workers = _local_workers(images, mean_bytes)
-        if "direct_num_workers" not in given:
+        # What was said holds, even where it is Beam's default.
+        said = {flag.partition("=")[0] for flag in flags}
+        if "--direct_num_workers" not in said:
             flags.append(f"--direct_num_workers={workers}")
-        if "direct_running_mode" not in given:
+        if "--direct_running_mode" not in said:
             flags.append(f"--direct_running_mode={mode}")
     return PipelineOptions(flags)
 

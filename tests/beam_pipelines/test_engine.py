@@ -28,10 +28,11 @@ def test_workers_are_started_where_they_are_worth_it(images, mean_bytes, mode):
     assert (given["direct_running_mode"], given["direct_num_workers"]) == (mode, workers)
 
 
-def test_what_the_user_says_about_workers_holds():
-    flags = ["--direct_num_workers=3", "--direct_running_mode=multi_threading"]
-    given = engine.options(flags, 100, 100).get_all_options()
-    assert (given["direct_running_mode"], given["direct_num_workers"]) == ("multi_threading", 3)
+@pytest.mark.parametrize(("mode", "workers"), [("multi_threading", 3), ("in_memory", 1)])
+def test_what_the_user_says_about_workers_holds(mode, workers):
+    flags = [f"--direct_num_workers={workers}", f"--direct_running_mode={mode}"]
+    given = engine.options(flags, 60_000, 1000).get_all_options()
+    assert (given["direct_running_mode"], given["direct_num_workers"]) == (mode, workers)
 
 
 def _losing_scans(pipeline, tasks, scan, plan, write):
