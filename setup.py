@@ -10,13 +10,21 @@ setup(
     version="0.1.0",
     description="From a folder of raw images to a trained, servable classifier.",
     python_requires=">=3.11,<3.14",
-    packages=["beam_pipelines", "beam_pipelines.sources", "input", "models", "trainer"],
+    packages=[
+        "beam_pipelines",
+        "beam_pipelines.sources",
+        "input",
+        "input.augment",
+        "models",
+        "trainer",
+    ],
     py_modules=["headrace"],
     install_requires=[
         "absl-py>=2.1",
         "apache-beam[gcp]>=2.70",
         "etils[epath]>=1.12",
         "google-cloud-storage>=2.18",
+        "google-crc32c>=1.5",
         "h5py>=3.11",
         "importlib-resources>=6.0",  # tensorflow-datasets imports it and does not ask for it
         "matplotlib>=3.9",

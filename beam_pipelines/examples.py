@@ -1,24 +1,14 @@
-"""`tf.train.Example` messages and TFRecord frames, without TensorFlow.
+"""`tf.train.Example` messages, without TensorFlow.
 
 Importing TensorFlow takes a Beam worker longer than writing ten thousand records. The message is
 declared here to protobuf, field for field as in TensorFlow's `example.proto`, and serialized
 deterministically, which TensorFlow's own class does only on request.
 """
 
-import struct
-
-import google_crc32c
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 _PACKAGE = "tensorflow"
 _Field = descriptor_pb2.FieldDescriptorProto
-_CRC_MASK_DELTA = 0xA282EAD8
-
-
-def frame(record: bytes) -> bytes:
-    """A record as a TFRecord file holds it: length, its CRC, the bytes, their CRC."""
-    length = struct.pack("<Q", len(record))
-    return b"".join((length, _masked_crc(length), record, _masked_crc(record)))
 
 
 def serialize(
@@ -46,11 +36,6 @@ def serialize(
     if weight is not None:
         feature["weight"].float_list.value.append(weight)
     return example.SerializeToString(deterministic=True)
-
-
-def _masked_crc(data: bytes) -> bytes:
-    crc = google_crc32c.value(data)
-    return struct.pack("<I", ((crc >> 15 | crc << 17) + _CRC_MASK_DELTA) & 0xFFFFFFFF)
 
 
 def _example_class() -> type:

@@ -11,6 +11,7 @@ import uuid
 from beam_pipelines import examples, files, images, resizing
 from beam_pipelines.config import Config
 from beam_pipelines.scan import read_image
+from input import tfrecord
 from input.dataset_dir import Shard
 
 _COUNT_EVERY = 500
@@ -37,7 +38,7 @@ def run_task(config: Config, root: str, work: str, task: Task) -> None:
             if record is None:
                 files.write_rows(result, [{"changed": row[0]}])
                 return
-            framed = examples.frame(record)
+            framed = tfrecord.frame(record)
             shard.write(framed)
             digest.update(framed)
             offsets.append(size)

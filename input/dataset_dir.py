@@ -217,21 +217,6 @@ def shard_paths(data_dir: str, card: Card, split: str) -> list[str]:
     return [os.path.join(data_dir, shard.file) for shard in card.splits[split].shards]
 
 
-def steps_per_epoch(card: Card, split: str, batch_size: int) -> int:
-    """Whole batches in one pass; the remainder, another one each epoch, is left out.
-
-    Raises:
-        UserError: the split is smaller than one batch.
-    """
-    found = card.splits[split].records
-    if found < batch_size:
-        raise UserError(
-            f"split {split!r} of {card.name} has {found} records, fewer than one batch of "
-            f"{batch_size}; use --batch_size={found} or less"
-        )
-    return found // batch_size
-
-
 def _check_shards(data_dir: str, card: Card) -> None:
     """A shard cut short is found here, by its size, before a step is trained."""
     for split in card.splits.values():

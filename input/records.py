@@ -26,23 +26,35 @@ def parse(record: tf.Tensor, card: Card) -> tuple[tf.Tensor, tf.Tensor]:
         The image, uint8 `[height, width, channels]`, and the label, an int64 scalar.
     """
     features = tf.io.parse_single_example(record, _FEATURES)
-    stored, shape = features["image"], features["shape"]
-    if card.encoding == "raw":
-        image = tf.reshape(tf.io.decode_raw(stored, tf.uint8), shape)
-    elif card.encoding == "float":
-        pixels = tf.reshape(tf.io.decode_raw(stored, tf.float32), shape)
-        image = tf.cast(tf.round(pixels * 255.0), tf.uint8)
-    else:
-        image = decode(stored, card.channels)
-    image.set_shape([None, None, card.channels])
-    return image, features["label"]
+    return pixels(features["image"], features["shape"], card), features["label"]
 
 
-def weight(record: tf.Tensor) -> tf.Tensor:
-    """The weight of a record of a dataset that has weights (`Card.weighted`), a float32 scalar."""
-    return tf.io.parse_single_example(record, {"weight": tf.io.FixedLenFeature([], tf.float32)})[
-        "weight"
-    ]
+def pixels(stored: tf.Tensor, shape: tf.Tensor, card: Card) -> tf.Tensor:
+    """The image of a record.
+
+    Args:
+        stored: as the card's encoding says; string scalar.
+        shape: rows, columns and channels, int64 `[3]`; of images of one size `[images, 3]` with
+            `stored` a vector, where the encoding is bare pixels.
+        card: of the dataset.
+
+    Returns:
+        uint8 `[height, width, channels]`, or `[images, height, width, channels]`.
+    """
+    if not is_bare(card):
+        return decode(stored, card.channels)
+    kind = tf.uint8 if card.encoding == "raw" else tf.float32
+    if shape.shape.rank == 2:
+        shape = tf.concat([tf.shape(shape, tf.int64)[:1], shape[0]], 0)
+    image = tf.reshape(tf.io.decode_raw(stored, kind), shape)
+    if kind == tf.float32:
+        image = tf.cast(tf.round(image * 255.0), tf.uint8)
+    return tf.ensure_shape(image, [None] * (image.shape.rank - 1) + [card.channels])
+
+
+def is_bare(card: Card) -> bool:
+    """Whether records hold bare pixels, which need no decoder."""
+    return card.encoding in ("raw", "float")
 
 
 def decode(encoded: tf.Tensor, channels: int) -> tf.Tensor:

@@ -17,6 +17,7 @@ _FIXED = {
     "model_options": "--model_options",
     "image_size": "--image_size",
     "batch_size": "--batch_size",
+    "lanes": "--lanes",
     "optimizer": "--optimizer",
     "learning_rate": "--learning_rate",
     "seed": "--seed",
@@ -33,6 +34,8 @@ class RunConfig:
         image_size: rows and columns of the model's input.
         model, model_options: as for `models.build`.
         batch_size: global, over all replicas.
+        lanes: parts of the data that input pipelines share out; see `input.order`.
+        on_bad_record: `stop`, or `skip` to take the next good record in its place.
         steps: at which training ends.
         eval_every: epochs between evaluations.
         save_every_steps: steps between checkpoints.
@@ -56,6 +59,8 @@ class RunConfig:
     save_every_steps: int
     strategy: str
     deterministic: bool
+    lanes: int
+    on_bad_record: str
 
     @property
     def input_shape(self) -> tuple[int, int, int]:

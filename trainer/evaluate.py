@@ -60,20 +60,20 @@ def evaluate(
         `{"class", "records", "precision", "recall"}`; `confusion`, rows true, columns predicted.
     """
     from input import stream
-    from trainer import checkpoints, loop, network, steps, strategies
+    from input.reader import Reader
+    from trainer import checkpoints, network, steps, strategies
 
     strategy = strategies.create(config.strategy)
     with strategy.scope():
         model = network.build(config)
         step = checkpoints.restore_model(workdir, model, which)
+    reader = Reader(data_dir, card, split, skips=config.on_bad_record == "skip")
     dataset = stream.evaluation(
-        data_dir,
-        card,
-        split=split,
+        reader,
         batch_size=strategies.dividing_batch_size(strategy, config.batch_size),
         image_size=tuple(config.image_size),
     )
-    with loop.damaged_records_named(data_dir):
+    with stream.errors_of(reader):
         result = steps.make_evaluate(strategy, model, len(card.classes))(dataset)
     confusion = result.pop("confusion")
     per_class = [

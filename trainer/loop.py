@@ -4,7 +4,6 @@ At every stop the order is log, evaluate, save: so what a checkpoint's step has 
 when a run resumes from it, and what came after it is dropped and made again.
 """
 
-import contextlib
 import dataclasses
 import math
 import time
@@ -13,8 +12,10 @@ import keras
 import tensorflow as tf
 
 from headrace import UserError
-from input import dataset_dir, stream
+from input import stream
 from input.dataset_dir import Card
+from input.order import Order
+from input.reader import Reader
 from trainer import checkpoints, curves, network, optimizers, run_dir, schedule, steps, strategies
 from trainer import config as run_config
 from trainer.config import RunConfig
@@ -60,8 +61,9 @@ def train(config: RunConfig, card: Card, workdir: str, flagfile: str) -> dict[st
         flagfile: flags that repeat the run, for `flags.txt`.
 
     Returns:
-        What `result.json` holds: `steps`, `images_per_second` and, under `splits`, `rank1`,
-        `rank5`, `loss` and `records` of every split but the training split.
+        What `result.json` holds: `steps`, `images_per_second`, under `splits` `rank1`, `rank5`,
+        `loss` and `records` of every split but the training split, and `bad_records`, how many
+        training records were found damaged since this start.
 
     Raises:
         UserError: the batch does not divide over the replicas, the checkpoint is of another
@@ -102,7 +104,9 @@ class _Run:
     ) -> None:
         self.config, self.card, self.workdir = config, card, workdir
         self.strategy, self.model, self.saved, self.progress = strategy, model, saved, progress
-        self.per_epoch = dataset_dir.steps_per_epoch(card, "train", config.batch_size)
+        self.reader = self._open("train")
+        self.order = Order(len(self.reader), config.batch_size, config.lanes, config.seed)
+        self.per_epoch = self.order.steps_per_epoch
         self.journal = Journal(workdir, self.per_epoch)
         self.rate = _Rate()
         self.train_steps = steps.make_train_steps(strategy, model, optimizer, config.batch_size)
@@ -135,6 +139,7 @@ class _Run:
             "steps": self.config.steps,
             "images_per_second": round(self.rate.mean, 1) or self._logged_rate(),
             "splits": self.results,
+            "bad_records": len(self.reader.bad),
         }
         run_dir.write_result(self.workdir, result)
         return result
@@ -156,14 +161,13 @@ class _Run:
         if self.watched == "test":
             self.progress.note("no validation split: the test split is watched in its place")
 
+    def _open(self, split: str) -> Reader:
+        skips = self.config.on_bad_record == "skip"
+        return Reader(self.config.data_dir, self.card, split, skips)
+
     def _batches(self, start: int) -> tf.data.Dataset:
         dataset = stream.training(
-            self.config.data_dir,
-            self.card,
-            batch_size=self.config.batch_size,
-            image_size=tuple(self.config.image_size),
-            seed=self.config.seed,
-            start_step=start,
+            self.reader, self.order, image_size=tuple(self.config.image_size), start_step=start
         )
         return self.strategy.experimental_distribute_dataset(dataset)
 
@@ -182,7 +186,7 @@ class _Run:
             pace = seconds / (step - first) if step > first else self._seconds_per_step()
             count = schedule.steps_in_call(stop - step, pace, _SECONDS_PER_CALL)
             started = time.perf_counter()
-            with damaged_records_named(config.data_dir):
+            with stream.errors_of(self.reader):
                 sums = self.train_steps(batches, tf.constant(count, tf.int64), sums)
             loss, rank1 = (sums.numpy() / ((step + count - first) * config.batch_size)).tolist()
             call_seconds = time.perf_counter() - started
@@ -232,28 +236,11 @@ class _Run:
         )
 
     def _evaluate(self, split: str) -> dict[str, float]:
+        config = self.config
+        reader = self._open(split)
         dataset = stream.evaluation(
-            self.config.data_dir,
-            self.card,
-            split=split,
-            batch_size=self.config.batch_size,
-            image_size=tuple(self.config.image_size),
+            reader, batch_size=config.batch_size, image_size=tuple(config.image_size)
         )
-        with damaged_records_named(self.config.data_dir):
+        with stream.errors_of(reader):
             result = self.evaluate_dataset(dataset)
         return {name: result[name] for name in ("rank1", "rank5", "loss", "records")}
-
-
-@contextlib.contextmanager
-def damaged_records_named(data_dir: str):
-    """Turns what tf.data says about a damaged record into one line that a user can act on."""
-    try:
-        yield
-    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
-        if not any(word in error.message for word in ("record", "decode", "JPEG", "PNG", "image")):
-            raise
-        reason = " ".join(error.message.split())[:200]
-        raise UserError(
-            f"a record in {data_dir} is damaged ({reason}); copy the dataset again or prepare "
-            "it again; the run then goes on with the same command"
-        ) from None

@@ -31,7 +31,8 @@ def make_train_steps(
         batch_size: global.
 
     Returns:
-        A function of a distributed iterator over `{"image", "label"}`, an int64 count, and the
+        A function of a distributed iterator over `{"image", "label"}`, and `"weight"` by which the
+        losses of records count where they have weights, an int64 count, and the
         sums so far; it gives the sums after these steps. Sums are float64 `[2]`: cross-entropy and
         rank-1 hits of all records. They are handed on and not added up outside, so that they are
         the same to the last bit however a run is cut into calls.
@@ -41,7 +42,10 @@ def make_train_steps(
     def replica_step(batch: dict[str, tf.Tensor]) -> tf.Tensor:
         with tf.GradientTape() as tape:
             logits = model(batch["image"], training=True)
-            cross_entropy = tf.reduce_sum(_cross_entropy(batch["label"], logits))
+            cross_entropy = _cross_entropy(batch["label"], logits)
+            if "weight" in batch:
+                cross_entropy *= tf.cast(batch["weight"], cross_entropy.dtype)
+            cross_entropy = tf.reduce_sum(cross_entropy)
             # Every replica has the same penalties: their sum over replicas must count them once.
             loss = cross_entropy / batch_size + tf.add_n(model.losses or [0.0]) / replicas
         variables = model.trainable_variables

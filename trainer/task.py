@@ -14,7 +14,7 @@ from absl import flags
 import headrace
 import models
 from headrace import UsageError, check
-from input import dataset_dir
+from input import dataset_dir, order
 from trainer import config as run_config
 from trainer import optimizers, run_dir
 from trainer.config import RunConfig
@@ -41,6 +41,13 @@ flags.DEFINE_list(
 flags.DEFINE_integer("epochs", None, "Train for so many passes over the training split.", 1)
 flags.DEFINE_integer("steps", None, "Train for so many steps; in place of --epochs.", 1)
 flags.DEFINE_integer("batch_size", 64, "Global batch size, over all replicas.", 1)
+flags.DEFINE_integer(
+    "lanes",
+    None,
+    "Parts of the data that workers share out. It divides --batch_size, and the batches are the "
+    "same for any number of workers that divides it. Default: 8, or as many as divide the batch.",
+    1,
+)
 flags.DEFINE_enum(
     "optimizer",
     "momentum",
@@ -58,6 +65,13 @@ flags.DEFINE_enum(
 )
 flags.DEFINE_bool(
     "deterministic", False, "Make every operation repeatable bit for bit, at some cost in speed."
+)
+flags.DEFINE_enum(
+    "on_bad_record",
+    "stop",
+    ["stop", "skip"],
+    "What to do with a damaged record: stop and say where it lies, or say so and take the next "
+    "good one in its place.",
 )
 flags.DEFINE_integer("eval_every", 1, "Epochs between evaluations.", 1)
 flags.DEFINE_integer("save_every_steps", 0, "Steps between checkpoints; 0 saves once an epoch.", 0)
@@ -96,7 +110,11 @@ def make_config(
     """
     if "train" not in card.splits:
         raise headrace.UserError(f"{FLAGS.data_dir} has no split 'train' to train on")
-    per_epoch = dataset_dir.steps_per_epoch(card, "train", FLAGS.batch_size)
+    lanes = FLAGS.lanes or order.default_lanes(FLAGS.batch_size)
+    records = card.splits["train"].records
+    asked = order.Order(records, FLAGS.batch_size, lanes, FLAGS.seed)
+    order.check(asked)
+    per_epoch = asked.steps_per_epoch
     return RunConfig(
         data_dir=FLAGS.data_dir,
         dataset_fingerprint=card.fingerprint,
@@ -116,6 +134,8 @@ def make_config(
         save_every_steps=FLAGS.save_every_steps or per_epoch,
         strategy=FLAGS.strategy,
         deterministic=FLAGS.deterministic,
+        lanes=lanes,
+        on_bad_record=FLAGS.on_bad_record,
     )
 
 

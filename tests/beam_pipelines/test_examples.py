@@ -19,14 +19,3 @@ def test_a_record_is_what_tensorflow_would_have_written(image, label, shape, fil
     assert tuple(feature["shape"].int64_list.value) == shape
     assert feature["file_name"].bytes_list.value[:] == [file_name.encode()]
     assert record == tf.train.Example.FromString(record).SerializeToString(deterministic=True)
-
-
-@given(st.lists(st.binary(max_size=100), max_size=5))
-@settings(max_examples=20)
-def test_a_file_of_frames_is_a_tfrecord_file(tmp_path_factory, records):
-    ours, theirs = (tmp_path_factory.mktemp("frames") / name for name in ("ours", "theirs"))
-    ours.write_bytes(b"".join(map(examples.frame, records)))
-    with tf.io.TFRecordWriter(str(theirs)) as writer:
-        for record in records:
-            writer.write(record)
-    assert ours.read_bytes() == theirs.read_bytes()

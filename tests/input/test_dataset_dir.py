@@ -74,13 +74,6 @@ def test_an_unknown_split_is_refused(prepared):
         dataset_dir.shard_paths(str(prepared), card, "tset")
 
 
-def test_a_split_smaller_than_a_batch_is_refused(prepared):
-    card = dataset_dir.read_card(str(prepared))
-    assert dataset_dir.steps_per_epoch(card, "train", 72) == 1
-    with pytest.raises(UserError, match="--batch_size=72 or less"):
-        dataset_dir.steps_per_epoch(card, "train", 73)
-
-
 def test_index_bytes_are_the_offsets_of_all_shards():
     stored = dataset_dir.index_bytes([[0, 17], [0, 5, 2**40]])
     np.testing.assert_array_equal(np.frombuffer(stored, "<u8"), [0, 17, 0, 5, 2**40])

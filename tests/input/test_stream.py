@@ -1,25 +1,31 @@
-"""The batch stream: a function of dataset, seed, batch size and step, and of nothing else."""
+"""The batch stream: a function of dataset, seed, batch size, lanes and step, of nothing else."""
 
 import hashlib
 import itertools
 import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beam_pipelines import sharding
-from input import dataset_dir, stream
+from headrace import UserError
+from input import dataset_dir, lanes, stream
+from input.order import Order
+from input.reader import Reader
 from tests.beam_pipelines.jobs import prepare
-from tests.conftest import write_images
+from tests.conftest import ROOT, write_images
 
 SIZE = (8, 8)
 
 
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory) -> pathlib.Path:
-    """Training records only, 47 in a few shards: each image is told by its pixels."""
+    """Training records only, 47 in shards of unequal length: each image is told by its pixels."""
     folder = tmp_path_factory.mktemp("stream")
     write_images(folder / "source", {"dark": 20, "light": 27})
     with pytest.MonkeyPatch.context() as patch:
@@ -28,19 +34,20 @@ def shards(tmp_path_factory) -> pathlib.Path:
     return folder / "data"
 
 
+def reader(data_dir, skips=False) -> Reader:
+    return Reader(str(data_dir), dataset_dir.read_card(str(data_dir)), "train", skips)
+
+
 def hashes(batch) -> list[str]:
-    return [hashlib.sha1(image.tobytes()).hexdigest() for image in batch["image"]]
+    return [
+        hashlib.sha1(image.tobytes() + label.tobytes()).hexdigest()
+        for image, label in zip(batch["image"], batch["label"], strict=True)
+    ]
 
 
-def batches(data_dir, count, *, batch_size=8, seed=1, start_step=0) -> list[list[str]]:
-    dataset = stream.training(
-        str(data_dir),
-        dataset_dir.read_card(str(data_dir)),
-        batch_size=batch_size,
-        image_size=SIZE,
-        seed=seed,
-        start_step=start_step,
-    )
+def batches(data_dir, count, *, batch_size=8, lanes=1, seed=1, **options) -> list[list[str]]:
+    asked = Order(47, batch_size, lanes, seed, options.pop("chunk", 1), options.pop("window", 1))
+    dataset = stream.training(reader(data_dir), asked, image_size=SIZE, **options)
     return [hashes(batch) for batch in itertools.islice(dataset.as_numpy_iterator(), count)]
 
 
@@ -50,6 +57,24 @@ def test_starting_at_a_step_continues_the_run_from_the_beginning(shards, batch_s
     whole = batches(shards, start + 3, batch_size=batch_size, seed=seed)
     late = batches(shards, 3, batch_size=batch_size, seed=seed, start_step=start)
     assert late == whole[start:]
+
+
+@given(
+    pipelines=st.sampled_from([1, 2, 4, 8]),
+    chunk=st.integers(1, 9),
+    window=st.integers(1, 4),
+    start=st.integers(0, 10**12),
+)
+@settings(max_examples=12)
+def test_any_number_of_pipelines_gives_the_same_batches(shards, pipelines, chunk, window, start):
+    options = {"batch_size": 16, "lanes": 8, "chunk": chunk, "window": window}
+    options["start_step"] = start
+    whole = batches(shards, 3, **options)
+    parts = [
+        batches(shards, 3, pipeline=number, pipelines=pipelines, **options)
+        for number in range(pipelines)
+    ]
+    assert [list(itertools.chain(*part)) for part in zip(*parts, strict=True)] == whole
 
 
 @given(st.integers(1, 47), st.integers(0, 2**31))
@@ -74,30 +99,123 @@ def test_another_seed_gives_another_order(shards):
     assert batches(shards, 3, seed=1) != batches(shards, 3, seed=2)
 
 
-@pytest.mark.parametrize("batch_size", [1, 7, 47, 64])
-def test_evaluation_sees_every_record_once_and_masks_the_rest(shards, batch_size):
-    card = dataset_dir.read_card(str(shards))
-    found, labels = [], []
-    for batch in stream.evaluation(
-        str(shards), card, split="train", batch_size=batch_size, image_size=SIZE
-    ).as_numpy_iterator():
-        assert batch["image"].shape == (batch_size, 8, 8, 1)
-        assert batch["image"].dtype == np.uint8
-        real = batch["weight"] == 1
-        assert set(batch["weight"]) <= {0.0, 1.0}
-        found += np.array(hashes(batch))[real].tolist()
-        labels += batch["label"][real].tolist()
+@pytest.mark.parametrize(("batch_size", "pipelines"), [(1, 1), (7, 1), (47, 1), (64, 4), (12, 3)])
+def test_evaluation_sees_every_record_once_and_masks_the_rest(shards, batch_size, pipelines):
+    found, labels, counts = [], [], set()
+    for pipeline in range(pipelines):
+        dataset = stream.evaluation(
+            reader(shards),
+            batch_size=batch_size,
+            image_size=SIZE,
+            pipeline=pipeline,
+            pipelines=pipelines,
+        )
+        given = list(dataset.as_numpy_iterator())
+        counts.add(len(given))
+        for batch in given:
+            assert batch["image"].shape == (batch_size // pipelines, 8, 8, 1)
+            assert batch["image"].dtype == np.uint8
+            real = batch["weight"] == 1
+            assert set(batch["weight"]) <= {0.0, 1.0}
+            found += np.array(hashes(batch))[real].tolist()
+            labels += batch["label"][real].tolist()
+    assert len(counts) == 1
     assert len(found) == len(set(found)) == 47
     assert np.bincount(labels).tolist() == [20, 27]
 
 
 @pytest.mark.parametrize("encoding", dataset_dir.ENCODINGS)
-def test_every_encoding_gives_the_same_pixels(tmp_path, encoding):
+@pytest.mark.parametrize("size", [(8, 8), (6, 6)])
+def test_every_encoding_gives_the_same_pixels(tmp_path, encoding, size):
     write_images(tmp_path / "source", {"dark": 3, "light": 3})
     card = prepare(tmp_path / "source", tmp_path / "data", splits="train:1", encoding=encoding)
     (batch,) = stream.evaluation(
-        str(tmp_path / "data"), card, split="train", batch_size=6, image_size=SIZE
+        reader(tmp_path / "data"), batch_size=6, image_size=size
     ).as_numpy_iterator()
-    mean = batch["image"].astype(np.float64).mean()
+    assert batch["image"].shape == (6, *size, 1)
     assert batch["image"].dtype == np.uint8
-    assert mean == pytest.approx(card.mean[0], abs=2 if encoding == "jpeg" else 1e-9)
+    if size == SIZE:
+        mean = batch["image"].astype(np.float64).mean()
+        assert mean == pytest.approx(card.mean[0], abs=2 if encoding == "jpeg" else 1e-9)
+
+
+@pytest.mark.parametrize("chosen", ["training", "evaluation"])
+def test_a_damaged_record_ends_the_stream_with_its_place(damaged, chosen):
+    bad = reader(damaged)
+    if chosen == "training":
+        dataset = stream.training(bad, Order(47, 47, 1, 1), image_size=SIZE)
+    else:
+        dataset = stream.evaluation(bad, batch_size=8, image_size=SIZE)
+    with (
+        pytest.raises(UserError, match=r"record 3 of .*tfrecord-00001-of-00005, at byte \d+, is"),
+        stream.errors_of(bad),
+    ):
+        list(itertools.islice(dataset.as_numpy_iterator(), 6))
+
+
+def test_a_damaged_record_may_be_skipped_the_same_way_each_time(damaged, shards):
+    asked = Order(47, 47, 1, 1)
+    found = []
+    for _ in range(2):
+        skipping = reader(damaged, skips=True)
+        dataset = stream.training(skipping, asked, image_size=SIZE)
+        found.append(hashes(next(dataset.as_numpy_iterator())))
+        assert len(skipping.bad) == 1
+    assert found[0] == found[1]
+    (whole,) = batches(shards, 1, batch_size=47)
+    differing = [a != b for a, b in zip(found[0], whole, strict=True)]
+    assert sum(differing) == 1
+    assert len(set(found[0])) == 46
+
+
+def test_evaluation_counts_no_record_in_place_of_a_damaged_one(damaged):
+    dataset = stream.evaluation(reader(damaged, skips=True), batch_size=10, image_size=SIZE)
+    assert sum(batch["weight"].sum() for batch in dataset.as_numpy_iterator()) == 46
+
+
+@pytest.fixture
+def damaged(shards, tmp_path) -> pathlib.Path:
+    """The same dataset; a byte of the fourth record of the second shard is another."""
+    card = dataset_dir.read_card(str(shards))
+    for path in shards.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    first = card.splits["train"].shards[0].records
+    start = int(dataset_dir.read_index(str(shards), card, "train")[first + 3])
+    path = tmp_path / card.splits["train"].shards[1].file
+    content = bytearray(path.read_bytes())
+    content[start + 40] ^= 1
+    path.write_bytes(content)
+    return tmp_path
+
+
+def test_a_program_that_ends_amid_reading_ends(shards):
+    """TensorFlow's threads must not call Python while it ends: the process would hang."""
+    script = (
+        "import sys\n"
+        "from input import dataset_dir, stream\n"
+        "from input.order import Order\n"
+        "from input.reader import Reader\n"
+        "reader = Reader(sys.argv[1], dataset_dir.read_card(sys.argv[1]), 'train')\n"
+        "batches = iter(stream.training(reader, Order(47, 8, 1, 0), image_size=(8, 8)))\n"
+        "print(next(batches)['label'].shape)\n"
+    )
+    for _ in range(3):
+        finished = subprocess.run(
+            [sys.executable, "-c", script, str(shards)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert (finished.returncode, finished.stdout) == (0, "(8,)\n"), finished.stderr
+
+
+def test_the_order_of_the_stream_is_that_of_the_arithmetic(shards):
+    asked = Order(47, 8, 2, seed=5)
+    numbers = lanes.batch(asked, tf.constant(9, tf.int64)).numpy()
+    stored = next(
+        stream.evaluation(reader(shards), batch_size=47, image_size=SIZE).as_numpy_iterator()
+    )
+    (found,) = batches(shards, 1, lanes=2, seed=5, start_step=9)
+    assert found == [hashes(stored)[number] for number in numbers]

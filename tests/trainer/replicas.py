@@ -9,6 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from input import dataset_dir, stream
+from input.order import Order
+from input.reader import Reader
 from trainer import network, optimizers, steps, strategies
 from trainer.config import RunConfig
 
@@ -42,6 +44,8 @@ def main(data_dir: str, strategy_name: str, cpus: str, output: str) -> None:
         save_every_steps=STEPS,
         strategy=strategy_name,
         deterministic=True,
+        lanes=2,
+        on_bad_record="stop",
     )
     tf.keras.utils.set_random_seed(config.seed)
     strategy = strategies.create(strategy_name)
@@ -49,7 +53,9 @@ def main(data_dir: str, strategy_name: str, cpus: str, output: str) -> None:
         model = network.build(config)
         optimizer = optimizers.create(config.optimizer, config.learning_rate)
         optimizer.build(model.trainable_variables)
-    batches = stream.training(data_dir, card, batch_size=BATCH, image_size=(8, 8), seed=config.seed)
+    reader = Reader(data_dir, card, "train")
+    order = Order(len(reader), BATCH, config.lanes, config.seed)
+    batches = stream.training(reader, order, image_size=(8, 8))
     iterator = iter(strategy.experimental_distribute_dataset(batches))
     train_steps = steps.make_train_steps(strategy, model, optimizer, BATCH)
     train_steps(iterator, tf.constant(STEPS, tf.int64), tf.zeros([2], tf.float64))

@@ -218,7 +218,24 @@ def test_a_damaged_record_ends_in_one_line(prepared, tmp_path):
     finished = run_program(
         *TASK, f"--data_dir={data}", f"--workdir={tmp_path / 'run'}", "--epochs=1"
     )
-    assert_one_line_error(finished, 1, "a record in", "is damaged", str(data))
+    assert_one_line_error(finished, 1, "record ", f"of {shard}", "at byte", "is damaged")
+
+
+def test_a_damaged_record_may_be_skipped_and_is_counted(prepared, tmp_path):
+    data = shutil.copytree(prepared, tmp_path / "data")
+    shard = next(data.glob("*-train.tfrecord-*"))
+    content = bytearray(shard.read_bytes())
+    content[40] ^= 0xFF
+    shard.write_bytes(content)
+    finished = run_program(
+        *TASK,
+        f"--data_dir={data}",
+        f"--workdir={tmp_path / 'run'}",
+        *("--batch_size=72", "--epochs=2", "--on_bad_record=skip"),
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert f"record 0 of {shard}" in finished.stderr
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["bad_records"] == 1
 
 
 def test_a_loss_that_is_not_finite_ends_in_one_line(prepared, tmp_path):

@@ -1,0 +1,95 @@
+"""Records by number: the right ones, in the order asked for, wherever they lie."""
+
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from beam_pipelines import sharding
+from headrace import UserError
+from input import dataset_dir, tfrecord
+from input.reader import BadRecordError, Reader, _features
+from tests.beam_pipelines.jobs import prepare
+from tests.conftest import write_images
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> pathlib.Path:
+    """31 records in four shards."""
+    folder = tmp_path_factory.mktemp("reader")
+    write_images(folder / "source", {"dark": 15, "light": 16})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sharding, "shard_count", lambda *_: 4)
+        prepare(folder / "source", folder / "data", splits="train:1")
+    return folder / "data"
+
+
+@pytest.fixture(scope="module")
+def stored(data) -> list[tuple[bytes, int]]:
+    """Image and label of each record, as TensorFlow reads them."""
+    card = dataset_dir.read_card(str(data))
+    features = [
+        tf.train.Example.FromString(record.numpy()).features.feature
+        for record in tf.data.TFRecordDataset(dataset_dir.shard_paths(str(data), card, "train"))
+    ]
+    return [(f["image"].bytes_list.value[0], f["label"].int64_list.value[0]) for f in features]
+
+
+@given(numbers=st.lists(st.integers(0, 30), max_size=50))
+@settings(max_examples=40)
+def test_records_are_those_that_were_asked_for(data, stored, numbers):
+    reader = Reader(str(data), dataset_dir.read_card(str(data)), "train")
+    found = reader.read(np.array(numbers, np.int64))
+    pairs = list(zip(found.image.tolist(), found.label.tolist(), strict=True))
+    assert pairs == [stored[number] for number in numbers]
+    assert found.good.all()
+    assert len(reader) == 31
+
+
+def test_records_of_a_remote_file_system_are_read_as_well(data, stored):
+    for path in data.iterdir():
+        tf.io.gfile.copy(str(path), f"ram://reader/{path.name}", overwrite=True)
+    card = dataset_dir.read_card(str(data))
+    index = f"ram://reader/{dataset_dir.index_file(card.name, 'train')}"
+    with pytest.MonkeyPatch.context() as patch:
+        offsets = np.frombuffer(tf.io.gfile.GFile(index, "rb").read(), "<u8")
+        patch.setattr(dataset_dir, "read_index", lambda *_: offsets)
+        reader = Reader("ram://reader", card, "train")
+    found = reader.read(np.arange(30, -1, -1))
+    assert found.image.tolist() == [image for image, _ in stored[::-1]]
+
+
+def test_a_shard_that_is_gone_is_named(data, tmp_path):
+    for path in data.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    card = dataset_dir.read_card(str(tmp_path))
+    reader = Reader(str(tmp_path), card, "train")
+    (tmp_path / card.splits["train"].shards[2].file).unlink()
+    with pytest.raises(UserError, match="tfrecord-00002-of-00004 cannot be read"):
+        reader.read(np.arange(31))
+
+
+def test_a_split_without_a_good_record_says_so(data, tmp_path):
+    for path in data.iterdir():
+        content = path.read_bytes()
+        (tmp_path / path.name).write_bytes(
+            bytes(len(content)) if "tfrecord" in path.name else content
+        )
+    card = dataset_dir.read_card(str(tmp_path))
+    with pytest.raises(BadRecordError, match="has no good record"):
+        Reader(str(tmp_path), card, "train", skips=True).read(np.arange(2))
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        (b"\xff\xff\xff", "no tf.train.Example"),
+        (tf.train.Example().SerializeToString(), "has no image"),
+    ],
+)
+def test_what_is_no_record_is_told(record, said):
+    with pytest.raises(ValueError, match=said):
+        _features(tfrecord.frame(record))

@@ -1,0 +1,31 @@
+"""One optimizer step on a batch that is known."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from trainer import steps
+
+
+def trained(batch: dict[str, np.ndarray], batch_size: int) -> list[np.ndarray]:
+    """The weights after a step on this batch."""
+    keras.utils.set_random_seed(1)
+    strategy = tf.distribute.get_strategy()
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])
+    optimizer = keras.optimizers.SGD(0.5)
+    optimizer.build(model.trainable_variables)
+    train_steps = steps.make_train_steps(strategy, model, optimizer, batch_size)
+    batches = iter(tf.data.Dataset.from_tensors(batch))
+    train_steps(batches, tf.constant(1, tf.int64), tf.zeros([2], tf.float64))
+    return [variable.numpy() for variable in model.variables]
+
+
+def test_a_record_counts_by_its_weight():
+    rng = np.random.default_rng(0)
+    image, label = rng.normal(size=(4, 3)).astype("f4"), np.array([0, 1, 2, 3])
+    weight = np.array([2, 0, 1, 0], "f4")
+    weighted = trained({"image": image, "label": label, "weight": weight}, batch_size=4)
+    repeated = [0, 0, 2]
+    plain = trained({"image": image[repeated], "label": label[repeated]}, batch_size=4)
+    for one, other in zip(weighted, plain, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
