@@ -3,6 +3,7 @@
 import keras
 
 import models
+from models.normalization import normalise
 from trainer.config import RunConfig
 
 
@@ -15,9 +16,7 @@ def build(config: RunConfig) -> keras.Model:
         constants in it, so a served model cannot be given others.
     """
     pixels = keras.Input(config.input_shape, dtype="uint8", name="image")
-    normalised = keras.layers.Normalization(
-        mean=config.mean, variance=[deviation**2 for deviation in config.std]
-    )(keras.ops.cast(pixels, "float32"))
+    normalised = normalise(pixels, "channel", mean=config.mean, std=config.std)
     body = models.build(
         config.model, config.input_shape, len(config.classes), **config.model_options
     )
