@@ -1,0 +1,118 @@
+"""Rectangles taken out of images, so that a model learns from the whole of the object.
+
+    images = erasing.random_erasing(images, draws, probability=0.25, fill="random")
+    images = erasing.cutout(images, draws, side=16)
+
+Both replace what is there, and keep the label.
+"""
+
+import dataclasses
+
+import tensorflow as tf
+
+from input.augment import resized_crops
+from input.draws import Draws
+
+FILLS = ("mean", "constant", "random")
+
+
+def random_erasing(
+    images: tf.Tensor,
+    draws: Draws,
+    *,
+    probability: float = 0.5,
+    area: tuple[float, float] = (0.02, 0.4),
+    aspect: tuple[float, float] = (0.3, 1 / 0.3),
+    fill: str = "random",
+    fill_value: int = 0,
+) -> tf.Tensor:
+    """Replaces a rectangle of some of the images (Zhong et al. 2020, whose numbers are defaults).
+
+    Of ten tries the first that fits in the image is taken; where none does, the image stays. The
+    aspect ratio is log-uniform, so lying and standing rectangles are as likely.
+
+    Args:
+        images: uint8 `[batch, rows, columns, channels]`, of static size.
+        draws: of the batch.
+        probability: with which an image loses a rectangle.
+        area: smallest and largest fraction of the image's area.
+        aspect: smallest and largest columns per row.
+        fill: one of `FILLS`: the image's own mean per channel, `fill_value`, or noise, uniform,
+            another number for each pixel and channel; the noise is the same for the images of a
+            batch.
+        fill_value: 0-255, for "constant".
+
+    Returns:
+        uint8, the shape of `images`.
+    """
+    numbers = draws.uniform("random erasing", resized_crops.TRIES, 4)
+    shape = tf.constant([[*images.shape[1:3]]])
+    *edges, fits = resized_crops.tries(numbers, shape, area, aspect)
+    first = tf.argmax(tf.cast(fits, tf.uint8), -1)
+    top, left, rows, columns = (
+        tf.cast(tf.gather(edge, first, batch_dims=1), tf.int32) for edge in edges
+    )
+    happens = draws.chance("random erasing happens", probability) & tf.reduce_any(fits, -1)
+    rows = tf.where(happens, rows, 0)
+    filling = _filling(images, draws, fill, fill_value)
+    return _paste(images, filling, (top, top + rows), (left, left + columns))
+
+
+def cutout(images: tf.Tensor, draws: Draws, side: int, fill_value: int = 0) -> tf.Tensor:
+    """Replaces a square of each image (DeVries & Taylor 2017).
+
+    Its centre is any pixel with the same chance, so it may reach over the border and then takes
+    less.
+
+    Args:
+        images: uint8 `[batch, rows, columns, channels]`, of static size.
+        draws: of the batch.
+        side: of the square, in pixels; 0 for none.
+        fill_value: 0-255.
+
+    Returns:
+        uint8, the shape of `images`.
+    """
+    size = tf.constant([*images.shape[1:3]], tf.float32)
+    centres = tf.cast(draws.uniform("cutout", 2) * size, tf.int32)
+    top, left = tf.unstack(centres - side // 2, axis=-1)
+    filling = _filling(images, draws, "constant", fill_value)
+    return _paste(images, filling, (top, top + side), (left, left + side))
+
+
+def _filling(images: tf.Tensor, draws: Draws, fill: str, fill_value: int) -> tf.Tensor:
+    """What comes in place of pixels; broadcasts over `[batch, rows, columns × channels]`."""
+    rows, columns, channels = images.shape[1:]
+    if fill == "constant":
+        return tf.cast(fill_value, tf.uint8)
+    if fill == "mean":
+        mean = tf.reduce_mean(tf.cast(images, tf.float32), [1, 2])
+        return tf.tile(tf.cast(tf.round(mean), tf.uint8), [1, columns])[:, None]
+    # Noise for each image would be drawn for the whole global batch by each pipeline.
+    whole = dataclasses.replace(draws, batch_size=1, first=0, count=1)
+    noise = whole.between("random erasing noise", 0, 256, rows, columns * channels)
+    return tf.cast(noise, tf.uint8)
+
+
+def _paste(
+    images: tf.Tensor,
+    filling: tf.Tensor,
+    rows: tuple[tf.Tensor, tf.Tensor],
+    columns: tuple[tf.Tensor, tf.Tensor],
+) -> tf.Tensor:
+    """Puts the filling into rectangles: from the first row or column, before the second."""
+    height, width, channels = images.shape[1:]
+    # Columns and channels as one axis: a mask that is broadcast over channels takes four times as
+    # long.
+    in_rows = _within(tf.range(height), rows)
+    in_columns = _within(tf.repeat(tf.range(width), channels), columns)
+    mask = in_rows[:, :, None] & in_columns[:, None, :]
+    flat = tf.reshape(images, [-1, height, width * channels])
+    return tf.ensure_shape(
+        tf.reshape(tf.where(mask, filling, flat), tf.shape(images)), images.shape
+    )
+
+
+def _within(places: tf.Tensor, ends: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+    first, behind = ends
+    return (places >= first[:, None]) & (places < behind[:, None])
