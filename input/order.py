@@ -13,7 +13,7 @@ No TensorFlow is imported here.
 import dataclasses
 import math
 
-from headrace import UsageError
+from headrace import UsageError, UserError
 
 _LANES = 8
 
@@ -53,10 +53,11 @@ def check(order: Order, pipelines: int = 1) -> None:
     """Makes sure that there is such an order.
 
     Raises:
-        UsageError: the batch is larger than the split, or lanes do not divide evenly.
+        UserError: the batch is larger than the split.
+        UsageError: lanes do not divide evenly.
     """
     if order.steps_per_epoch == 0:
-        raise UsageError(
+        raise UserError(
             f"the split has {order.records:,} records, fewer than one batch of "
             f"{order.batch_size:,}; use --batch_size={order.records} or less"
         )

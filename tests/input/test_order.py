@@ -8,7 +8,7 @@ import tensorflow as tf
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from headrace import UsageError
+from headrace import UserError
 from input import lanes, order
 from input.order import Order
 
@@ -111,7 +111,7 @@ def test_every_record_is_as_likely_at_every_place():
     ],
 )
 def test_an_impossible_order_is_refused(asked, pipelines, said):
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UserError, match=said):
         order.check(asked, pipelines)
 
 
