@@ -24,6 +24,8 @@ import tensorflow as tf
 from headrace import UserError
 from input import lanes, records
 from input import order as record_order
+from input.augmentation import Augmentation, apply
+from input.draws import Draws
 from input.order import Order
 from input.reader import Reader
 
@@ -42,6 +44,7 @@ def training(
     start_step: int = 0,
     pipeline: int = 0,
     pipelines: int = 1,
+    augmentation: Augmentation | None = None,
 ) -> tf.data.Dataset:
     """An endless stream of shuffled batches, from `start_step` on.
 
@@ -52,10 +55,12 @@ def training(
         start_step: the first batch is the one that a stream from 0 gives at this step.
         pipeline: which part of the global batch to give, from 0.
         pipelines: how many parts there are; one after the other they are the batch.
+        augmentation: how images are varied.
 
     Returns:
         `{"image": uint8 [batch, rows, columns, channels], "label": int64 [batch]}`, this pipeline's
-        part, and `"weight": float32 [batch]` where the records have weights.
+        part, `"weight": float32 [batch]` where the records have weights, and what
+        `augmentation.apply` adds.
 
     Raises:
         UsageError: there is no such order, or the pipelines cannot share it.
@@ -65,14 +70,19 @@ def training(
     def numbers(step: tf.Tensor) -> tf.Tensor:
         return lanes.batch(order, step, pipeline, pipelines)
 
-    def finish(batch: Batch) -> Batch:
+    def finish(step: tf.Tensor, batch: Batch) -> Batch:
         names = ("image", "label", "weight") if reader.card.weighted else ("image", "label")
-        return {name: batch[name] for name in names}
+        batch = {name: batch[name] for name in names}
+        if augmentation is None:
+            return batch
+        draws = Draws(order.seed, step, order.batch_size, pipeline * local, local)
+        return apply(augmentation, batch, draws, order.batch_size // order.lanes)
 
     steps = tf.data.Dataset.range(start_step, np.iinfo(np.int64).max)
     local = order.batch_size // pipelines
     batches = _decoded(_read(steps.map(numbers), reader, local), reader, image_size, local)
-    return batches.map(finish).prefetch(tf.data.AUTOTUNE)
+    finished = tf.data.Dataset.zip(steps, batches).map(finish, tf.data.AUTOTUNE, deterministic=True)
+    return finished.prefetch(tf.data.AUTOTUNE)
 
 
 def evaluation(

@@ -1,0 +1,87 @@
+"""All augmentations at once: the same batch through any number of pipelines, and flags that fit."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+
+from headrace import UsageError
+from input import augmentation, dataset_dir, stream
+from input.augmentation import PRESETS, Augmentation
+from input.order import Order
+from input.reader import Reader
+
+EVERYTHING = Augmentation(
+    pad=1,
+    rotation=20,
+    width_shift=0.1,
+    height_shift=0.1,
+    shear=0.1,
+    zoom=0.1,
+    horizontal_flip=True,
+    vertical_flip=True,
+    brightness=0.2,
+    contrast=0.2,
+    policy="rand",
+    cutout=3,
+    erasing=0.5,
+    mixup=0.4,
+)
+
+
+def batches(data, asked, pipeline=0, pipelines=1, start_step=0, count=3):
+    reader = Reader(str(data), dataset_dir.read_card(str(data)), "train")
+    dataset = stream.training(
+        reader,
+        Order(len(reader), 16, 8, seed=3),
+        image_size=(8, 8),
+        augmentation=asked,
+        pipeline=pipeline,
+        pipelines=pipelines,
+        start_step=start_step,
+    )
+    return list(itertools.islice(dataset.as_numpy_iterator(), count))
+
+
+@pytest.mark.parametrize("asked", [EVERYTHING, dataclasses.replace(EVERYTHING, mixup=0, cutmix=1)])
+def test_an_augmented_batch_is_the_same_for_any_number_of_pipelines(prepared, asked):
+    whole = batches(prepared, asked)
+    assert {"other_label", "share"} <= set(whole[0])
+    for pipelines in (2, 4, 8):
+        parts = [batches(prepared, asked, number, pipelines) for number in range(pipelines)]
+        for step, batch in enumerate(whole):
+            for name, value in batch.items():
+                joined = np.concatenate([part[step][name] for part in parts])
+                np.testing.assert_array_equal(joined, value)
+
+
+def test_a_stream_that_starts_later_augments_as_one_from_the_beginning(prepared):
+    late = batches(prepared, EVERYTHING, start_step=2, count=1)[0]
+    np.testing.assert_array_equal(late["image"], batches(prepared, EVERYTHING)[2]["image"])
+
+
+def test_no_augmentation_changes_nothing(prepared):
+    for plain, same in zip(
+        batches(prepared, None), batches(prepared, PRESETS["none"]), strict=True
+    ):
+        np.testing.assert_array_equal(plain["image"], same["image"])
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_make_sense(name):
+    augmentation.check(PRESETS[name])
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (Augmentation(rotation=200), "--rotation=200: expected 0 to 180"),
+        (Augmentation(zoom=1.0), "--zoom=1.0"),
+        (Augmentation(mixup=1, cutmix=1), "--mixup and --cutmix exclude"),
+        (Augmentation(policy="best"), "--policy=best: expected one of none, rand"),
+    ],
+)
+def test_values_that_make_no_sense_are_refused(asked, said):
+    with pytest.raises(UsageError, match=said):
+        augmentation.check(asked)
