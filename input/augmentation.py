@@ -61,8 +61,12 @@ PRESETS = {
 }
 
 
-def check(augmentation: Augmentation) -> None:
+def check(augmentation: Augmentation, per_lane: int) -> None:
     """Makes sure that the values make sense together.
+
+    Args:
+        augmentation: what is asked for.
+        per_lane: records of a batch that come from one lane.
 
     Raises:
         UsageError: one is out of its range, or two exclude each other; the flag is named.
@@ -81,6 +85,13 @@ def check(augmentation: Augmentation) -> None:
             raise UsageError(f"--{name}={value}: expected {low} to {high}")
     if augmentation.mixup and augmentation.cutmix:
         raise UsageError("--mixup and --cutmix exclude each other; give one of them")
+    if (augmentation.mixup or augmentation.cutmix) and per_lane < 2:
+        raise UsageError(
+            "--mixup and --cutmix mix images of one lane: give two or more to each, by a larger "
+            "--batch_size or fewer --lanes"
+        )
+    if augmentation.fill not in ("nearest", "reflect"):
+        raise UsageError(f"--fill={augmentation.fill}: expected nearest or reflect")
     if augmentation.policy not in POLICIES:
         raise UsageError(f"--policy={augmentation.policy}: expected one of {', '.join(POLICIES)}")
 

@@ -21,6 +21,7 @@ _FIXED = {
     "optimizer": "--optimizer",
     "learning_rate": "--learning_rate",
     "seed": "--seed",
+    "augmentation": "--augment and its flags",
 }
 
 
@@ -35,6 +36,7 @@ class RunConfig:
         model, model_options: as for `models.build`.
         batch_size: global, over all replicas.
         lanes: parts of the data that input pipelines share out; see `input.order`.
+        augmentation: fields of `input.augmentation.Augmentation`.
         on_bad_record: `stop`, or `skip` to take the next good record in its place.
         steps: at which training ends.
         eval_every: epochs between evaluations.
@@ -61,6 +63,7 @@ class RunConfig:
     deterministic: bool
     lanes: int
     on_bad_record: str
+    augmentation: dict[str, object]
 
     @property
     def input_shape(self) -> tuple[int, int, int]:

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from headrace import UserError
 from input import stream
+from input.augmentation import Augmentation
 from input.dataset_dir import Card
 from input.order import Order
 from input.reader import Reader
@@ -167,7 +168,11 @@ class _Run:
 
     def _batches(self, start: int) -> tf.data.Dataset:
         dataset = stream.training(
-            self.reader, self.order, image_size=tuple(self.config.image_size), start_step=start
+            self.reader,
+            self.order,
+            image_size=tuple(self.config.image_size),
+            start_step=start,
+            augmentation=Augmentation(**self.config.augmentation),
         )
         return self.strategy.experimental_distribute_dataset(dataset)
 

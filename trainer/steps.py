@@ -31,11 +31,10 @@ def make_train_steps(
         batch_size: global.
 
     Returns:
-        A function of a distributed iterator over `{"image", "label"}`, and `"weight"` by which the
-        losses of records count where they have weights, an int64 count, and the
-        sums so far; it gives the sums after these steps. Sums are float64 `[2]`: cross-entropy and
-        rank-1 hits of all records. They are handed on and not added up outside, so that they are
-        the same to the last bit however a run is cut into calls.
+        A function of a distributed iterator over batches of `stream.training`, an int64 count, and
+        the sums so far; it gives the sums after these steps. Sums are float64 `[2]`: cross-entropy
+        and rank-1 hits of all records. They are handed on and not added up outside, so that they
+        are the same to the last bit however a run is cut into calls.
     """
     replicas = strategy.num_replicas_in_sync
 
@@ -43,6 +42,10 @@ def make_train_steps(
         with tf.GradientTape() as tape:
             logits = model(batch["image"], training=True)
             cross_entropy = _cross_entropy(batch["label"], logits)
+            if "share" in batch:  # of a mixed image that is its own label's
+                share = tf.cast(batch["share"], cross_entropy.dtype)
+                other = _cross_entropy(batch["other_label"], logits)
+                cross_entropy = share * cross_entropy + (1 - share) * other
             if "weight" in batch:
                 cross_entropy *= tf.cast(batch["weight"], cross_entropy.dtype)
             cross_entropy = tf.reduce_sum(cross_entropy)

@@ -8,13 +8,15 @@ further, give more --epochs or --steps.
 """
 
 import ast
+import dataclasses
 
 from absl import flags
 
 import headrace
 import models
 from headrace import UsageError, check
-from input import dataset_dir, order
+from input import augmentation, dataset_dir, order
+from input.augmentation import Augmentation
 from trainer import config as run_config
 from trainer import optimizers, run_dir
 from trainer.config import RunConfig
@@ -75,6 +77,16 @@ flags.DEFINE_enum(
 )
 flags.DEFINE_integer("eval_every", 1, "Epochs between evaluations.", 1)
 flags.DEFINE_integer("save_every_steps", 0, "Steps between checkpoints; 0 saves once an epoch.", 0)
+flags.DEFINE_enum(
+    "augment",
+    "none",
+    list(augmentation.PRESETS),
+    "What is done to training images, by the name of an experiment; the flags below change it.",
+)
+_DEFINE = {int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_bool}
+_VARIED = dataclasses.fields(Augmentation)
+for _field in _VARIED:
+    _DEFINE.get(_field.type, flags.DEFINE_string)(_field.name, None, _field.metadata["help"])
 
 
 def main() -> None:
@@ -86,8 +98,9 @@ def main() -> None:
     options = parse_model_options(FLAGS.model_options)
     models.check(FLAGS.model, options)
     asked_size = parse_image_size(FLAGS.image_size)
+    varied = asked_augmentation()
     card = dataset_dir.read_card(FLAGS.data_dir)
-    config = make_config(card, options, run_config.image_size(card, asked_size))
+    config = make_config(card, options, run_config.image_size(card, asked_size), varied)
     run_config.check_same_run(FLAGS.workdir, config)
     result = run_dir.read_result(FLAGS.workdir)
     if result and result["steps"] >= config.steps:
@@ -101,7 +114,10 @@ def main() -> None:
 
 
 def make_config(
-    card: dataset_dir.Card, model_options: dict[str, object], image_size: list[int]
+    card: dataset_dir.Card,
+    model_options: dict[str, object],
+    image_size: list[int],
+    varied: Augmentation,
 ) -> RunConfig:
     """The run that the flags describe on the dataset of `card`.
 
@@ -110,7 +126,7 @@ def make_config(
     """
     if "train" not in card.splits:
         raise headrace.UserError(f"{FLAGS.data_dir} has no split 'train' to train on")
-    lanes = FLAGS.lanes or order.default_lanes(FLAGS.batch_size)
+    lanes = _lanes()
     records = card.splits["train"].records
     asked = order.Order(records, FLAGS.batch_size, lanes, FLAGS.seed)
     order.check(asked)
@@ -136,7 +152,24 @@ def make_config(
         deterministic=FLAGS.deterministic,
         lanes=lanes,
         on_bad_record=FLAGS.on_bad_record,
+        augmentation=dataclasses.asdict(varied),
     )
+
+
+def asked_augmentation() -> Augmentation:
+    """The preset of --augment, with what its flags change.
+
+    Raises:
+        UsageError: a value makes no sense.
+    """
+    given = {f.name: FLAGS[f.name].value for f in _VARIED if FLAGS[f.name].value is not None}
+    asked = dataclasses.replace(augmentation.PRESETS[FLAGS.augment], **given)
+    augmentation.check(asked, FLAGS.batch_size // _lanes())
+    return asked
+
+
+def _lanes() -> int:
+    return FLAGS.lanes or order.default_lanes(FLAGS.batch_size)
 
 
 def parse_model_options(text: str) -> dict[str, object]:

@@ -70,7 +70,7 @@ def test_no_augmentation_changes_nothing(prepared):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_make_sense(name):
-    augmentation.check(PRESETS[name])
+    augmentation.check(PRESETS[name], 2)
 
 
 @pytest.mark.parametrize(
@@ -79,9 +79,16 @@ def test_presets_make_sense(name):
         (Augmentation(rotation=200), "--rotation=200: expected 0 to 180"),
         (Augmentation(zoom=1.0), "--zoom=1.0"),
         (Augmentation(mixup=1, cutmix=1), "--mixup and --cutmix exclude"),
+        (Augmentation(fill="black"), "--fill=black: expected nearest or reflect"),
         (Augmentation(policy="best"), "--policy=best: expected one of none, rand"),
     ],
 )
 def test_values_that_make_no_sense_are_refused(asked, said):
     with pytest.raises(UsageError, match=said):
-        augmentation.check(asked)
+        augmentation.check(asked, 2)
+
+
+def test_mixing_needs_two_images_of_a_lane():
+    augmentation.check(Augmentation(rotation=5), 1)
+    with pytest.raises(UsageError, match="a larger --batch_size or fewer --lanes"):
+        augmentation.check(Augmentation(cutmix=1), 1)

@@ -46,6 +46,7 @@ def main(data_dir: str, strategy_name: str, cpus: str, output: str) -> None:
         deterministic=True,
         lanes=2,
         on_bad_record="stop",
+        augmentation={},
     )
     tf.keras.utils.set_random_seed(config.seed)
     strategy = strategies.create(strategy_name)

@@ -29,3 +29,17 @@ def test_a_record_counts_by_its_weight():
     plain = trained({"image": image[repeated], "label": label[repeated]}, batch_size=4)
     for one, other in zip(weighted, plain, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
+
+
+def test_a_mixed_image_counts_for_both_its_labels_by_their_shares():
+    rng = np.random.default_rng(0)
+    image, label = rng.normal(size=(2, 3)).astype("f4"), np.array([0, 1])
+    other, share = np.array([3, 2]), np.array([0.75, 0.5], "f4")
+    mixed = {"image": image, "label": label, "other_label": other, "share": share}
+    twice = {
+        "image": np.tile(image, (2, 1)),
+        "label": np.concatenate([label, other]),
+        "weight": np.concatenate([share, 1 - share]),
+    }
+    for one, same in zip(trained(mixed, 2), trained(twice, 2), strict=True):
+        np.testing.assert_allclose(one, same, rtol=1e-5, atol=1e-7)

@@ -319,3 +319,14 @@ def test_help_is_for_a_person_and_needs_no_tensorflow():
     assert "Required." in shown
     assert "(default: 64)" in shown
     assert max(map(len, shown.splitlines())) <= 100
+
+
+def test_augmentation_is_part_of_the_run_and_its_flags_are_checked(prepared, tmp_path):
+    asked = [*TASK, f"--data_dir={prepared}", f"--workdir={tmp_path / 'run'}", "--steps=3"]
+    finished = run_program(*asked, "--augment=cifar10", "--rotation=5", "--mixup=0.2", "--lanes=4")
+    assert finished.returncode == 0, finished.stderr
+    config = json.loads((tmp_path / "run" / "config.json").read_text())["augmentation"]
+    assert (config["rotation"], config["width_shift"], config["mixup"]) == (5, 0.1, 0.2)
+    other = run_program(*asked, "--augment=cifar10", "--rotation=6")
+    assert_one_line_error(other, 1, "holds another run", "--augment and its flags")
+    assert_one_line_error(run_program(*asked, "--zoom=2"), 2, "--zoom=2.0", "expected 0 to 0.99")
