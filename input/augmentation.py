@@ -9,7 +9,10 @@ Order: crop, warp, colour, policy, erasing, mixing. No TensorFlow is imported be
 import dataclasses
 
 from headrace import UsageError
+from input.view import View
 
+CROPS = ("none", "random", "resized")
+FILLS = ("nearest", "reflect", "constant")
 POLICIES = ("none", "rand", "trivial", "auto_cifar10")
 _MIXING = ("mixup", "cutmix")
 
@@ -22,7 +25,13 @@ def _value(default, text: str):
 class Augmentation:
     """How training images are varied; the defaults do nothing."""
 
-    pad: int = _value(0, "Pad by so many pixels, mirrored, and crop at random to the size again.")
+    crop: str = _value(
+        "none",
+        "Train on random parts of images: random, a part of the size of the model's input (see "
+        "--resize_to), or resized, of any area and shape, brought to that size.",
+    )
+    crop_area: float = _value(0.08, "Smallest part of an image's area that a resized crop keeps.")
+    pad: int = _value(0, "Pad by so many pixels, mirrored or constant, and crop at random.")
     rotation: float = _value(0.0, "Rotate by at most so many degrees, either way.")
     width_shift: float = _value(0.0, "Shift by at most this fraction of the width, either way.")
     height_shift: float = _value(0.0, "Shift by at most this fraction of the height, either way.")
@@ -30,7 +39,7 @@ class Augmentation:
     zoom: float = _value(0.0, "Scale rows and columns, apart, by factors within 1 ± this.")
     horizontal_flip: bool = _value(False, "Mirror half of the images left and right.")
     vertical_flip: bool = _value(False, "Mirror half of the images top and bottom.")
-    fill: str = _value("nearest", "What a warp finds beyond the border: nearest or reflect.")
+    fill: str = _value("nearest", f"What lies beyond the border: {', '.join(FILLS)} (black).")
     brightness: float = _value(0.0, "Brightness factor within 1 ± this.")
     contrast: float = _value(0.0, "Contrast factor within 1 ± this.")
     saturation: float = _value(0.0, "Saturation factor within 1 ± this.")
@@ -61,17 +70,19 @@ PRESETS = {
 }
 
 
-def check(augmentation: Augmentation, per_lane: int) -> None:
+def check(augmentation: Augmentation, per_lane: int, view: View) -> None:
     """Makes sure that the values make sense together.
 
     Args:
         augmentation: what is asked for.
         per_lane: records of a batch that come from one lane.
+        view: what the model sees of an image.
 
     Raises:
         UsageError: one is out of its range, or two exclude each other; the flag is named.
     """
     for name, low, high in (
+        ("crop_area", 0, 1),
         ("rotation", 0, 180),
         ("width_shift", 0, 1),
         ("height_shift", 0, 1),
@@ -90,13 +101,24 @@ def check(augmentation: Augmentation, per_lane: int) -> None:
             "--mixup and --cutmix mix images of one lane: give two or more to each, by a larger "
             "--batch_size or fewer --lanes"
         )
-    if augmentation.fill not in ("nearest", "reflect"):
-        raise UsageError(f"--fill={augmentation.fill}: expected nearest or reflect")
-    if augmentation.policy not in POLICIES:
-        raise UsageError(f"--policy={augmentation.policy}: expected one of {', '.join(POLICIES)}")
+    for name, names in (("crop", CROPS), ("fill", FILLS), ("policy", POLICIES)):
+        if (value := getattr(augmentation, name)) not in names:
+            raise UsageError(f"--{name}={value}: expected one of {', '.join(names)}")
+    if augmentation.crop == "random" and not view.crops:
+        raise UsageError(
+            "--crop=random cuts the model's input from a larger image: give --resize_to=ROWS,"
+            f"COLUMNS, more than {view.size[0]},{view.size[1]}, or take --crop=resized"
+        )
+    if augmentation.pad >= min(view.size):
+        raise UsageError(
+            f"--pad={augmentation.pad}: expected less than the image's shorter side, "
+            f"{min(view.size)}"
+        )
 
 
-def apply(augmentation: Augmentation, batch: dict, draws, per_lane: int) -> dict:
+def apply(
+    augmentation: Augmentation, batch: dict, draws, per_lane: int, size: tuple[int, int]
+) -> dict:
     """Augments a batch.
 
     Args:
@@ -104,16 +126,23 @@ def apply(augmentation: Augmentation, batch: dict, draws, per_lane: int) -> dict
         batch: `{"image": uint8 [batch, rows, columns, channels], "label": int64 [batch], …}`.
         draws: `input.draws.Draws` of the batch.
         per_lane: records of the batch that come from one lane.
+        size: rows and columns of the model's input.
 
     Returns:
-        The batch; mixing adds `"other_label"`, int64 `[batch]`, and `"share"`, float32 `[batch]`:
-        the part of an image that is its own label's.
+        The batch, its images of that size; mixing adds `"other_label"`, int64 `[batch]`, and
+        `"share"`, float32 `[batch]`: the part of an image that is its own label's.
     """
+    from input import sizing
     from input.augment import color, crops, erasing, mixing, policies, warp
 
     asked, image = augmentation, batch["image"]
+    if asked.crop == "random":
+        image = crops.random_crop(image, draws, size)
+    else:
+        image = sizing.centre(image, size)
     if asked.pad:
-        image = crops.pad_and_crop(image, draws, asked.pad)
+        border = "constant" if asked.fill == "constant" else "reflect"
+        image = crops.pad_and_crop(image, draws, asked.pad, border)
     image = warp.random_warp(
         image,
         draws,
@@ -135,7 +164,6 @@ def apply(augmentation: Augmentation, batch: dict, draws, per_lane: int) -> dict
             saturation=asked.saturation,
             hue=asked.hue,
         )
-    size = tuple(image.shape[1:3])
     if asked.policy == "rand":
         image = policies.apply(image, policies.rand_augment(draws, size))
     elif asked.policy == "trivial":

@@ -57,7 +57,7 @@ class Reader:
         data_dir, card, split: which.
         skips: whether a bad record is replaced by the next good one, and counted, or ends the run.
         bad: what is wrong with each bad record met so far, by number.
-        failure: the error that ended a stream, if one did; see `stream.errors_of`.
+        failure: the error that ended a stream, if one did; see `fetch.errors_of`.
     """
 
     def __init__(self, data_dir: str, card: Card, split: str, skips: bool = False) -> None:

@@ -6,6 +6,7 @@ what it was trained on.
 
 import tensorflow as tf
 
+from input.augment import resized_crops
 from input.dataset_dir import Card
 
 _FEATURES = {
@@ -52,6 +53,28 @@ def pixels(stored: tf.Tensor, shape: tf.Tensor, card: Card) -> tf.Tensor:
     return tf.ensure_shape(image, [None] * (image.shape.rank - 1) + [card.channels])
 
 
+def part(
+    stored: tf.Tensor, shape: tf.Tensor, window: tf.Tensor, card: Card, size: tuple[int, int]
+) -> tf.Tensor:
+    """A part of the image of a record, brought to size; little more than it is decoded.
+
+    Args:
+        stored: as the card's encoding says; string scalar.
+        shape: rows, columns and channels, int64 `[3]`.
+        window: int32 `[4]`: top row, left column, rows and columns.
+        card: of the dataset.
+        size: rows and columns wanted.
+
+    Returns:
+        uint8 `[*size, channels]`.
+    """
+    if is_bare(card):
+        cut = resized_crops.cut(pixels(stored, shape, card), window)
+    else:
+        cut = resized_crops.decode(stored, window, card.channels, size)
+    return resized_crops.resize(cut, size)
+
+
 def is_bare(card: Card) -> bool:
     """Whether records hold bare pixels, which need no decoder."""
     return card.encoding in ("raw", "float")
@@ -75,37 +98,3 @@ def decode(encoded: tf.Tensor, channels: int) -> tf.Tensor:
     )
     image.set_shape([None, None, channels])
     return image
-
-
-def resize(image: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
-    """Scales to cover `size` (rows, columns), keeping the aspect ratio, and crops the centre.
-
-    Shrinking averages over areas (antialiased), growing is bicubic, as the seeds' rule of
-    INTER_AREA down and INTER_CUBIC up. An image of the right size is returned as it is.
-
-    Args:
-        image: uint8 `[height, width, channels]`.
-        size: rows and columns wanted, in pixels.
-
-    Returns:
-        uint8 `[size[0], size[1], channels]`.
-    """
-    wanted = tf.constant(size, tf.int32)
-
-    def scale_and_crop() -> tf.Tensor:
-        found = tf.shape(image)[:2]
-        scale = tf.reduce_max(wanted / found)
-        scaled = tf.maximum(wanted, tf.cast(tf.round(scale * tf.cast(found, tf.float64)), tf.int32))
-        pixels = tf.cond(
-            scale < 1,
-            lambda: tf.image.resize(image, scaled, "bilinear", antialias=True),
-            lambda: tf.image.resize(image, scaled, "bicubic"),
-        )
-        top, left = tf.unstack((scaled - wanted) // 2)
-        pixels = pixels[top : top + size[0], left : left + size[1]]
-        return tf.cast(tf.clip_by_value(tf.round(pixels), 0.0, 255.0), tf.uint8)
-
-    same = tf.reduce_all(tf.equal(tf.shape(image)[:2], wanted))
-    resized = tf.cond(same, lambda: image, scale_and_crop)
-    resized.set_shape([*size, image.shape[-1]])
-    return resized

@@ -6,41 +6,33 @@ interrupted run had begun; the parts that several input pipelines read make up t
 
     reader = Reader(data_dir, card, "train")
     order = Order(len(reader), batch_size=128, lanes=8, seed=1)
-    for batch in stream.training(reader, order, image_size=(32, 32)):
+    for batch in stream.training(reader, order, View((32, 32))):
         ...   # {"image": [128, 32, 32, 3] uint8, "label": [128] int64}
 
 Pixels leave as uint8: casting and normalising belong to the model, on its device.
 """
 
-import atexit
-import contextlib
-import threading
-import time
-from collections.abc import Iterator
-
 import numpy as np
 import tensorflow as tf
 
-from headrace import UserError
-from input import lanes, records
+from input import fetch, lanes, records, sizing
 from input import order as record_order
+from input.augment import resized_crops
 from input.augmentation import Augmentation, apply
+from input.dataset_dir import Card
 from input.draws import Draws
 from input.order import Order
 from input.reader import Reader
+from input.view import View
 
-_READS_AHEAD = 4
-
-_QUIET_SECONDS, _MOST_SECONDS = 0.05, 10.0
-
-Batch = dict[str, tf.Tensor]
+Batch = fetch.Batch
 
 
 def training(
     reader: Reader,
     order: Order,
+    view: View,
     *,
-    image_size: tuple[int, int],
     start_step: int = 0,
     pipeline: int = 0,
     pipelines: int = 1,
@@ -51,7 +43,7 @@ def training(
     Args:
         reader: of the split.
         order: which records each batch has.
-        image_size: rows and columns every image is brought to.
+        view: how images come to the model's size, where `augmentation` crops nothing at random.
         start_step: the first batch is the one that a stream from 0 gives at this step.
         pipeline: which part of the global batch to give, from 0.
         pipelines: how many parts there are; one after the other they are the batch.
@@ -66,30 +58,47 @@ def training(
         UsageError: there is no such order, or the pipelines cannot share it.
     """
     record_order.check(order, pipelines)
+    augmentation, card = augmentation or Augmentation(), reader.card
+    local = order.batch_size // pipelines
 
     def numbers(step: tf.Tensor) -> tf.Tensor:
         return lanes.batch(order, step, pipeline, pipelines)
 
+    def draws(step: tf.Tensor) -> Draws:
+        return Draws(order.seed, step, order.batch_size, pipeline * local, local)
+
+    def choose_windows(step: tf.Tensor, batch: Batch) -> Batch:
+        drawn = draws(step).uniform("resized crop", resized_crops.TRIES, 4)
+        area = (augmentation.crop_area, 1.0)
+        return {**batch, "window": resized_crops.windows(drawn, batch["shape"][:, :2], area)}
+
+    def part(record: Batch) -> tf.Tensor:
+        return records.part(record["image"], record["shape"], record["window"], card, view.size)
+
     def finish(step: tf.Tensor, batch: Batch) -> Batch:
-        names = ("image", "label", "weight") if reader.card.weighted else ("image", "label")
+        names = ("image", "label", "weight") if card.weighted else ("image", "label")
         batch = {name: batch[name] for name in names}
-        if augmentation is None:
-            return batch
-        draws = Draws(order.seed, step, order.batch_size, pipeline * local, local)
-        return apply(augmentation, batch, draws, order.batch_size // order.lanes)
+        return apply(augmentation, batch, draws(step), order.batch_size // order.lanes, view.size)
+
+    def with_steps(batches: tf.data.Dataset, change) -> tf.data.Dataset:
+        numbered = tf.data.Dataset.zip(steps, batches)
+        return numbered.map(change, tf.data.AUTOTUNE, deterministic=True)
 
     steps = tf.data.Dataset.range(start_step, np.iinfo(np.int64).max)
-    local = order.batch_size // pipelines
-    batches = _decoded(_read(steps.map(numbers), reader, local), reader, image_size, local)
-    finished = tf.data.Dataset.zip(steps, batches).map(finish, tf.data.AUTOTUNE, deterministic=True)
-    return finished.prefetch(tf.data.AUTOTUNE)
+    batches = fetch.records(steps.map(numbers), reader, local)
+    if augmentation.crop == "resized":
+        batches = _each(with_steps(batches, choose_windows), part, local)
+    else:
+        batches = _at_base(batches, card, view, local)
+    return with_steps(batches, finish).prefetch(tf.data.AUTOTUNE)
 
 
 def evaluation(
     reader: Reader,
+    view: View,
     *,
     batch_size: int,
-    image_size: tuple[int, int],
+    crops: int = 1,
     pipeline: int = 0,
     pipelines: int = 1,
 ) -> tf.data.Dataset:
@@ -101,14 +110,16 @@ def evaluation(
 
     Args:
         reader: of the split.
+        view: how images come to the model's size.
         batch_size: global; a multiple of `pipelines`.
-        image_size: rows and columns every image is brought to.
+        crops: 1, or 5 or 10 of each image, see `sizing.crops`.
         pipeline: as for `training`.
         pipelines: as for `training`.
 
     Returns:
         `{"image": uint8 [batch, rows, columns, channels], "label": int64 [batch],
-        "weight": float32 [batch]}`, this pipeline's part.
+        "weight": float32 [batch]}`, this pipeline's part; with several crops images are
+        `[batch, crops, rows, columns, channels]`.
     """
     local = batch_size // pipelines
     last = len(reader) - 1
@@ -117,115 +128,46 @@ def evaluation(
         first = step * batch_size + pipeline * local
         return tf.range(first, first + local)
 
-    def weigh(step: tf.Tensor, batch: Batch) -> Batch:
+    def look(images: tf.Tensor) -> tf.Tensor:
+        if crops == 1:
+            return sizing.centre(images, view.size)
+        return tf.map_fn(lambda image: sizing.crops(image, view.size, crops == 10), images)
+
+    def finish(step: tf.Tensor, batch: Batch) -> Batch:
         counts = (places(step) <= last) & batch["good"]
         return {
-            "image": batch["image"],
+            "image": look(batch["image"]),
             "label": batch["label"],
             "weight": tf.cast(counts, tf.float32),
         }
 
     steps = tf.data.Dataset.range(last // batch_size + 1)
     numbers = steps.map(lambda step: tf.minimum(places(step), last))
-    batches = _decoded(_read(numbers, reader, local), reader, image_size, local)
-    return tf.data.Dataset.zip(steps, batches).map(weigh).prefetch(tf.data.AUTOTUNE)
+    batches = _at_base(fetch.records(numbers, reader, local), reader.card, view, local)
+    return tf.data.Dataset.zip(steps, batches).map(finish).prefetch(tf.data.AUTOTUNE)
 
 
-@contextlib.contextmanager
-def errors_of(reader: Reader) -> Iterator[None]:
-    """Gives an error of the reader as it was, where tf.data made another of it.
+def _at_base(batches: tf.data.Dataset, card: Card, view: View, count: int) -> tf.data.Dataset:
+    """Batches of `fetch.records` with pixels in place of files, at the size that crops are cut
+    from."""
 
-    Raises:
-        UserError: a record is damaged or cannot be read.
-    """
-    try:
-        yield
-    except tf.errors.OpError:
-        if reader.failure:
-            raise reader.failure from None
-        raise
+    def pixels(batch: Batch) -> tf.Tensor:
+        return records.pixels(batch["image"], batch["shape"], card)
 
+    def at_once(batch: Batch) -> Batch:
+        image = tf.ensure_shape(pixels(batch), [count, *view.base, card.channels])
+        return {**batch, "image": image}
 
-def _read(numbers: tf.data.Dataset, reader: Reader, local: int) -> tf.data.Dataset:
-    """Batches of records, encoded, for batches of their numbers."""
-    kinds = {
-        "image": (tf.string, [local]),
-        "label": (tf.int64, [local]),
-        "shape": (tf.int64, [local, 3]),
-        "weight": (tf.float32, [local]),
-        "good": (tf.bool, [local]),
-    }
-
-    def read(asked: np.ndarray) -> list[np.ndarray]:
-        with _calls:
-            try:
-                found = reader.read(asked)
-            except UserError as error:
-                reader.failure = error
-                raise
-        return [getattr(found, name) for name in kinds]
-
-    def in_graph(asked: tf.Tensor) -> Batch:
-        # Said to have no state, or with deterministic operations no two calls would run at once.
-        wanted = [kind for kind, _ in kinds.values()]
-        found = tf.numpy_function(read, [asked], wanted, stateful=False)
-        return {
-            name: tf.ensure_shape(value, shape)
-            for (name, (_, shape)), value in zip(kinds.items(), found, strict=True)
-        }
-
-    return numbers.map(in_graph, _READS_AHEAD, deterministic=True)
+    if records.is_bare(card) and card.uniform_size == view.base:
+        return batches.map(at_once, tf.data.AUTOTUNE, deterministic=True)
+    return _each(batches, lambda record: sizing.to_base(pixels(record), view), count)
 
 
-class _Calls:
-    """Counts the calls that tf.data's threads make into Python, and lets none be under way at exit.
+def _each(batches: tf.data.Dataset, image_of, count: int) -> tf.data.Dataset:
+    """Batches with another image for each record."""
 
-    A thread that calls Python while Python ends never comes back, and who takes the pipeline down
-    waits for it: the process would hang. A pipeline that nobody reads from comes to rest by itself.
-    """
+    def change(record: Batch) -> Batch:
+        return {**record, "image": image_of(record)}
 
-    def __init__(self) -> None:
-        self._lock, self._under_way = threading.Lock(), 0
-        self._ended = False
-        atexit.register(self._rest)
-
-    def __enter__(self) -> None:
-        if self._ended:
-            raise RuntimeError("the program has ended")
-        with self._lock:
-            self._under_way += 1
-
-    def __exit__(self, *_) -> None:
-        with self._lock:
-            self._under_way -= 1
-            self._last = time.monotonic()
-
-    def _rest(self) -> None:
-        self._ended = True
-        started = self._last = time.monotonic()
-        while time.monotonic() - started < _MOST_SECONDS:
-            if not self._under_way and time.monotonic() - self._last > _QUIET_SECONDS:
-                return
-            time.sleep(_QUIET_SECONDS / 5)
-
-
-_calls = _Calls()
-
-
-def _decoded(
-    batches: tf.data.Dataset, reader: Reader, image_size: tuple[int, int], local: int
-) -> tf.data.Dataset:
-    """The same batches, their images as pixels of the wanted size."""
-    card = reader.card
-
-    def decode(batch: Batch) -> Batch:
-        image = records.pixels(batch["image"], batch["shape"], card)
-        return {**batch, "image": records.resize(image, image_size)}
-
-    def decode_at_once(batch: Batch) -> Batch:
-        return {**batch, "image": records.pixels(batch["image"], batch["shape"], card)}
-
-    if records.is_bare(card) and card.uniform_size == tuple(image_size):
-        return batches.map(decode_at_once, tf.data.AUTOTUNE, deterministic=True)
-    images = batches.unbatch().map(decode, tf.data.AUTOTUNE, deterministic=True)
-    return images.batch(local, drop_remainder=True)
+    changed = batches.unbatch().map(change, tf.data.AUTOTUNE, deterministic=True)
+    return changed.batch(count, drop_remainder=True)

@@ -7,6 +7,7 @@ from etils import epath
 
 from headrace import UserError
 from input.dataset_dir import Card
+from input.view import View
 
 CONFIG = "config.json"
 
@@ -16,6 +17,9 @@ _FIXED = {
     "model": "--model",
     "model_options": "--model_options",
     "image_size": "--image_size",
+    "resize_to": "--resize_to",
+    "resize": "--resize",
+    "normalization": "--normalization",
     "batch_size": "--batch_size",
     "lanes": "--lanes",
     "optimizer": "--optimizer",
@@ -32,7 +36,9 @@ class RunConfig:
     Attributes:
         data_dir: the dataset directory; `dataset_fingerprint` says which dataset it held.
         classes, channels, mean, std: from the dataset's card; the model is built from them.
-        image_size: rows and columns of the model's input.
+        image_size, resize_to, resize: rows and columns of the model's input, of the image that it
+            is cut from, and how an image comes to that size; see `view`.
+        normalization: one of `models.normalization.MODES`.
         model, model_options: as for `models.build`.
         batch_size: global, over all replicas.
         lanes: parts of the data that input pipelines share out; see `input.order`.
@@ -50,6 +56,9 @@ class RunConfig:
     mean: list[float]
     std: list[float]
     image_size: list[int]
+    resize_to: list[int]
+    resize: str
+    normalization: str
     model: str
     model_options: dict[str, object]
     batch_size: int
@@ -69,6 +78,11 @@ class RunConfig:
     def input_shape(self) -> tuple[int, int, int]:
         """Of the model's input: rows, columns, channels."""
         return (*self.image_size, self.channels)
+
+    @property
+    def view(self) -> View:
+        """How an image becomes the model's input."""
+        return View(tuple(self.image_size), tuple(self.resize_to), self.resize)
 
 
 def write(workdir: str, config: RunConfig) -> None:

@@ -12,7 +12,7 @@ from absl import flags
 from etils import epath
 
 import headrace
-from headrace import UserError
+from headrace import UserError, check
 from input import dataset_dir
 from trainer import config as run_config
 from trainer import run_dir
@@ -25,6 +25,13 @@ flags.DEFINE_string(
     "data_dir", None, "The dataset directory. Default: the one that the run was trained on."
 )
 flags.DEFINE_enum("checkpoint", "latest", run_dir.WHICH, "Which checkpoint to evaluate.")
+flags.DEFINE_enum(
+    "crops",
+    "1",
+    ["1", "5", "10"],
+    "Crops of each image whose predictions are averaged: the centre, or the corners and the centre "
+    "(5), and these mirrored (10). Cut from the size of --resize_to that the run was trained with.",
+)
 
 
 def main() -> None:
@@ -38,8 +45,15 @@ def main() -> None:
             f"{data_dir} has other classes than the run in {FLAGS.workdir} was trained on; "
             "name its own dataset with --data_dir"
         )
+    check(
+        FLAGS.crops == "1" or config.view.crops,
+        f"--crops={FLAGS.crops}: the run in {FLAGS.workdir} sees whole images; more than one crop "
+        "needs a run that was trained with a larger --resize_to",
+    )
     headrace.import_tensorflow()
-    result = evaluate(FLAGS.workdir, config, data_dir, card, FLAGS.split, FLAGS.checkpoint)
+    result = evaluate(
+        FLAGS.workdir, config, data_dir, card, FLAGS.split, FLAGS.checkpoint, int(FLAGS.crops)
+    )
     path = epath.Path(FLAGS.workdir) / f"evaluation-{FLAGS.split}.json"
     run_dir.write_whole(path, (json.dumps(result, indent=2) + "\n").encode())
     _print_table(result)
@@ -52,28 +66,38 @@ def evaluate(
     card: dataset_dir.Card,
     split: str,
     which: str,
+    crops: int = 1,
 ) -> dict[str, object]:
     """Goes once over a split.
 
+    Args:
+        workdir: the run directory.
+        config: of the run.
+        data_dir: of the dataset whose split it is.
+        card: of that dataset.
+        split: to go over.
+        which: checkpoint, `latest` or `best`.
+        crops: 1, or 5 or 10 of each image, whose probabilities are averaged.
+
     Returns:
-        `split`, `step`, `rank1`, `rank5`, `loss`, `records`; `per_class`, a list of
+        `split`, `step`, `crops`, `rank1`, `rank5`, `loss`, `records`; `per_class`, a list of
         `{"class", "records", "precision", "recall"}`; `confusion`, rows true, columns predicted.
     """
-    from input import stream
+    from input import fetch, stream
     from input.reader import Reader
-    from trainer import checkpoints, network, steps, strategies
+    from trainer import network, steps, strategies
 
     strategy = strategies.create(config.strategy)
     with strategy.scope():
-        model = network.build(config)
-        step = checkpoints.restore_model(workdir, model, which)
+        model, step = network.restore(config, workdir, which)
     reader = Reader(data_dir, card, split, skips=config.on_bad_record == "skip")
     dataset = stream.evaluation(
         reader,
+        config.view,
         batch_size=strategies.dividing_batch_size(strategy, config.batch_size),
-        image_size=tuple(config.image_size),
+        crops=crops,
     )
-    with stream.errors_of(reader):
+    with fetch.errors_of(reader):
         result = steps.make_evaluate(strategy, model, len(card.classes))(dataset)
     confusion = result.pop("confusion")
     per_class = [
@@ -85,7 +109,7 @@ def evaluate(
         }
         for i, name in enumerate(card.classes)
     ]
-    summary = {"split": split, "step": step, **result}
+    summary = {"split": split, "step": step, "crops": crops, **result}
     return {**summary, "per_class": per_class, "confusion": confusion.tolist()}
 
 

@@ -37,11 +37,10 @@ def export(workdir: str, config: run_config.RunConfig, which: str) -> str:
     """
     import tensorflow as tf
 
-    from trainer import checkpoints, network
+    from trainer import network
     from trainer.serving import Classifier
 
-    model = network.build(config)
-    checkpoints.restore_model(workdir, model, which)
+    model, _ = network.restore(config, workdir, which)
     classifier = Classifier(model, config)
     path = _next_version(epath.Path(workdir) / run_dir.EXPORT)
     temporary = path.with_name(f".{path.name}.tmp")

@@ -9,14 +9,16 @@ import math
 import time
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from headrace import UserError
-from input import stream
+from input import fetch, stream
 from input.augmentation import Augmentation
 from input.dataset_dir import Card
 from input.order import Order
 from input.reader import Reader
+from models import normalization
 from trainer import checkpoints, curves, network, optimizers, run_dir, schedule, steps, strategies
 from trainer import config as run_config
 from trainer.config import RunConfig
@@ -75,18 +77,34 @@ def train(config: RunConfig, card: Card, workdir: str, flagfile: str) -> dict[st
         tf.config.experimental.enable_op_determinism()
     strategy = strategies.create(config.strategy)
     strategies.check_batch_size(strategy, config.batch_size)
+    mean_image = _mean_image(config, card, workdir)
     with strategy.scope():
-        model = network.build(config)
+        model = network.build(config, mean_image)
         optimizer = optimizers.create(config.optimizer, config.learning_rate)
         optimizer.build(model.trainable_variables)
         saved = checkpoints.Checkpoints(workdir, model, optimizer)
         start = saved.restore()
     run_dir.make(workdir, flagfile)
+    if mean_image is not None:
+        run_dir.write_mean_image(workdir, mean_image)
     run_config.write(workdir, config)
     with TrainingProgress(start, config.steps) as progress:
         run = _Run(config, card, workdir, strategy, model, optimizer, saved, progress)
         run.train_from(start)
         return run.finish()
+
+
+def _mean_image(config: RunConfig, card: Card, workdir: str) -> np.ndarray | None:
+    """The mean of each pixel of the training split, if the network subtracts it."""
+    if config.normalization != "mean_image":
+        return None
+    found = run_dir.read_mean_image(workdir)
+    if found is not None:
+        return found
+    reader = Reader(config.data_dir, card, "train", config.on_bad_record == "skip")
+    batches = stream.evaluation(reader, config.view, batch_size=config.batch_size)
+    with fetch.errors_of(reader):
+        return normalization.mean_image(batches.as_numpy_iterator())
 
 
 class _Run:
@@ -170,7 +188,7 @@ class _Run:
         dataset = stream.training(
             self.reader,
             self.order,
-            image_size=tuple(self.config.image_size),
+            self.config.view,
             start_step=start,
             augmentation=Augmentation(**self.config.augmentation),
         )
@@ -191,7 +209,7 @@ class _Run:
             pace = seconds / (step - first) if step > first else self._seconds_per_step()
             count = schedule.steps_in_call(stop - step, pace, _SECONDS_PER_CALL)
             started = time.perf_counter()
-            with stream.errors_of(self.reader):
+            with fetch.errors_of(self.reader):
                 sums = self.train_steps(batches, tf.constant(count, tf.int64), sums)
             loss, rank1 = (sums.numpy() / ((step + count - first) * config.batch_size)).tolist()
             call_seconds = time.perf_counter() - started
@@ -243,9 +261,7 @@ class _Run:
     def _evaluate(self, split: str) -> dict[str, float]:
         config = self.config
         reader = self._open(split)
-        dataset = stream.evaluation(
-            reader, batch_size=config.batch_size, image_size=tuple(config.image_size)
-        )
-        with stream.errors_of(reader):
+        dataset = stream.evaluation(reader, config.view, batch_size=config.batch_size)
+        with fetch.errors_of(reader):
             result = self.evaluate_dataset(dataset)
         return {name: result[name] for name in ("rank1", "rank5", "loss", "records")}

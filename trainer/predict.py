@@ -25,10 +25,9 @@ def main(*files: str) -> None:
     config = run_config.read(FLAGS.workdir)
     encoded = [_read(file) for file in files]
     headrace.import_tensorflow()
-    from trainer import checkpoints, network  # with TensorFlow, takes seconds
+    from trainer import network  # with TensorFlow, takes seconds
 
-    model = network.build(config)
-    checkpoints.restore_model(FLAGS.workdir, model, FLAGS.checkpoint)
+    model, _ = network.restore(config, FLAGS.workdir, FLAGS.checkpoint)
     for file, label, probability in predict(model, config, files, encoded):
         print(f"{file}\t{label}\t{probability:.4f}")
 

@@ -6,15 +6,19 @@ metrics.jsonl            one line per logging step and per evaluation
 tensorboard/             train/ and validation/
 curves.png               redrawn at every evaluation
 result.json              final numbers; written last
+mean_image.npy           the mean of each pixel, where the network subtracts it
 export/0001/             SavedModel
 """
 
+import io
 import json
 
+import numpy as np
 from etils import epath
 
 METRICS = "metrics.jsonl"
 RESULT = "result.json"
+MEAN_IMAGE = "mean_image.npy"
 CURVES = "curves.png"
 FLAGS = "flags.txt"
 CHECKPOINTS = "checkpoints"
@@ -54,6 +58,19 @@ def forget_metrics_after(workdir: str, step: int) -> None:
     write_whole(
         epath.Path(workdir) / METRICS, "".join(json.dumps(row) + "\n" for row in rows).encode()
     )
+
+
+def read_mean_image(workdir: str) -> np.ndarray | None:
+    """The mean of each pixel over the training split, float32, 0-255; None where there is none."""
+    path = epath.Path(workdir) / MEAN_IMAGE
+    return np.load(io.BytesIO(path.read_bytes())) if path.exists() else None
+
+
+def write_mean_image(workdir: str, image: np.ndarray) -> None:
+    """Writes what `read_mean_image` reads."""
+    content = io.BytesIO()
+    np.save(content, image)
+    write_whole(epath.Path(workdir) / MEAN_IMAGE, content.getvalue())
 
 
 def read_result(workdir: str) -> dict[str, object] | None:

@@ -7,7 +7,7 @@ so serving cannot differ from training.
 import keras
 import tensorflow as tf
 
-from input import records
+from input import records, sizing
 from trainer.config import RunConfig
 
 
@@ -19,7 +19,7 @@ class Classifier(tf.Module):
         # Keras models are tracked by attribute; a plain function of it would lose its variables.
         self._model = model
         self._channels = config.channels
-        self._size = tuple(config.image_size)
+        self._view = config.view
         self._classes = tf.constant(config.classes)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image")])
@@ -43,7 +43,7 @@ class Classifier(tf.Module):
         }
 
     def _pixels(self, encoded: tf.Tensor) -> tf.Tensor:
-        return records.resize(records.decode(encoded, self._channels), self._size)
+        return sizing.see(records.decode(encoded, self._channels), self._view)
 
     def _spec(self) -> tf.TensorSpec:
-        return tf.TensorSpec([*self._size, self._channels], tf.uint8)
+        return tf.TensorSpec([*self._view.size, self._channels], tf.uint8)

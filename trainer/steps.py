@@ -5,6 +5,7 @@ a global batch give the gradients that one gives. Several steps run per call, so
 nothing between them.
 """
 
+import math
 from collections.abc import Callable, Iterator
 
 import keras
@@ -76,7 +77,7 @@ def make_evaluate(
     """
 
     def replica_step(batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, ...]:
-        logits = model(batch["image"], training=False)
+        logits = _mean_logits(model, batch["image"])
         label, weight = batch["label"], batch["weight"]
         best = tf.math.top_k(logits, min(RANK, classes)).indices
         in_best = tf.reduce_any(tf.equal(tf.cast(best, label.dtype), label[:, None]), axis=1)
@@ -111,6 +112,17 @@ def make_evaluate(
         }
 
     return evaluate
+
+
+def _mean_logits(model: keras.Model, images: tf.Tensor) -> tf.Tensor:
+    """Logits of images `[batch, …]`; of several views each, `[batch, views, …]`, the logarithm of
+    the mean of the views' probabilities."""
+    if images.shape.rank == 4:
+        return model(images, training=False)
+    views = tf.reshape(images, [-1, *images.shape[2:]])
+    log_probabilities = tf.nn.log_softmax(model(views, training=False))
+    each = tf.reshape(log_probabilities, [-1, images.shape[1], log_probabilities.shape[-1]])
+    return tf.reduce_logsumexp(each, axis=1) - math.log(images.shape[1])
 
 
 def _cross_entropy(label: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

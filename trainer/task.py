@@ -15,8 +15,10 @@ from absl import flags
 import headrace
 import models
 from headrace import UsageError, check
-from input import augmentation, dataset_dir, order
+from input import augmentation, dataset_dir, order, view
 from input.augmentation import Augmentation
+from input.view import View
+from models import normalization
 from trainer import config as run_config
 from trainer import optimizers, run_dir
 from trainer.config import RunConfig
@@ -39,6 +41,27 @@ flags.DEFINE_list(
     [],
     "Rows,columns of the model's input, for example 32,32. Images are scaled to cover it and the "
     "centre is cut out. Needed only when the images of the dataset differ in size.",
+)
+flags.DEFINE_list(
+    "resize_to",
+    [],
+    "Rows,columns that images are brought to before the model's input is cut from them: the centre "
+    "or, for training, a random part (--crop). Default: --image_size.",
+)
+flags.DEFINE_enum(
+    "resize",
+    "cover",
+    view.HOW,
+    "How images come to that size: cover scales and cuts off what is over, squash changes their "
+    "shape.",
+)
+flags.DEFINE_enum(
+    "normalization",
+    "channel",
+    list(normalization.MODES),
+    "What the model's first layer makes of a level x; "
+    + "; ".join(f"{name}: {text}" for name, text in normalization.MODES.items())
+    + ".",
 )
 flags.DEFINE_integer("epochs", None, "Train for so many passes over the training split.", 1)
 flags.DEFINE_integer("steps", None, "Train for so many steps; in place of --epochs.", 1)
@@ -97,10 +120,12 @@ def main() -> None:
     )
     options = parse_model_options(FLAGS.model_options)
     models.check(FLAGS.model, options)
-    asked_size = parse_image_size(FLAGS.image_size)
-    varied = asked_augmentation()
+    asked_size, base = (parse_size(name, FLAGS[name].value) for name in ("image_size", "resize_to"))
     card = dataset_dir.read_card(FLAGS.data_dir)
-    config = make_config(card, options, run_config.image_size(card, asked_size), varied)
+    size = run_config.image_size(card, asked_size)
+    seen = View(tuple(size), tuple(base), FLAGS.resize)
+    view.check(seen)
+    config = make_config(card, options, seen, asked_augmentation(seen))
     run_config.check_same_run(FLAGS.workdir, config)
     result = run_dir.read_result(FLAGS.workdir)
     if result and result["steps"] >= config.steps:
@@ -116,7 +141,7 @@ def main() -> None:
 def make_config(
     card: dataset_dir.Card,
     model_options: dict[str, object],
-    image_size: list[int],
+    seen: View,
     varied: Augmentation,
 ) -> RunConfig:
     """The run that the flags describe on the dataset of `card`.
@@ -138,7 +163,10 @@ def make_config(
         channels=card.channels,
         mean=card.mean,
         std=card.std,
-        image_size=image_size,
+        image_size=list(seen.size),
+        resize_to=list(seen.base),
+        resize=seen.how,
+        normalization=FLAGS.normalization,
         model=FLAGS.model,
         model_options=model_options,
         batch_size=FLAGS.batch_size,
@@ -156,7 +184,7 @@ def make_config(
     )
 
 
-def asked_augmentation() -> Augmentation:
+def asked_augmentation(seen: View) -> Augmentation:
     """The preset of --augment, with what its flags change.
 
     Raises:
@@ -164,7 +192,7 @@ def asked_augmentation() -> Augmentation:
     """
     given = {f.name: FLAGS[f.name].value for f in _VARIED if FLAGS[f.name].value is not None}
     asked = dataclasses.replace(augmentation.PRESETS[FLAGS.augment], **given)
-    augmentation.check(asked, FLAGS.batch_size // _lanes())
+    augmentation.check(asked, FLAGS.batch_size // _lanes(), seen)
     return asked
 
 
@@ -191,8 +219,12 @@ def parse_model_options(text: str) -> dict[str, object]:
     return options
 
 
-def parse_image_size(parts: list[str]) -> list[int]:
+def parse_size(name: str, parts: list[str]) -> list[int]:
     """`["32", "48"]` → `[32, 48]`; one number stands for both; nothing for nothing.
+
+    Args:
+        name: of the flag.
+        parts: its value.
 
     Raises:
         UsageError: not one or two positive whole numbers.
@@ -200,7 +232,7 @@ def parse_image_size(parts: list[str]) -> list[int]:
     if not parts:
         return []
     if len(parts) > 2 or not all(part.isdigit() and int(part) for part in parts):
-        raise UsageError(f"--image_size={','.join(parts)}: expected ROWS,COLUMNS, as in 224,224")
+        raise UsageError(f"--{name}={','.join(parts)}: expected ROWS,COLUMNS, as in 224,224")
     sizes = [int(part) for part in parts]
     return sizes if len(sizes) == 2 else sizes * 2
 

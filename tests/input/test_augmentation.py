@@ -11,8 +11,10 @@ from input import augmentation, dataset_dir, stream
 from input.augmentation import PRESETS, Augmentation
 from input.order import Order
 from input.reader import Reader
+from input.view import View
 
 EVERYTHING = Augmentation(
+    crop="random",
     pad=1,
     rotation=20,
     width_shift=0.1,
@@ -35,7 +37,7 @@ def batches(data, asked, pipeline=0, pipelines=1, start_step=0, count=3):
     dataset = stream.training(
         reader,
         Order(len(reader), 16, 8, seed=3),
-        image_size=(8, 8),
+        View((8, 8), base=(10, 11)),
         augmentation=asked,
         pipeline=pipeline,
         pipelines=pipelines,
@@ -44,16 +46,18 @@ def batches(data, asked, pipeline=0, pipelines=1, start_step=0, count=3):
     return list(itertools.islice(dataset.as_numpy_iterator(), count))
 
 
-@pytest.mark.parametrize("asked", [EVERYTHING, dataclasses.replace(EVERYTHING, mixup=0, cutmix=1)])
+@pytest.mark.parametrize(
+    "asked", [EVERYTHING, dataclasses.replace(EVERYTHING, crop="resized", mixup=0, cutmix=1)]
+)
 def test_an_augmented_batch_is_the_same_for_any_number_of_pipelines(prepared, asked):
     whole = batches(prepared, asked)
     assert {"other_label", "share"} <= set(whole[0])
-    for pipelines in (2, 4, 8):
-        parts = [batches(prepared, asked, number, pipelines) for number in range(pipelines)]
-        for step, batch in enumerate(whole):
+    for number, pipelines in [(1, 2), (1, 4), (0, 8), (7, 8)]:
+        part = batches(prepared, asked, number, pipelines)
+        for own, batch in zip(part, whole, strict=True):
             for name, value in batch.items():
-                joined = np.concatenate([part[step][name] for part in parts])
-                np.testing.assert_array_equal(joined, value)
+                expected = np.split(value, pipelines)[number]
+                np.testing.assert_array_equal(own[name], expected)
 
 
 def test_a_stream_that_starts_later_augments_as_one_from_the_beginning(prepared):
@@ -70,7 +74,7 @@ def test_no_augmentation_changes_nothing(prepared):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_make_sense(name):
-    augmentation.check(PRESETS[name], 2)
+    augmentation.check(PRESETS[name], 2, View((32, 32)))
 
 
 @pytest.mark.parametrize(
@@ -79,16 +83,27 @@ def test_presets_make_sense(name):
         (Augmentation(rotation=200), "--rotation=200: expected 0 to 180"),
         (Augmentation(zoom=1.0), "--zoom=1.0"),
         (Augmentation(mixup=1, cutmix=1), "--mixup and --cutmix exclude"),
-        (Augmentation(fill="black"), "--fill=black: expected nearest or reflect"),
+        (Augmentation(fill="black"), "--fill=black: expected one of nearest, reflect"),
         (Augmentation(policy="best"), "--policy=best: expected one of none, rand"),
     ],
 )
 def test_values_that_make_no_sense_are_refused(asked, said):
     with pytest.raises(UsageError, match=said):
-        augmentation.check(asked, 2)
+        augmentation.check(asked, 2, View((32, 32)))
 
 
 def test_mixing_needs_two_images_of_a_lane():
-    augmentation.check(Augmentation(rotation=5), 1)
+    augmentation.check(Augmentation(rotation=5), 1, View((8, 8)))
     with pytest.raises(UsageError, match="a larger --batch_size or fewer --lanes"):
-        augmentation.check(Augmentation(cutmix=1), 1)
+        augmentation.check(Augmentation(cutmix=1), 1, View((8, 8)))
+
+
+def test_a_random_crop_needs_an_image_larger_than_the_crop():
+    augmentation.check(Augmentation(crop="random"), 2, View((8, 8), base=(9, 8)))
+    with pytest.raises(UsageError, match="--resize_to=ROWS,COLUMNS, more than 8,8"):
+        augmentation.check(Augmentation(crop="random"), 2, View((8, 8)))
+
+
+def test_a_border_is_smaller_than_the_image():
+    with pytest.raises(UsageError, match=r"--pad=8: expected less than .* 8"):
+        augmentation.check(Augmentation(pad=8), 2, View((8, 10)))

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from beam_pipelines import sharding
 from headrace import UserError
-from input import dataset_dir, lanes, stream
+from input import dataset_dir, fetch, lanes, stream
 from input.order import Order
 from input.reader import Reader
+from input.view import View
 from tests.beam_pipelines.jobs import prepare
 from tests.conftest import ROOT, write_images
 
@@ -47,7 +48,7 @@ def hashes(batch) -> list[str]:
 
 def batches(data_dir, count, *, batch_size=8, lanes=1, seed=1, **options) -> list[list[str]]:
     asked = Order(47, batch_size, lanes, seed, options.pop("chunk", 1), options.pop("window", 1))
-    dataset = stream.training(reader(data_dir), asked, image_size=SIZE, **options)
+    dataset = stream.training(reader(data_dir), asked, view=View(SIZE), **options)
     return [hashes(batch) for batch in itertools.islice(dataset.as_numpy_iterator(), count)]
 
 
@@ -106,7 +107,7 @@ def test_evaluation_sees_every_record_once_and_masks_the_rest(shards, batch_size
         dataset = stream.evaluation(
             reader(shards),
             batch_size=batch_size,
-            image_size=SIZE,
+            view=View(SIZE),
             pipeline=pipeline,
             pipelines=pipelines,
         )
@@ -130,7 +131,7 @@ def test_every_encoding_gives_the_same_pixels(tmp_path, encoding, size):
     write_images(tmp_path / "source", {"dark": 3, "light": 3})
     card = prepare(tmp_path / "source", tmp_path / "data", splits="train:1", encoding=encoding)
     (batch,) = stream.evaluation(
-        reader(tmp_path / "data"), batch_size=6, image_size=size
+        reader(tmp_path / "data"), batch_size=6, view=View(size)
     ).as_numpy_iterator()
     assert batch["image"].shape == (6, *size, 1)
     assert batch["image"].dtype == np.uint8
@@ -143,12 +144,12 @@ def test_every_encoding_gives_the_same_pixels(tmp_path, encoding, size):
 def test_a_damaged_record_ends_the_stream_with_its_place(damaged, chosen):
     bad = reader(damaged)
     if chosen == "training":
-        dataset = stream.training(bad, Order(47, 47, 1, 1), image_size=SIZE)
+        dataset = stream.training(bad, Order(47, 47, 1, 1), view=View(SIZE))
     else:
-        dataset = stream.evaluation(bad, batch_size=8, image_size=SIZE)
+        dataset = stream.evaluation(bad, batch_size=8, view=View(SIZE))
     with (
         pytest.raises(UserError, match=r"record 3 of .*tfrecord-00001-of-00005, at byte \d+, is"),
-        stream.errors_of(bad),
+        fetch.errors_of(bad),
     ):
         list(itertools.islice(dataset.as_numpy_iterator(), 6))
 
@@ -158,7 +159,7 @@ def test_a_damaged_record_may_be_skipped_the_same_way_each_time(damaged, shards)
     found = []
     for _ in range(2):
         skipping = reader(damaged, skips=True)
-        dataset = stream.training(skipping, asked, image_size=SIZE)
+        dataset = stream.training(skipping, asked, view=View(SIZE))
         found.append(hashes(next(dataset.as_numpy_iterator())))
         assert len(skipping.bad) == 1
     assert found[0] == found[1]
@@ -169,7 +170,7 @@ def test_a_damaged_record_may_be_skipped_the_same_way_each_time(damaged, shards)
 
 
 def test_evaluation_counts_no_record_in_place_of_a_damaged_one(damaged):
-    dataset = stream.evaluation(reader(damaged, skips=True), batch_size=10, image_size=SIZE)
+    dataset = stream.evaluation(reader(damaged, skips=True), batch_size=10, view=View(SIZE))
     assert sum(batch["weight"].sum() for batch in dataset.as_numpy_iterator()) == 46
 
 
@@ -195,8 +196,9 @@ def test_a_program_that_ends_amid_reading_ends(shards):
         "from input import dataset_dir, stream\n"
         "from input.order import Order\n"
         "from input.reader import Reader\n"
+        "from input.view import View\n"
         "reader = Reader(sys.argv[1], dataset_dir.read_card(sys.argv[1]), 'train')\n"
-        "batches = iter(stream.training(reader, Order(47, 8, 1, 0), image_size=(8, 8)))\n"
+        "batches = iter(stream.training(reader, Order(47, 8, 1, 0), View((8, 8))))\n"
         "print(next(batches)['label'].shape)\n"
     )
     for _ in range(3):
@@ -215,7 +217,7 @@ def test_the_order_of_the_stream_is_that_of_the_arithmetic(shards):
     asked = Order(47, 8, 2, seed=5)
     numbers = lanes.batch(asked, tf.constant(9, tf.int64)).numpy()
     stored = next(
-        stream.evaluation(reader(shards), batch_size=47, image_size=SIZE).as_numpy_iterator()
+        stream.evaluation(reader(shards), batch_size=47, view=View(SIZE)).as_numpy_iterator()
     )
     (found,) = batches(shards, 1, lanes=2, seed=5, start_step=9)
     assert found == [hashes(stored)[number] for number in numbers]

@@ -31,6 +31,9 @@ def main(data_dir: str, strategy_name: str, cpus: str, output: str) -> None:
         mean=card.mean,
         std=card.std,
         image_size=[8, 8],
+        resize_to=[8, 8],
+        resize="cover",
+        normalization="channel",
         model="resnet_cifar",
         model_options={"stages": (1, 1), "filters": (8, 8, 16)},
         batch_size=BATCH,
@@ -56,7 +59,7 @@ def main(data_dir: str, strategy_name: str, cpus: str, output: str) -> None:
         optimizer.build(model.trainable_variables)
     reader = Reader(data_dir, card, "train")
     order = Order(len(reader), BATCH, config.lanes, config.seed)
-    batches = stream.training(reader, order, image_size=(8, 8))
+    batches = stream.training(reader, order, config.view)
     iterator = iter(strategy.experimental_distribute_dataset(batches))
     train_steps = steps.make_train_steps(strategy, model, optimizer, BATCH)
     train_steps(iterator, tf.constant(STEPS, tf.int64), tf.zeros([2], tf.float64))

@@ -297,11 +297,11 @@ def test_model_options_are_python_values_or_words():
 
 
 def test_image_sizes_are_rows_and_columns():
-    assert task.parse_image_size([]) == []
-    assert task.parse_image_size(["32"]) == [32, 32]
-    assert task.parse_image_size(["32", "48"]) == [32, 48]
+    assert task.parse_size("image_size", []) == []
+    assert task.parse_size("image_size", ["32"]) == [32, 32]
+    assert task.parse_size("image_size", ["32", "48"]) == [32, 48]
     with pytest.raises(UsageError):
-        task.parse_image_size(["1", "2", "3"])
+        task.parse_size("image_size", ["1", "2", "3"])
 
 
 def test_help_is_for_a_person_and_needs_no_tensorflow():

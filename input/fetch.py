@@ -1,0 +1,76 @@
+"""Records of a split inside a tf.data pipeline: batches of numbers in, encoded images out.
+
+encoded = fetch.records(numbers, reader, 32)     # {"image": string [32], "label": …}
+with fetch.errors_of(reader):
+    for batch in encoded: ...                    # a bad record raises what the reader said
+"""
+
+import contextlib
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from headrace import UserError
+from input import calls
+from input.reader import Reader
+
+_READS_AHEAD = 4
+
+Batch = dict[str, tf.Tensor]
+
+
+def records(numbers: tf.data.Dataset, reader: Reader, count: int) -> tf.data.Dataset:
+    """Reads the records of batches of numbers.
+
+    Args:
+        numbers: of records, int64 `[count]` each.
+        reader: of the split.
+        count: records of a batch.
+
+    Returns:
+        `{"image": string [count], encoded; "label": int64 [count]; "shape": int64 [count, 3];
+        "weight": float32 [count]; "good": bool [count]}`, see `reader.Records`.
+    """
+    kinds = {
+        "image": (tf.string, [count]),
+        "label": (tf.int64, [count]),
+        "shape": (tf.int64, [count, 3]),
+        "weight": (tf.float32, [count]),
+        "good": (tf.bool, [count]),
+    }
+
+    def read(asked: np.ndarray) -> list[np.ndarray]:
+        with calls.under_way:
+            try:
+                found = reader.read(asked)
+            except UserError as error:
+                reader.failure = error
+                raise
+        return [getattr(found, name) for name in kinds]
+
+    def in_graph(asked: tf.Tensor) -> Batch:
+        # Said to have no state, or with deterministic operations no two calls would run at once.
+        wanted = [kind for kind, _ in kinds.values()]
+        found = tf.numpy_function(read, [asked], wanted, stateful=False)
+        return {
+            name: tf.ensure_shape(value, shape)
+            for (name, (_, shape)), value in zip(kinds.items(), found, strict=True)
+        }
+
+    return numbers.map(in_graph, _READS_AHEAD, deterministic=True)
+
+
+@contextlib.contextmanager
+def errors_of(reader: Reader) -> Iterator[None]:
+    """Gives an error of the reader as it was, where tf.data made another of it.
+
+    Raises:
+        UserError: a record is damaged or cannot be read.
+    """
+    try:
+        yield
+    except tf.errors.OpError:
+        if reader.failure:
+            raise reader.failure from None
+        raise
