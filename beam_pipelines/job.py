@@ -221,9 +221,11 @@ def _finish(
 ) -> None:
     """Writes what stands beside the shards, the card last."""
     for name, shards in written.items():
-        results = _results(root, work, [shard.file for shard in shards])
+        results = list(_results(root, work, [shard.file for shard in shards]))
         index = dataset_dir.index_bytes([result["offsets"] for result in results])
+        labels = dataset_dir.labels_bytes([result["labels"] for result in results])
         files.write(f"{config.output_dir}/{dataset_dir.index_file(config.name, name)}", index)
+        files.write(f"{config.output_dir}/{dataset_dir.labels_file(config.name, name)}", labels)
     draw = functools.partial(_thumbnail, root)
     page = report.render(card, summary, draw)
     files.write(f"{config.output_dir}/{dataset_dir.REPORT}", page.encode())

@@ -140,6 +140,6 @@ def _is_ours(name: str) -> bool:
         or name in {dataset_dir.QUARANTINE, dataset_dir.DUPLICATES, dataset_dir.REPORT}
         or name in {"dataset_info.json", "features.json", "label.labels.txt"}
         or ".tfrecord-" in name
-        or name.endswith(".index")
+        or name.endswith((".index", ".labels"))
         or (name.startswith(".") and name.endswith(".tmp"))
     )

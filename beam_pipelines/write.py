@@ -31,23 +31,24 @@ def run_task(config: Config, root: str, work: str, task: Task) -> None:
     # A worker that was taken for dead may still be at it: each attempt has a file of its own.
     temporary = f"{work}/{task.file}.{uuid.uuid4().hex}"
     result = f"{work}/done-{task.file}.jsonl"
-    digest, offsets, size = hashlib.sha256(), [], 0
+    digest, offsets, labels, size = hashlib.sha256(), [], [], 0
     with files.open_write(temporary) as shard:
-        for row in files.read_rows(f"{work}/shard-{task.file}.jsonl"):
-            record = _record(config, root, task, *row)
+        for path, label, *stored in files.read_rows(f"{work}/shard-{task.file}.jsonl"):
+            record = _record(config, root, task, path, label, *stored)
             if record is None:
-                files.write_rows(result, [{"changed": row[0]}])
+                files.write_rows(result, [{"changed": path}])
                 return
             framed = tfrecord.frame(record)
             shard.write(framed)
             digest.update(framed)
             offsets.append(size)
+            labels.append(label)
             size += len(framed)
             if len(offsets) % _COUNT_EVERY == 0:
                 files.write(f"{work}/progress-{task.file}", str(len(offsets)).encode())
     files.replace(temporary, f"{config.output_dir}/{task.file}")
     numbers = dataclasses.asdict(Shard(task.file, len(offsets), size, digest.hexdigest()))
-    files.write_rows(result, [{"shard": numbers, "offsets": offsets}])
+    files.write_rows(result, [{"shard": numbers, "offsets": offsets, "labels": labels}])
 
 
 def _record(

@@ -4,6 +4,7 @@ This is the whole of what `beam_pipelines` (which writes it) and `input` (which 
 
     NAME-SPLIT.tfrecord-00000-of-00008   tf.train.Example records, see `RECORD_KEYS`
     NAME-SPLIT.index                     the byte offset of every record, see `read_index`
+    NAME-SPLIT.labels                    the label of every record, see `read_labels`
     dataset_info.json features.json label.labels.txt     TensorFlow Datasets' own metadata
     card.json                            written last: without it the directory is unfinished
     quarantine.jsonl                     one line per image left out: path, reason, detail
@@ -27,7 +28,7 @@ from etils import epath
 
 from headrace import UserError
 
-CARD_FORMAT = 2
+CARD_FORMAT = 3
 CARD = "card.json"
 QUARANTINE = "quarantine.jsonl"
 DUPLICATES = "duplicates.jsonl"
@@ -41,6 +42,11 @@ RECORD_KEYS = ("image", "label", "shape", "file_name")
 # How `image` is stored. `keep`: the source file's own bytes where the input pipeline decodes them
 # as they are; `raw`: uint8 pixels; `float`: little-endian float32 pixels in [0, 1].
 ENCODINGS = ("keep", "jpeg", "png", "raw", "float")
+
+# Of a record, in an index file and in a labels file.
+_OFFSET, _LABEL = np.dtype("<u8"), np.dtype("<u4")
+
+_AGAIN = "copy it again or prepare the dataset again"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,7 +153,17 @@ def index_file(name: str, split: str) -> str:
 
 def index_bytes(offsets: Sequence[Sequence[int]]) -> bytes:
     """An index file: the records' offsets as little-endian uint64, shard after shard."""
-    return np.concatenate([np.asarray(shard, "<u8") for shard in offsets]).tobytes()
+    return _joined(offsets, _OFFSET)
+
+
+def labels_file(name: str, split: str) -> str:
+    """`digits-train.labels`."""
+    return f"{name}-{split}.labels"
+
+
+def labels_bytes(labels: Sequence[Sequence[int]]) -> bytes:
+    """A labels file: the records' labels as little-endian uint32, shard after shard."""
+    return _joined(labels, _LABEL)
 
 
 def fingerprint(splits: dict[str, Split]) -> str:
@@ -192,16 +208,33 @@ def read_index(data_dir: str, card: Card, split: str) -> np.ndarray:
     """Byte offsets of a split's records: uint64 `[records]`, shard after shard.
 
     Raises:
-        UserError: the index does not have one offset per record.
+        UserError: the file is missing, or does not have one offset per record.
     """
     path = epath.Path(data_dir) / index_file(card.name, split)
-    offsets = np.frombuffer(path.read_bytes(), "<u8")
-    if len(offsets) != card.splits[split].records:
+    return _read_numbers(path, _OFFSET, card.splits[split].records)
+
+
+def read_labels(data_dir: str, card: Card, split: str) -> np.ndarray:
+    """Labels of a split's records: int64 `[records]`, in the order of `read_index`.
+
+    Raises:
+        UserError: the file is missing, does not have one label per record, or has others than the
+            card says.
+    """
+    path = epath.Path(data_dir) / labels_file(card.name, split)
+    per_class = card.splits[split].per_class
+    labels = _read_numbers(path, _LABEL, card.splits[split].records).astype(np.int64)
+    if labels.max() >= len(per_class):
         raise UserError(
-            f"{path} has {len(offsets)} offsets, the card says {card.splits[split].records} "
-            "records; prepare the dataset again"
+            f"{path} has the label {labels.max()}, the card has {len(per_class)} classes; {_AGAIN}"
         )
-    return offsets
+    found = np.bincount(labels, minlength=len(per_class)).tolist()
+    for name, count, expected in zip(card.classes, found, per_class, strict=True):
+        if count != expected:
+            raise UserError(
+                f"{path} has {count} records of class {name!r}, the card says {expected}; {_AGAIN}"
+            )
+    return labels
 
 
 def shard_paths(data_dir: str, card: Card, split: str) -> list[str]:
@@ -225,9 +258,27 @@ def _check_shards(data_dir: str, card: Card) -> None:
             try:
                 size = path.stat().length
             except FileNotFoundError:
-                raise UserError(f"{path} is missing; prepare the dataset again") from None
+                raise UserError(f"{path} is missing; {_AGAIN}") from None
             if size != shard.bytes:
                 raise UserError(
                     f"{path} has {size} bytes, the card says {shard.bytes}: it is damaged or "
-                    "was copied in part; copy it again or prepare the dataset again"
+                    f"was copied in part; {_AGAIN}"
                 )
+
+
+def _joined(shards: Sequence[Sequence[int]], dtype: np.dtype) -> bytes:
+    return np.concatenate([np.asarray(shard, dtype) for shard in shards]).tobytes()
+
+
+def _read_numbers(path: epath.Path, dtype: np.dtype, records: int) -> np.ndarray:
+    """One number per record: `dtype` `[records]`."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; {_AGAIN}") from None
+    if len(data) != records * dtype.itemsize:
+        raise UserError(
+            f"{path} has {len(data)} bytes, {records} records take {records * dtype.itemsize}; "
+            f"{_AGAIN}"
+        )
+    return np.frombuffer(data, dtype)

@@ -103,6 +103,7 @@ def test_the_card_tells_the_truth(source, tmp_path):
     pixels = []
     for name, split in read.splits.items():
         index = dataset_dir.read_index(str(tmp_path / "data"), read, name)
+        labels = dataset_dir.read_labels(str(tmp_path / "data"), read, name)
         position = 0
         for shard in split.shards:
             content = (tmp_path / "data" / shard.file).read_bytes()
@@ -113,8 +114,9 @@ def test_the_card_tells_the_truth(source, tmp_path):
             for record in records:
                 offset = int(index[position])
                 assert content[offset + 12 :].startswith(record.numpy())
-                position += 1
                 feature = tf.train.Example.FromString(record.numpy()).features.feature
+                assert feature["label"].int64_list.value == [labels[position]]
+                position += 1
                 if name == "train":
                     file = feature["file_name"].bytes_list.value[0].decode()
                     pixels.append(np.asarray(Image.open(source / file), np.float64))
@@ -158,6 +160,7 @@ def test_bytes_do_not_depend_on_engine_workers_or_listing(source, tmp_path):
             (moved / name / path.name).write_bytes(path.read_bytes())
     again = prepare(moved, tmp_path / "again")
     assert alone.fingerprint == two.fingerprint == again.fingerprint
+    assert everything(tmp_path / "alone") == everything(tmp_path / "two")
     assert alone.source["fingerprint"] == again.source["fingerprint"]
     assert prepare(source, tmp_path / "seed", seed=1).fingerprint != alone.fingerprint
 
@@ -362,7 +365,9 @@ def test_a_finished_dataset_is_replaced_only_on_request(source, tmp_path):
     assert dataset_dir.read_card(str(tmp_path / "data")) == second
 
 
-@pytest.mark.parametrize("name", ["thesis.txt", "other-train.tfrecord-00000-of-00001"])
+@pytest.mark.parametrize(
+    "name", ["thesis.txt", "other-train.tfrecord-00000-of-00001", "other-train.labels"]
+)
 def test_a_folder_with_other_files_is_left_alone(source, tmp_path, name):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / name).write_text("precious")
@@ -437,12 +442,15 @@ def test_a_dataset_that_was_finished_meanwhile_is_not_replaced(source, tmp_path,
 def test_an_unfinished_job_is_replaced_but_not_files_put_beside_it(source, tmp_path):
     (tmp_path / "data" / ".work").mkdir(parents=True)
     (tmp_path / "data" / "shades-train.tfrecord-00000-of-00009").write_text("half")
+    (tmp_path / "data" / "shades-fold_0.index").write_text("old")
+    (tmp_path / "data" / "shades-fold_0.labels").write_text("old")
     (tmp_path / "data" / "thesis.txt").write_text("precious")
     with pytest.raises(UserError, match=r"thesis\.txt"):
         prepare(source, tmp_path / "data")
     (tmp_path / "data" / "thesis.txt").unlink()
     prepare(source, tmp_path / "data")
     assert not list((tmp_path / "data").glob("*-of-00009"))
+    assert not list((tmp_path / "data").glob("*-fold_0.*"))
 
 
 def test_an_image_that_changes_between_the_phases_is_noticed(source, tmp_path, monkeypatch):
