@@ -126,6 +126,11 @@ class Card:
             return rows["min"], columns["min"]
         return None
 
+    @property
+    def bare(self) -> bool:
+        """Whether records hold bare pixels, which need no decoder."""
+        return self.encoding in ("raw", "float")
+
     def to_json(self) -> str:
         """The content of `card.json`."""
         return json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n"

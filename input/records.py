@@ -42,7 +42,7 @@ def pixels(stored: tf.Tensor, shape: tf.Tensor, card: Card) -> tf.Tensor:
     Returns:
         uint8 `[height, width, channels]`, or `[images, height, width, channels]`.
     """
-    if not is_bare(card):
+    if not card.bare:
         return decode(stored, card.channels)
     kind = tf.uint8 if card.encoding == "raw" else tf.float32
     if shape.shape.rank == 2:
@@ -68,16 +68,11 @@ def part(
     Returns:
         uint8 `[*size, channels]`.
     """
-    if is_bare(card):
+    if card.bare:
         cut = resized_crops.cut(pixels(stored, shape, card), window)
     else:
         cut = resized_crops.decode(stored, window, card.channels, size)
     return resized_crops.resize(cut, size)
-
-
-def is_bare(card: Card) -> bool:
-    """Whether records hold bare pixels, which need no decoder."""
-    return card.encoding in ("raw", "float")
 
 
 def decode(encoded: tf.Tensor, channels: int) -> tf.Tensor:

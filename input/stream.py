@@ -15,12 +15,12 @@ Pixels leave as uint8: casting and normalising belong to the model, on its devic
 import numpy as np
 import tensorflow as tf
 
-from input import fetch, lanes, records, sizing
+from input import decoding, fetch, lanes, records, sizing
 from input import order as record_order
 from input.augment import resized_crops
 from input.augmentation import Augmentation, apply
-from input.dataset_dir import Card
 from input.draws import Draws
+from input.kept import Kept
 from input.order import Order
 from input.reader import Reader
 from input.view import View
@@ -37,6 +37,7 @@ def training(
     pipeline: int = 0,
     pipelines: int = 1,
     augmentation: Augmentation | None = None,
+    kept: Kept | None = None,
 ) -> tf.data.Dataset:
     """An endless stream of shuffled batches, from `start_step` on.
 
@@ -48,6 +49,8 @@ def training(
         pipeline: which part of the global batch to give, from 0.
         pipelines: how many parts there are; one after the other they are the batch.
         augmentation: how images are varied.
+        kept: decoded records of the split, if they are kept; at the base of `view`, or as they are
+            for resized crops.
 
     Returns:
         `{"image": uint8 [batch, rows, columns, channels], "label": int64 [batch]}`, this pipeline's
@@ -73,7 +76,10 @@ def training(
         return {**batch, "window": resized_crops.windows(drawn, batch["shape"][:, :2], area)}
 
     def part(record: Batch) -> tf.Tensor:
-        return records.part(record["image"], record["shape"], record["window"], card, view.size)
+        image, window = record["image"], record["window"]
+        if kept:
+            return resized_crops.resize(resized_crops.cut(image, window), view.size)
+        return records.part(image, record["shape"], window, card, view.size)
 
     def finish(step: tf.Tensor, batch: Batch) -> Batch:
         names = ("image", "label", "weight") if card.weighted else ("image", "label")
@@ -85,11 +91,12 @@ def training(
         return numbered.map(change, tf.data.AUTOTUNE, deterministic=True)
 
     steps = tf.data.Dataset.range(start_step, np.iinfo(np.int64).max)
-    batches = fetch.records(steps.map(numbers), reader, local)
+    asked = steps.map(numbers)
+    batches = kept.batches(asked, local) if kept else fetch.records(asked, reader, local)
     if augmentation.crop == "resized":
-        batches = _each(with_steps(batches, choose_windows), part, local)
-    else:
-        batches = _at_base(batches, card, view, local)
+        batches = decoding.each(with_steps(batches, choose_windows), part, local)
+    elif not kept:
+        batches = decoding.at_base(batches, card, view, local)
     return with_steps(batches, finish).prefetch(tf.data.AUTOTUNE)
 
 
@@ -101,6 +108,7 @@ def evaluation(
     crops: int = 1,
     pipeline: int = 0,
     pipelines: int = 1,
+    kept: Kept | None = None,
 ) -> tf.data.Dataset:
     """Every record of a split exactly once, in stored order, over all input pipelines.
 
@@ -115,6 +123,7 @@ def evaluation(
         crops: 1, or 5 or 10 of each image, see `sizing.crops`.
         pipeline: as for `training`.
         pipelines: as for `training`.
+        kept: decoded records of the split at the base of `view`, if they are kept.
 
     Returns:
         `{"image": uint8 [batch, rows, columns, channels], "label": int64 [batch],
@@ -143,31 +152,9 @@ def evaluation(
 
     steps = tf.data.Dataset.range(last // batch_size + 1)
     numbers = steps.map(lambda step: tf.minimum(places(step), last))
-    batches = _at_base(fetch.records(numbers, reader, local), reader.card, view, local)
+    if kept:
+        batches = kept.batches(numbers, local)
+    else:
+        encoded = fetch.records(numbers, reader, local)
+        batches = decoding.at_base(encoded, reader.card, view, local)
     return tf.data.Dataset.zip(steps, batches).map(finish).prefetch(tf.data.AUTOTUNE)
-
-
-def _at_base(batches: tf.data.Dataset, card: Card, view: View, count: int) -> tf.data.Dataset:
-    """Batches of `fetch.records` with pixels in place of files, at the size that crops are cut
-    from."""
-
-    def pixels(batch: Batch) -> tf.Tensor:
-        return records.pixels(batch["image"], batch["shape"], card)
-
-    def at_once(batch: Batch) -> Batch:
-        image = tf.ensure_shape(pixels(batch), [count, *view.base, card.channels])
-        return {**batch, "image": image}
-
-    if records.is_bare(card) and card.uniform_size == view.base:
-        return batches.map(at_once, tf.data.AUTOTUNE, deterministic=True)
-    return _each(batches, lambda record: sizing.to_base(pixels(record), view), count)
-
-
-def _each(batches: tf.data.Dataset, image_of, count: int) -> tf.data.Dataset:
-    """Batches with another image for each record."""
-
-    def change(record: Batch) -> Batch:
-        return {**record, "image": image_of(record)}
-
-    changed = batches.unbatch().map(change, tf.data.AUTOTUNE, deterministic=True)
-    return changed.batch(count, drop_remainder=True)

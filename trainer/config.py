@@ -44,6 +44,7 @@ class RunConfig:
         lanes: parts of the data that input pipelines share out; see `input.order`.
         augmentation: fields of `input.augmentation.Augmentation`.
         on_bad_record: `stop`, or `skip` to take the next good record in its place.
+        cache, cache_dir: where decoded images are kept; see `input.cache`.
         steps: at which training ends.
         eval_every: epochs between evaluations.
         save_every_steps: steps between checkpoints.
@@ -72,6 +73,8 @@ class RunConfig:
     deterministic: bool
     lanes: int
     on_bad_record: str
+    cache: str
+    cache_dir: str
     augmentation: dict[str, object]
 
     @property

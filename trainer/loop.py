@@ -13,9 +13,10 @@ import numpy as np
 import tensorflow as tf
 
 from headrace import UserError
-from input import fetch, stream
+from input import cache, fetch, stream
 from input.augmentation import Augmentation
 from input.dataset_dir import Card
+from input.kept import Kept, keep
 from input.order import Order
 from input.reader import Reader
 from models import normalization
@@ -130,6 +131,7 @@ class _Run:
         self.rate = _Rate()
         self.train_steps = steps.make_train_steps(strategy, model, optimizer, config.batch_size)
         self.evaluate_dataset = steps.make_evaluate(strategy, model, len(card.classes))
+        self.kept: dict[str, Kept | None] = {}
         self.results: dict[str, dict[str, float]] = {}
 
     @property
@@ -184,13 +186,29 @@ class _Run:
         skips = self.config.on_bad_record == "skip"
         return Reader(self.config.data_dir, self.card, split, skips)
 
+    def _keep(self, reader: Reader, crop: str = "none") -> Kept | None:
+        """The decoded records of a split that is read again and again, if they are to be kept."""
+        if reader.split not in self.kept:
+            config = self.config
+            view = cache.keepable(self.card, config.view, crop)
+            where = cache.choose(config.cache, self.card, len(reader), view)
+            self.kept[reader.split] = None
+            if where != "none":
+                advance = self.progress.count(
+                    f"decoding {reader.split} to keep it ({where})", len(reader)
+                )
+                self.kept[reader.split] = keep(reader, view, where, config.cache_dir, advance)
+        return self.kept[reader.split]
+
     def _batches(self, start: int) -> tf.data.Dataset:
+        augmentation = Augmentation(**self.config.augmentation)
         dataset = stream.training(
             self.reader,
             self.order,
             self.config.view,
             start_step=start,
-            augmentation=Augmentation(**self.config.augmentation),
+            augmentation=augmentation,
+            kept=self._keep(self.reader, augmentation.crop),
         )
         return self.strategy.experimental_distribute_dataset(dataset)
 
@@ -261,7 +279,8 @@ class _Run:
     def _evaluate(self, split: str) -> dict[str, float]:
         config = self.config
         reader = self._open(split)
-        dataset = stream.evaluation(reader, config.view, batch_size=config.batch_size)
+        kept = self._keep(reader) if split == self.watched else None
+        dataset = stream.evaluation(reader, config.view, batch_size=config.batch_size, kept=kept)
         with fetch.errors_of(reader):
             result = self.evaluate_dataset(dataset)
         return {name: result[name] for name in ("rank1", "rank5", "loss", "records")}

@@ -2,6 +2,7 @@
 
 import datetime
 import time
+from collections.abc import Callable
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -58,6 +59,22 @@ class TrainingProgress:
         ):
             self._last_line = now
             self.note(f"step {step}/{self._steps}  {text}")
+
+    def count(self, what: str, total: int) -> Callable[[int], None]:
+        """Shows something else that takes its time; call the result with what more is done."""
+        task = self._bar.add_task(what, total=total)
+        self.note(f"{what}: {total:,} images")
+        done, last = 0, time.monotonic()
+
+        def advance(more: int) -> None:
+            nonlocal done, last
+            done += more
+            self._bar.update(task, completed=done, visible=done < total)
+            if not self._console.is_terminal and time.monotonic() - last >= _PLAIN_LINE_SECONDS:
+                last = time.monotonic()
+                self.note(f"{what}: {done:,}/{total:,}")
+
+        return advance
 
     def note(self, line: str) -> None:
         """Prints a line that stays."""

@@ -15,7 +15,7 @@ from absl import flags
 import headrace
 import models
 from headrace import UsageError, check
-from input import augmentation, dataset_dir, order, view
+from input import augmentation, cache, dataset_dir, order, view
 from input.augmentation import Augmentation
 from input.view import View
 from models import normalization
@@ -98,6 +98,18 @@ flags.DEFINE_enum(
     "What to do with a damaged record: stop and say where it lies, or say so and take the next "
     "good one in its place.",
 )
+flags.DEFINE_enum(
+    "cache",
+    "auto",
+    cache.WHERE,
+    "Where to keep decoded images, so that they are decoded once not in every epoch; auto keeps "
+    "small datasets in memory. Batches are the same.",
+)
+flags.DEFINE_string(
+    "cache_dir",
+    "~/.cache/headrace/decoded",
+    "A local folder for --cache=disk; later runs use what is in it, and nothing deletes it.",
+)
 flags.DEFINE_integer("eval_every", 1, "Epochs between evaluations.", 1)
 flags.DEFINE_integer("save_every_steps", 0, "Steps between checkpoints; 0 saves once an epoch.", 0)
 flags.DEFINE_enum(
@@ -147,7 +159,8 @@ def make_config(
     """The run that the flags describe on the dataset of `card`.
 
     Raises:
-        UserError: the dataset has no training split, or it is smaller than a batch.
+        UserError: the dataset has no training split, it is smaller than a batch, or cannot be kept
+            as asked.
     """
     if "train" not in card.splits:
         raise headrace.UserError(f"{FLAGS.data_dir} has no split 'train' to train on")
@@ -155,6 +168,7 @@ def make_config(
     records = card.splits["train"].records
     asked = order.Order(records, FLAGS.batch_size, lanes, FLAGS.seed)
     order.check(asked)
+    cache.choose(FLAGS.cache, card, records, cache.keepable(card, seen, varied.crop))
     per_epoch = asked.steps_per_epoch
     return RunConfig(
         data_dir=FLAGS.data_dir,
@@ -180,6 +194,8 @@ def make_config(
         deterministic=FLAGS.deterministic,
         lanes=lanes,
         on_bad_record=FLAGS.on_bad_record,
+        cache=FLAGS.cache,
+        cache_dir=FLAGS.cache_dir,
         augmentation=dataclasses.asdict(varied),
     )
 

@@ -49,6 +49,8 @@ def main(data_dir: str, strategy_name: str, cpus: str, output: str) -> None:
         deterministic=True,
         lanes=2,
         on_bad_record="stop",
+        cache="none",
+        cache_dir="",
         augmentation={},
     )
     tf.keras.utils.set_random_seed(config.seed)
