@@ -1,6 +1,5 @@
 """Shows a person how far a job is: a bar on a terminal, a line every few seconds elsewhere."""
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -69,8 +68,8 @@ def follow(title: str, total: int, counts: Iterable[int]) -> None:
     def work() -> None:
         nonlocal done
         try:
-            for done in counts:  # noqa: B007
-                pass
+            for count in counts:
+                done = count
         except BaseException as error:  # raised again by the thread that waits
             failures.append(error)
 
@@ -97,15 +96,13 @@ class _Lines:
             self._written = now
             rate = done / (now - self._started)
             left = f"{(total - done) / rate:,.0f} s left" if rate else "starting"
-            self._print(f"{title}: {done:,}/{total:,} images  {rate:,.0f} images/s  {left}")
+            line = f"{title}: {done:,}/{total:,} images  {rate:,.0f} images/s  {left}"
+            print(line, flush=True)
 
     def end(self) -> None:
         if self._title:
             seconds = time.monotonic() - self._started
             rate = self._total / max(seconds, _POLL_SECONDS)
-            self._print(f"{self._title}: {self._total:,} images in {seconds:.1f} s ({rate:,.0f}/s)")
+            line = f"{self._title}: {self._total:,} images in {seconds:.1f} s ({rate:,.0f}/s)"
+            print(line, flush=True)
             self._title = ""
-
-    def _print(self, line: str) -> None:
-        print(line)
-        sys.stdout.flush()
