@@ -7,7 +7,7 @@ Pixels stay where they were read.
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from beam_pipelines import files, hashing, images, resizing
 from beam_pipelines.config import Config
@@ -151,7 +151,11 @@ def _describe(config: Config, listed: Listed, data: bytes, file: str, offset: in
     key = hashing.content_key(image.pixels)
     totals, squares = images.sums(resized)
     return Row(
-        **_fields(listed),
+        path=listed.path,
+        label=listed.label,
+        split=listed.split,
+        group=listed.group,
+        weight=listed.weight,
         file=file,
         offset=offset,
         length=len(data),
@@ -170,8 +174,3 @@ def _describe(config: Config, listed: Listed, data: bytes, file: str, offset: in
         squares=squares,
         looks=0 if config.near_duplicates is None else hashing.perceptual_hash(image.pixels),
     )
-
-
-def _fields(listed: Listed) -> dict[str, object]:
-    names: Iterable[str] = ("path", "label", "split", "group", "weight")
-    return {name: getattr(listed, name) for name in names}
