@@ -69,10 +69,12 @@ def _prepare(config: Config, listed: Inventory, beam_options: PipelineOptions) -
     inventory.write_listings(listed, work)
     _run_pipeline(config, listed, beam_options)
     summary = _summary(work)
-    written = _written(root, work, summary)
-    card = _card(config, listed, summary, written)
+    splits = {
+        name: _gather(config, root, name, planned) for name, planned in summary["splits"].items()
+    }
+    card = _card(config, listed, summary, splits)
     _check_counts(card, listed.images)
-    _finish(config, root, work, card, summary, written)
+    _finish(config, root, card, summary)
     return card
 
 
@@ -137,19 +139,26 @@ def _summary(work: str) -> dict:
     return orjson.loads(files.read(f"{work}/{plan.SUMMARY}"))
 
 
-def _written(root: str, work: str, summary: dict) -> dict[str, list[Shard]]:
-    """The shards of each split.
+def _gather(config: Config, root: str, name: str, planned: dict) -> Split:
+    """Brings a split's numbers together from its shards; writes its index and its labels.
 
     Raises:
         UserError: a source file is not what it was when it was scanned, or a shard is missing.
     """
-    return {
-        name: [Shard(**result["shard"]) for result in _results(root, work, split["shards"])]
-        for name, split in summary["splits"].items()
-    }
+    shards, offsets, labels = [], [], []
+    for result in _results(config, root, planned["shards"]):
+        shards.append(Shard(**result["shard"]))
+        offsets.append(result["offsets"])
+        labels.append(result["labels"])
+    index = f"{config.output_dir}/{dataset_dir.index_file(config.name, name)}"
+    files.write(index, dataset_dir.index_bytes(offsets))
+    labels_file = f"{config.output_dir}/{dataset_dir.labels_file(config.name, name)}"
+    files.write(labels_file, dataset_dir.labels_bytes(labels))
+    return Split(planned["per_class"], shards)
 
 
-def _results(root: str, work: str, shards: list[str]) -> Iterator[dict]:
+def _results(config: Config, root: str, shards: list[str]) -> Iterator[dict]:
+    work = f"{config.output_dir}/{output.WORK}"
     done = set(files.matching(work, "done-*.jsonl"))
     for shard in shards:
         if f"{work}/done-{shard}.jsonl" not in done:
@@ -163,12 +172,7 @@ def _results(root: str, work: str, shards: list[str]) -> Iterator[dict]:
         yield result
 
 
-def _card(
-    config: Config, listed: Inventory, summary: dict, written: dict[str, list[Shard]]
-) -> Card:
-    splits = {
-        name: Split(split["per_class"], written[name]) for name, split in summary["splits"].items()
-    }
+def _card(config: Config, listed: Inventory, summary: dict, splits: dict[str, Split]) -> Card:
     return Card(
         name=config.name,
         classes=listed.classes,
@@ -211,21 +215,8 @@ def _check_counts(card: Card, images: int) -> None:
         )
 
 
-def _finish(
-    config: Config,
-    root: str,
-    work: str,
-    card: Card,
-    summary: dict,
-    written: dict[str, list[Shard]],
-) -> None:
-    """Writes what stands beside the shards, the card last."""
-    for name, shards in written.items():
-        results = list(_results(root, work, [shard.file for shard in shards]))
-        index = dataset_dir.index_bytes([result["offsets"] for result in results])
-        labels = dataset_dir.labels_bytes([result["labels"] for result in results])
-        files.write(f"{config.output_dir}/{dataset_dir.index_file(config.name, name)}", index)
-        files.write(f"{config.output_dir}/{dataset_dir.labels_file(config.name, name)}", labels)
+def _finish(config: Config, root: str, card: Card, summary: dict) -> None:
+    """Writes the report, the metadata, and the card last."""
     draw = functools.partial(_thumbnail, root)
     page = report.render(card, summary, draw)
     files.write(f"{config.output_dir}/{dataset_dir.REPORT}", page.encode())
