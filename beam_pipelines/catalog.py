@@ -1,9 +1,10 @@
 """All images of a job, as a table on disk: what the plan asks is a query, and memory stays small.
 
-The table is SQLite's. An image's `id` is its place in the seeded order of contents, so nothing
-depends on which worker found it first. `own` is the split its source gave it, `unit` the smallest
-id of those that must share its split, `split` the split it came to (an index), and `dropped` why
-it is left out (NULL if it is not).
+The table is SQLite's and called `images`. An image's `id` is its place in the seeded order of
+contents, so nothing depends on which worker found it first. `own` is the split its source gave it,
+`unit` the smallest id of those that must share its split, `split` the split it came to (an index),
+and `dropped` why it is left out (NULL if it is not). `near` is for what `duplicates.find_near`
+finds.
 """
 
 import contextlib
@@ -71,6 +72,7 @@ def build(rows: Iterable[Row], labels: dict[str, int], file: str) -> Iterator[sq
         )
         db.execute("DROP TABLE found")
         db.execute("CREATE INDEX by_key ON images (key)")
+        db.execute("CREATE TABLE near (id INTEGER PRIMARY KEY, other INTEGER, distance INTEGER)")
         yield db
 
 

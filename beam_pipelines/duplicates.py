@@ -85,7 +85,6 @@ def find_near(db: sqlite3.Connection, bits: int, order: list[int]) -> None:
         bits: that may differ.
         order: the indices of all splits, the training split first.
     """
-    db.execute("CREATE TEMP TABLE near (id INTEGER PRIMARY KEY, other INTEGER, distance INTEGER)")
     for position in range(1, len(order)):
         before = ", ".join(map(str, order[:position]))
         for later in _blocks(db, f"split = {order[position]}"):
@@ -116,6 +115,41 @@ def near_pairs(db: sqlite3.Connection) -> Iterator[dict]:
         "JOIN images b ON b.id = near.other ORDER BY distance, a.path"
     ):
         yield {"distance": row[0], "images": [_member(row[1:6]), _member(row[6:])]}
+
+
+def counts(db: sqlite3.Connection) -> dict[str, int]:
+    """How many there are of each kind, as in `Card.duplicates`."""
+    leaks = (
+        "SELECT key FROM images WHERE dropped IS NULL AND key IN (SELECT key FROM same) "
+        "GROUP BY key HAVING count(DISTINCT split) > 1"
+    )
+    return {
+        "groups": catalog.one(db, "SELECT count(*) FROM same"),
+        "conflicts": catalog.one(db, "SELECT count(*) FROM same WHERE labels > 1"),
+        "leaks": catalog.one(db, f"SELECT count(*) FROM ({leaks})"),
+        "near": catalog.one(db, "SELECT count(*) FROM near"),
+    }
+
+
+def lines(db: sqlite3.Connection, classes: list[str], names: list[str]) -> Iterator[dict]:
+    """The lines of `duplicates.jsonl`: all groups and pairs, with the names of class and split.
+
+    Args:
+        db: the catalog, with splits.
+        classes: names, in the order of their labels.
+        names: of the splits.
+    """
+    for group in itertools.chain(groups(db), near_pairs(db)):
+        images = [
+            {
+                "path": image["path"],
+                "class": classes[image["label"]],
+                "split": None if image["split"] is None else names[image["split"]],
+                "dropped": bool(image["dropped"]),
+            }
+            for image in group["images"]
+        ]
+        yield {**group, "images": images}
 
 
 def _member(row: tuple) -> dict:

@@ -10,7 +10,6 @@ import itertools
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterator
 from fractions import Fraction
 
 import orjson
@@ -21,6 +20,7 @@ from beam_pipelines import (
     duplicates,
     files,
     metadata,
+    selection,
     sharding,
     splitting,
     write,
@@ -31,8 +31,6 @@ from headrace import UsageError, UserError
 from input import dataset_dir
 
 SUMMARY, FAILED = "plan.json", "failed.json"
-# How many there are room for in the report.
-_SAMPLES, _SAMPLES_PER_CLASS, _GROUPS, _GROUP_IMAGES = 1000, 10, 60, 12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +91,10 @@ def _plan(plan: Plan, file: str) -> dict:
         if config.near_duplicates is not None:
             _find_near(config, db, names)
         _check_splits(plan, db, names)
+        files.write_rows(
+            f"{config.output_dir}/{dataset_dir.DUPLICATES}",
+            duplicates.lines(db, plan.classes, names),
+        )
         return {
             **_counts(db, rejected),
             "fractions": {name: float(share) for name, share in shares.items()},
@@ -106,9 +108,11 @@ def _plan(plan: Plan, file: str) -> dict:
             **metadata.statistics(db, names),
             "weighted": bool(catalog.one(db, "SELECT count(weight) FROM images")),
             "source_fingerprint": _source_fingerprint(db),
-            "rejected": [dataclasses.asdict(row) for row in rejected[:_SAMPLES]],
-            "samples": _samples(db, names, len(plan.classes)),
-            **_write_duplicates(plan, db, names),
+            "rejected": [dataclasses.asdict(row) for row in rejected[: selection.ROOM]],
+            "samples": selection.samples(db, names, len(plan.classes)),
+            "duplicates": duplicates.counts(db),
+            "shown_duplicates": selection.groups(db),
+            "near_bits": config.near_duplicates,
         }
 
 
@@ -240,79 +244,3 @@ def _source_fingerprint(db: sqlite3.Connection) -> str:
     for path, key in db.execute("SELECT path, key FROM images ORDER BY path"):
         digest.update(f"{path}:{key}\n".encode())
     return digest.hexdigest()
-
-
-def _samples(db: sqlite3.Connection, names: list[str], classes: int) -> list[dict]:
-    """The first training images of each class, as many as a page can show."""
-    training = names.index("train") if "train" in names else 0
-    per_class = max(1, min(_SAMPLES_PER_CLASS, _SAMPLES // classes))
-    rows = db.execute(
-        "SELECT label, path, file, offset, length FROM (SELECT *, row_number() OVER "
-        "(PARTITION BY label ORDER BY order_rank, id) AS place FROM images "
-        "WHERE split = ? AND dropped IS NULL) WHERE place <= ? AND label < ? "
-        "ORDER BY label, place",
-        (training, per_class, _SAMPLES),
-    )
-    return [_picture(row) for row in rows]
-
-
-def _write_duplicates(plan: Plan, db: sqlite3.Connection, names: list[str]) -> dict:
-    """Writes `duplicates.jsonl`, all of it; returns the counts and what the report shows."""
-    counts = {"groups": 0, "conflicts": 0, "leaks": 0, "near": 0}
-    shown = []
-
-    def lines() -> Iterator[dict]:
-        near = plan.config.near_duplicates is not None
-        for kind, found in (
-            ("groups", duplicates.groups(db)),
-            ("near", duplicates.near_pairs(db) if near else ()),
-        ):
-            for number, group in enumerate(found):
-                counts[kind] += 1
-                images = group["images"]
-                if kind == "groups":
-                    kept = [image for image in images if not image["dropped"]]
-                    counts["conflicts"] += len({image["label"] for image in images}) > 1
-                    counts["leaks"] += len({image["split"] for image in kept}) > 1
-                if number < _GROUPS:
-                    pictures = _pictures(db, images[:_GROUP_IMAGES])
-                    shown.append({**group, "images": pictures, "size": len(images)})
-                yield {
-                    **group,
-                    "images": [
-                        {
-                            "path": image["path"],
-                            "class": plan.classes[image["label"]],
-                            "split": None if image["split"] is None else names[image["split"]],
-                            "dropped": bool(image["dropped"]),
-                        }
-                        for image in images
-                    ],
-                }
-
-    files.write_rows(f"{plan.config.output_dir}/{dataset_dir.DUPLICATES}", lines())
-    return {
-        "duplicates": counts,
-        "shown_duplicates": shown,
-        "near_bits": plan.config.near_duplicates,
-    }
-
-
-def _pictures(db: sqlite3.Connection, images: list[dict]) -> list[dict]:
-    return [
-        {
-            **_picture(
-                db.execute(
-                    "SELECT label, path, file, offset, length FROM images WHERE id = ?",
-                    (image["id"],),
-                ).fetchone()
-            ),
-            "split": image["split"],
-            "dropped": image["dropped"],
-        }
-        for image in images
-    ]
-
-
-def _picture(row: tuple) -> dict:
-    return dict(zip(("label", "path", "file", "offset", "length"), row, strict=True))
