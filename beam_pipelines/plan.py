@@ -226,9 +226,9 @@ def _write_plans(plan: Plan, db: sqlite3.Connection, name: str, split: int) -> l
         f"SELECT count(*), sum({stored}) FROM images WHERE split = ? AND dropped IS NULL", (split,)
     ).fetchone()
     bounds = sharding.shard_bounds(records, sharding.shard_count(int(size), config.shard_mb))
+    columns = ", ".join(field.name for field in dataclasses.fields(write.Planned))
     rows = db.execute(
-        "SELECT path, label, weight, file, offset, length, digest, rows, columns, kept FROM images "
-        "WHERE split = ? AND dropped IS NULL ORDER BY order_rank, id",
+        f"SELECT {columns} FROM images WHERE split = ? AND dropped IS NULL ORDER BY order_rank, id",
         (split,),
     )
     shards = []

@@ -26,6 +26,22 @@ class Task:
     weighted: bool
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Planned:
+    """An image of a shard, as the plan lists it: columns of the catalog."""
+
+    path: str
+    label: int
+    weight: float | None
+    file: str
+    offset: int
+    length: int
+    digest: str
+    rows: int
+    columns: int
+    kept: int
+
+
 def run_task(config: Config, root: str, work: str, task: Task) -> None:
     """Writes one shard and its numbers, or which image is not what it was in the scan."""
     # A worker that was taken for dead may still be at it: each attempt has a file of its own.
@@ -33,16 +49,17 @@ def run_task(config: Config, root: str, work: str, task: Task) -> None:
     result = f"{work}/done-{task.file}.jsonl"
     digest, offsets, labels, size = hashlib.sha256(), [], [], 0
     with files.open_write(temporary) as shard:
-        for path, label, *stored in files.read_rows(f"{work}/shard-{task.file}.jsonl"):
-            record = _record(config, root, task, path, label, *stored)
+        for row in files.read_rows(f"{work}/shard-{task.file}.jsonl"):
+            planned = Planned(*row)
+            record = _record(config, root, task, planned)
             if record is None:
-                files.write_rows(result, [{"changed": path}])
+                files.write_rows(result, [{"changed": planned.path}])
                 return
             framed = tfrecord.frame(record)
             shard.write(framed)
             digest.update(framed)
             offsets.append(size)
-            labels.append(label)
+            labels.append(planned.label)
             size += len(framed)
             if len(offsets) % _COUNT_EVERY == 0:
                 files.write(f"{work}/progress-{task.file}", str(len(offsets)).encode())
@@ -51,32 +68,18 @@ def run_task(config: Config, root: str, work: str, task: Task) -> None:
     files.write_rows(result, [{"shard": numbers, "offsets": offsets, "labels": labels}])
 
 
-def _record(
-    config: Config,
-    root: str,
-    task: Task,
-    path: str,
-    label: int,
-    weight: float | None,
-    file: str,
-    offset: int,
-    length: int,
-    digest: str,
-    rows: int,
-    columns: int,
-    kept: bool,
-) -> bytes | None:
+def _record(config: Config, root: str, task: Task, planned: Planned) -> bytes | None:
     """The serialized record of an image; None if its bytes are not those that were scanned."""
     try:
-        data = read_image(root, file, offset, length)
+        data = read_image(root, planned.file, planned.offset, planned.length)
     except images.BadImageError:
         return None
-    if hashlib.sha256(data).hexdigest() != digest:
+    if hashlib.sha256(data).hexdigest() != planned.digest:
         return None
-    if not (kept and config.encoding == "keep"):
+    if not (planned.kept and config.encoding == "keep"):
         image = images.decode(data, config.max_pixels, config.first_frame)
         resized = resizing.apply(config.resize, image.pixels)
         data = images.encode(data, image, resized, config.encoding, task.channels, config.quality)
-    if task.weighted and weight is None:
-        weight = 1.0
-    return examples.serialize(data, label, (rows, columns, task.channels), path, weight)
+    shape = (planned.rows, planned.columns, task.channels)
+    weight = 1.0 if task.weighted and planned.weight is None else planned.weight
+    return examples.serialize(data, planned.label, shape, planned.path, weight)

@@ -470,11 +470,11 @@ def test_a_shard_that_two_workers_write_at_once_is_whole(source, tmp_path, monke
     once = prepare(source, tmp_path / "once")
     record, begun = write._record, []
 
-    def let_another_overtake(config, root, task, *row):
+    def let_another_overtake(config, root, task, planned):
         if task not in begun:
             begun.append(task)
             write.run_task(config, root, f"{config.output_dir}/.work", task)
-        return record(config, root, task, *row)
+        return record(config, root, task, planned)
 
     monkeypatch.setattr(write, "_record", let_another_overtake)
     twice = prepare(source, tmp_path / "twice")
