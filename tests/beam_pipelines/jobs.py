@@ -1,15 +1,18 @@
 """Runs the job of `prepare` inside the test's own process."""
 
+import csv
 import dataclasses
+import json
 import pathlib
 
+import numpy as np
 import tensorflow as tf
 
 from beam_pipelines import images, job, sources
 from beam_pipelines.config import Config
 from beam_pipelines.resizing import Resize
 from beam_pipelines.sources.source import Listed
-from input import dataset_dir
+from input import dataset_dir, records
 
 DEFAULTS = Config(
     source="",
@@ -67,3 +70,39 @@ def stored(folder: pathlib.Path) -> dict[str, dict]:
 def listed(spec: str, class_pattern: str = DEFAULTS.class_pattern) -> list[Listed]:
     """What a source lists, none of it opened."""
     return list(sources.read(spec, class_pattern).list_files())
+
+
+def images_in_order(folder: pathlib.Path) -> dict[str, list[tuple[str, int, np.ndarray]]]:
+    """File name, label and pixels of every record of a dataset directory, per split."""
+    card = dataset_dir.read_card(str(folder))
+    found = {}
+    for split in card.splits:
+        paths = dataset_dir.shard_paths(str(folder), card, split)
+        found[split] = []
+        for record in tf.data.TFRecordDataset(paths):
+            feature = tf.train.Example.FromString(record.numpy()).features.feature
+            image, label = records.parse(record, card)
+            assert image.shape == tuple(feature["shape"].int64_list.value)
+            name = feature["file_name"].bytes_list.value[0].decode()
+            found[split].append((name, int(label), image.numpy()))
+    return found
+
+
+def names_in_order(folder: pathlib.Path) -> dict[str, list[str]]:
+    """File name of every record of a dataset directory, per split."""
+    return {split: [row[0] for row in rows] for split, rows in images_in_order(folder).items()}
+
+
+def quarantined(folder: pathlib.Path) -> dict[str, str]:
+    """Why each file was set aside, by path."""
+    rows = map(json.loads, (folder / "quarantine.jsonl").read_text().splitlines())
+    return {row["path"]: row["reason"] for row in rows}
+
+
+def write_listing(folder: pathlib.Path, rows: list[dict]) -> str:
+    """Writes a listing beside its images; returns the source."""
+    with open(folder / "listing.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return f"listing:{folder / 'listing.csv'}"

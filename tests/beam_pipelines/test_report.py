@@ -4,9 +4,11 @@ import html.parser
 import re
 
 import pytest
+import tensorflow_datasets as tfds
 
 from beam_pipelines import report
 from input.dataset_dir import Card, Shard, Split
+from tests.beam_pipelines.jobs import prepare
 
 NASTY = "<script>alert('&')</script>"
 VOID = {"meta", "img", "br"}
@@ -189,3 +191,11 @@ def test_folds_are_not_called_a_training_split():
     assert "Channels of all folds" in page
     assert "Samples of the first fold" in page
     assert "training split" not in page
+
+
+def test_the_report_shows_training_images_whichever_split_comes_first(source, tmp_path):
+    prepare(source, tmp_path / "data", splits="test:0.4,train:0.6")
+    shown = set(re.findall(r'alt="([^"]+)"', (tmp_path / "data/report.html").read_text()))
+    training = tfds.builder_from_directory(str(tmp_path / "data")).as_dataset(split="train")
+    assert shown
+    assert shown <= {example["file_name"].numpy().decode() for example in training}
