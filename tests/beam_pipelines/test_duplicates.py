@@ -16,7 +16,7 @@ from beam_pipelines import catalog, duplicates
 from headrace import UserError
 from tests.beam_pipelines.damage import photo, saved
 from tests.beam_pipelines.jobs import prepare
-from tests.beam_pipelines.test_assigning import make_row
+from tests.beam_pipelines.rows import make_row
 from tests.conftest import write_images
 
 
