@@ -7,6 +7,8 @@ lanes finds its part of every batch by itself, and the batch is the same for any
 Where reading single records is dear, as in a bucket far away, a *chunk* of consecutive records
 stays together in the epoch's order, and each lane shuffles the records of a *window* of steps.
 
+That is the natural order. Batches may also be made up by class, see `sampling`.
+
 No TensorFlow is imported here.
 """
 
@@ -29,6 +31,8 @@ class Order:
         seed: another one gives another order.
         chunk: consecutive records that are read together; 1 for a shuffle of single records.
         window: steps whose records each lane shuffles among themselves.
+        sampling: `natural`, or how batches are made up by class, one of `sampling.BATCHES`; chunk
+            and window are the natural order's alone.
     """
 
     records: int
@@ -37,6 +41,7 @@ class Order:
     seed: int
     chunk: int = 1
     window: int = 1
+    sampling: str = "natural"
 
     @property
     def steps_per_epoch(self) -> int:

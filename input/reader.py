@@ -81,6 +81,14 @@ class Reader:
         """How many records there are."""
         return len(self._starts)
 
+    def labels(self) -> np.ndarray:
+        """The labels of all records, by number, without reading these: int64 `[records]`.
+
+        Raises:
+            UserError: the file of labels is missing, or does not fit the card.
+        """
+        return dataset_dir.read_labels(self.data_dir, self.card, self.split)
+
     def read(self, numbers: np.ndarray) -> Records:
         """Reads records.
 

@@ -12,10 +12,12 @@ interrupted run had begun; the parts that several input pipelines read make up t
 Pixels leave as uint8: casting and normalising belong to the model, on its device.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow as tf
 
-from input import decoding, fetch, lanes, records, sizing
+from input import calls, decoding, fetch, lanes, records, sampling, sizing
 from input import order as record_order
 from input.augment import resized_crops
 from input.augmentation import Augmentation, apply
@@ -59,13 +61,12 @@ def training(
 
     Raises:
         UsageError: there is no such order, or the pipelines cannot share it.
+        UserError: the batch is larger than the split; or it is to be made up by class, and the
+            labels do not fit the card.
     """
     record_order.check(order, pipelines)
     augmentation, card = augmentation or Augmentation(), reader.card
     local = order.batch_size // pipelines
-
-    def numbers(step: tf.Tensor) -> tf.Tensor:
-        return lanes.batch(order, step, pipeline, pipelines)
 
     def draws(step: tf.Tensor) -> Draws:
         return Draws(order.seed, step, order.batch_size, pipeline * local, local)
@@ -91,8 +92,8 @@ def training(
         return numbered.map(change, tf.data.AUTOTUNE, deterministic=True)
 
     steps = tf.data.Dataset.range(start_step, np.iinfo(np.int64).max)
-    asked = steps.map(numbers)
-    batches = kept.batches(asked, local) if kept else fetch.records(asked, reader, local)
+    numbers = steps.map(_numbers(reader, order, pipeline, pipelines))
+    batches = kept.batches(numbers, local) if kept else fetch.records(numbers, reader, local)
     if augmentation.crop == "resized":
         batches = decoding.each(with_steps(batches, choose_windows), part, local)
     elif not kept:
@@ -158,3 +159,22 @@ def evaluation(
         encoded = fetch.records(numbers, reader, local)
         batches = decoding.at_base(encoded, reader.card, view, local)
     return tf.data.Dataset.zip(steps, batches).map(finish).prefetch(tf.data.AUTOTUNE)
+
+
+def _numbers(
+    reader: Reader, order: Order, pipeline: int, pipelines: int
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """A function from a step to the numbers of the records of this pipeline's part of its batch."""
+    if order.sampling == "natural":
+        return lambda step: lanes.batch(order, step, pipeline, pipelines)
+    find = sampling.BATCHES[order.sampling](order, reader.labels())
+    local = order.batch_size // pipelines
+
+    def part(step: np.ndarray) -> np.ndarray:
+        with calls.under_way:
+            return find(int(step))[pipeline * local : (pipeline + 1) * local]
+
+    def in_graph(step: tf.Tensor) -> tf.Tensor:
+        return tf.ensure_shape(tf.numpy_function(part, [step], tf.int64, stateful=False), [local])
+
+    return in_graph

@@ -22,6 +22,7 @@ _FIXED = {
     "normalization": "--normalization",
     "batch_size": "--batch_size",
     "lanes": "--lanes",
+    "batch_sampling": "--batch_sampling",
     "optimizer": "--optimizer",
     "learning_rate": "--learning_rate",
     "seed": "--seed",
@@ -42,6 +43,7 @@ class RunConfig:
         model, model_options: as for `models.build`.
         batch_size: global, over all replicas.
         lanes: parts of the data that input pipelines share out; see `input.order`.
+        batch_sampling: `natural`, or one of `input.sampling.BATCHES`.
         augmentation: fields of `input.augmentation.Augmentation`.
         on_bad_record: `stop`, or `skip` to take the next good record in its place.
         cache, cache_dir: where decoded images are kept; see `input.cache`.
@@ -72,6 +74,7 @@ class RunConfig:
     strategy: str
     deterministic: bool
     lanes: int
+    batch_sampling: str
     on_bad_record: str
     cache: str
     cache_dir: str

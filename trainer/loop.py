@@ -125,7 +125,13 @@ class _Run:
         self.config, self.card, self.workdir = config, card, workdir
         self.strategy, self.model, self.saved, self.progress = strategy, model, saved, progress
         self.reader = self._open("train")
-        self.order = Order(len(self.reader), config.batch_size, config.lanes, config.seed)
+        self.order = Order(
+            len(self.reader),
+            config.batch_size,
+            config.lanes,
+            config.seed,
+            sampling=config.batch_sampling,
+        )
         self.per_epoch = self.order.steps_per_epoch
         self.journal = Journal(workdir, self.per_epoch)
         self.rate = _Rate()

@@ -15,7 +15,7 @@ from absl import flags
 import headrace
 import models
 from headrace import UsageError, check
-from input import augmentation, cache, dataset_dir, order, view
+from input import augmentation, cache, dataset_dir, order, sampling, view
 from input.augmentation import Augmentation
 from input.view import View
 from models import normalization
@@ -72,6 +72,13 @@ flags.DEFINE_integer(
     "Parts of the data that workers share out. It divides --batch_size, and the batches are the "
     "same for any number of workers that divides it. Default: 8, or as many as divide the batch.",
     1,
+)
+flags.DEFINE_enum(
+    "batch_sampling",
+    "natural",
+    ["natural", *sampling.BATCHES],
+    "What batches are made of: records as a shuffle of all gives them, stratified for the class "
+    "proportions of the whole split in each batch, or balanced for all classes equally often.",
 )
 flags.DEFINE_enum(
     "optimizer",
@@ -193,6 +200,7 @@ def make_config(
         strategy=FLAGS.strategy,
         deterministic=FLAGS.deterministic,
         lanes=lanes,
+        batch_sampling=FLAGS.batch_sampling,
         on_bad_record=FLAGS.on_bad_record,
         cache=FLAGS.cache,
         cache_dir=FLAGS.cache_dir,

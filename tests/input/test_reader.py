@@ -62,6 +62,11 @@ def test_records_of_a_remote_file_system_are_read_as_well(data, stored):
     assert found.image.tolist() == [image for image, _ in stored[::-1]]
 
 
+def test_labels_are_told_without_reading_records(data, stored):
+    reader = Reader(str(data), dataset_dir.read_card(str(data)), "train")
+    assert reader.labels().tolist() == [label for _, label in stored]
+
+
 def test_a_shard_that_is_gone_is_named(data, tmp_path):
     for path in data.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())

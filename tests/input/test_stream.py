@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from beam_pipelines import sharding
 from headrace import UserError
-from input import dataset_dir, fetch, lanes, stream
+from input import dataset_dir, fetch, lanes, sampling, stream
 from input.order import Order
 from input.reader import Reader
 from input.view import View
@@ -46,8 +46,15 @@ def hashes(batch) -> list[str]:
     ]
 
 
+def pixels(stored) -> np.ndarray:
+    return np.frombuffer(b"".join(stored.image), np.uint8).reshape(-1, *SIZE, 1)
+
+
 def batches(data_dir, count, *, batch_size=8, lanes=1, seed=1, **options) -> list[list[str]]:
-    asked = Order(47, batch_size, lanes, seed, options.pop("chunk", 1), options.pop("window", 1))
+    chosen = {
+        name: options.pop(name) for name in ("chunk", "window", "sampling") if name in options
+    }
+    asked = Order(47, batch_size, lanes, seed, **chosen)
     dataset = stream.training(reader(data_dir), asked, view=View(SIZE), **options)
     return [hashes(batch) for batch in itertools.islice(dataset.as_numpy_iterator(), count)]
 
@@ -76,6 +83,35 @@ def test_any_number_of_pipelines_gives_the_same_batches(shards, pipelines, chunk
         for number in range(pipelines)
     ]
     assert [list(itertools.chain(*part)) for part in zip(*parts, strict=True)] == whole
+
+
+@given(
+    kind=st.sampled_from(list(sampling.BATCHES)),
+    pipelines=st.sampled_from([1, 2, 4, 8]),
+    start=st.integers(0, 10**12),
+)
+@settings(max_examples=8)
+def test_batches_by_class_are_the_same_too_for_any_number_of_pipelines_and_any_start(
+    shards, kind, pipelines, start
+):
+    options = {"batch_size": 16, "lanes": 8, "sampling": kind}
+    whole = batches(shards, 3, start_step=start, **options)
+    parts = [
+        batches(shards, 1, start_step=start + 2, pipeline=number, pipelines=pipelines, **options)[0]
+        for number in range(pipelines)
+    ]
+    assert list(itertools.chain(*parts)) == whole[2]
+
+
+def test_batches_by_class_have_the_records_that_the_arithmetic_names(shards):
+    for kind, make in sampling.BATCHES.items():
+        asked = Order(47, 12, 2, seed=5, sampling=kind)
+        source = reader(shards)
+        found = next(stream.training(source, asked, View(SIZE), start_step=9).as_numpy_iterator())
+        numbers = make(asked, source.labels())(9)
+        stored = source.read(numbers)
+        assert hashes(found) == hashes({"image": pixels(stored), "label": stored.label})
+    assert np.bincount(found["label"]).tolist() == [6, 6]
 
 
 @given(st.integers(1, 47), st.integers(0, 2**31))

@@ -48,6 +48,7 @@ def main(data_dir: str, strategy_name: str, cpus: str, output: str) -> None:
         strategy=strategy_name,
         deterministic=True,
         lanes=2,
+        batch_sampling="natural",
         on_bad_record="stop",
         cache="none",
         cache_dir="",

@@ -330,3 +330,11 @@ def test_augmentation_is_part_of_the_run_and_its_flags_are_checked(prepared, tmp
     other = run_program(*asked, "--augment=cifar10", "--rotation=6")
     assert_one_line_error(other, 1, "holds another run", "--augment and its flags")
     assert_one_line_error(run_program(*asked, "--zoom=2"), 2, "--zoom=2.0", "expected 0 to 0.99")
+
+
+def test_how_batches_are_made_up_is_part_of_the_run(prepared, tmp_path):
+    asked = [*TASK, f"--data_dir={prepared}", f"--workdir={tmp_path / 'run'}", "--steps=3"]
+    finished = run_program(*asked, "--batch_sampling=balanced")
+    assert finished.returncode == 0, finished.stderr
+    other = run_program(*asked, "--batch_sampling=stratified")
+    assert_one_line_error(other, 1, "--batch_sampling was balanced and is stratified")
