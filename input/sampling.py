@@ -120,6 +120,24 @@ def balanced(order: Order, labels: np.ndarray) -> Find:
 BATCHES = {"stratified": stratified, "balanced": balanced}
 
 
+def class_weights(labels: np.ndarray, classes: int) -> np.ndarray:
+    """By how much the loss of a class's records is multiplied, so that all classes count alike.
+
+    The largest class's count over its own, as in Rosebrock's smile detector (Deep Learning for
+    Computer Vision with Python, Starter Bundle, 2017): of 9,475 and 3,690 faces, 1 and 2.57.
+
+    Args:
+        labels: of all records that are trained on, int64 `[records]`.
+        classes: how many there are, with records or without.
+
+    Returns:
+        float32 `[classes]`, 1 or more; 0 for a class without records.
+    """
+    counts = np.bincount(labels, minlength=classes)
+    weights = np.zeros(classes, np.float32)
+    return np.divide(counts.max(), counts, out=weights, where=counts > 0, casting="same_kind")
+
+
 def _permutation(length: int, seed: int, name: str, *numbers: int) -> np.ndarray:
     """The numbers below `length` in an order that `seed`, `name` and `numbers` decide."""
     return np.argsort(_bits(length, seed, name, *numbers), kind="stable")

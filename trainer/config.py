@@ -23,6 +23,7 @@ _FIXED = {
     "batch_size": "--batch_size",
     "lanes": "--lanes",
     "batch_sampling": "--batch_sampling",
+    "class_weights": "--class_weights",
     "optimizer": "--optimizer",
     "learning_rate": "--learning_rate",
     "seed": "--seed",
@@ -44,6 +45,7 @@ class RunConfig:
         batch_size: global, over all replicas.
         lanes: parts of the data that input pipelines share out; see `input.order`.
         batch_sampling: `natural`, or one of `input.sampling.BATCHES`.
+        class_weights: `none`, or `balanced` to weigh the loss, see `input.sampling.class_weights`.
         augmentation: fields of `input.augmentation.Augmentation`.
         on_bad_record: `stop`, or `skip` to take the next good record in its place.
         cache, cache_dir: where decoded images are kept; see `input.cache`.
@@ -75,6 +77,7 @@ class RunConfig:
     deterministic: bool
     lanes: int
     batch_sampling: str
+    class_weights: str
     on_bad_record: str
     cache: str
     cache_dir: str

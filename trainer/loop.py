@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from headrace import UserError
-from input import cache, fetch, stream
+from input import cache, fetch, sampling, stream
 from input.augmentation import Augmentation
 from input.dataset_dir import Card
 from input.kept import Kept, keep
@@ -135,7 +135,9 @@ class _Run:
         self.per_epoch = self.order.steps_per_epoch
         self.journal = Journal(workdir, self.per_epoch)
         self.rate = _Rate()
-        self.train_steps = steps.make_train_steps(strategy, model, optimizer, config.batch_size)
+        self.train_steps = steps.make_train_steps(
+            strategy, model, optimizer, config.batch_size, self._class_weights()
+        )
         self.evaluate_dataset = steps.make_evaluate(strategy, model, len(card.classes))
         self.kept: dict[str, Kept | None] = {}
         self.results: dict[str, dict[str, float]] = {}
@@ -191,6 +193,11 @@ class _Run:
     def _open(self, split: str) -> Reader:
         skips = self.config.on_bad_record == "skip"
         return Reader(self.config.data_dir, self.card, split, skips)
+
+    def _class_weights(self) -> np.ndarray | None:
+        if self.config.class_weights == "none":
+            return None
+        return sampling.class_weights(self.reader.labels(), len(self.card.classes))
 
     def _keep(self, reader: Reader, crop: str = "none") -> Kept | None:
         """The decoded records of a split that is read again and again, if they are to be kept."""

@@ -22,6 +22,7 @@ def make_train_steps(
     model: keras.Model,
     optimizer: keras.optimizers.Optimizer,
     batch_size: int,
+    class_weights: np.ndarray | None = None,
 ) -> TrainSteps:
     """Makes `train_steps(iterator, count, sums)`, which takes `count` optimizer steps.
 
@@ -30,22 +31,32 @@ def make_train_steps(
         model: to logits.
         optimizer: sums gradients over the replicas by itself.
         batch_size: global.
+        class_weights: by which the loss of each class's records is multiplied, float32
+            `[classes]`; of a mixed image, each label's part by its own class's. A record's own
+            weight multiplies it as well.
 
     Returns:
         A function of a distributed iterator over batches of `stream.training`, an int64 count, and
         the sums so far; it gives the sums after these steps. Sums are float64 `[2]`: cross-entropy
-        and rank-1 hits of all records. They are handed on and not added up outside, so that they
-        are the same to the last bit however a run is cut into calls.
+        with all these weights, as it is trained on, and rank-1 hits of all records. They are handed
+        on and not added up outside, so that they are the same to the last bit however a run is cut
+        into calls.
     """
     replicas = strategy.num_replicas_in_sync
+
+    def weighted(label: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        cross_entropy = _cross_entropy(label, logits)
+        if class_weights is None:
+            return cross_entropy
+        return cross_entropy * tf.gather(tf.constant(class_weights, cross_entropy.dtype), label)
 
     def replica_step(batch: dict[str, tf.Tensor]) -> tf.Tensor:
         with tf.GradientTape() as tape:
             logits = model(batch["image"], training=True)
-            cross_entropy = _cross_entropy(batch["label"], logits)
+            cross_entropy = weighted(batch["label"], logits)
             if "share" in batch:  # of a mixed image that is its own label's
                 share = tf.cast(batch["share"], cross_entropy.dtype)
-                other = _cross_entropy(batch["other_label"], logits)
+                other = weighted(batch["other_label"], logits)
                 cross_entropy = share * cross_entropy + (1 - share) * other
             if "weight" in batch:
                 cross_entropy *= tf.cast(batch["weight"], cross_entropy.dtype)

@@ -81,6 +81,13 @@ flags.DEFINE_enum(
     "proportions of the whole split in each batch, or balanced for all classes equally often.",
 )
 flags.DEFINE_enum(
+    "class_weights",
+    "none",
+    ["none", "balanced"],
+    "balanced multiplies the loss of each image by the largest class's count over that of its own "
+    "class. The loss that is logged while training is that.",
+)
+flags.DEFINE_enum(
     "optimizer",
     "momentum",
     optimizers.NAMES,
@@ -136,6 +143,10 @@ def main() -> None:
     check(
         (FLAGS.epochs is None) != (FLAGS.steps is None),
         "say how long to train: either --epochs or --steps, not both",
+    )
+    check(
+        FLAGS.batch_sampling != "balanced" or FLAGS.class_weights == "none",
+        "--batch_sampling=balanced and --class_weights=balanced do the same; give one of them",
     )
     options = parse_model_options(FLAGS.model_options)
     models.check(FLAGS.model, options)
@@ -201,6 +212,7 @@ def make_config(
         deterministic=FLAGS.deterministic,
         lanes=lanes,
         batch_sampling=FLAGS.batch_sampling,
+        class_weights=FLAGS.class_weights,
         on_bad_record=FLAGS.on_bad_record,
         cache=FLAGS.cache,
         cache_dir=FLAGS.cache_dir,

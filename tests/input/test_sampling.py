@@ -165,6 +165,13 @@ def test_each_record_of_a_class_is_as_likely_at_each_place_of_a_batch(kind):
         assert ((seen - expected) ** 2 / expected).sum() < degrees + 5 * math.sqrt(2 * degrees)
 
 
+def test_class_weights_are_the_largest_count_over_the_class_own():
+    labels = np.repeat([0, 1, 3], [3690, 9475, 5])
+    weights = sampling.class_weights(labels, 5)
+    assert weights.dtype == np.float32
+    np.testing.assert_allclose(weights, [9475 / 3690, 1, 0, 1895, 0], rtol=1e-6)
+
+
 def test_a_split_of_a_thousand_classes_is_no_matter():
     labels = np.random.default_rng(0).integers(0, 1000, 200_000)
     order = Order(len(labels), 256, 8, seed=0)

@@ -49,6 +49,7 @@ def main(data_dir: str, strategy_name: str, cpus: str, output: str) -> None:
         deterministic=True,
         lanes=2,
         batch_sampling="natural",
+        class_weights="none",
         on_bad_record="stop",
         cache="none",
         cache_dir="",

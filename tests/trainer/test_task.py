@@ -259,6 +259,10 @@ def test_a_loss_that_is_not_finite_ends_in_one_line(prepared, tmp_path):
         (["--epochs=1", "--optimizer=best"], ["--optimizer=best"]),
         (["--epochs=1", "--strategy=tpuu"], ["--strategy=tpuu"]),
         (["--epochs=1", "--lerning_rate=1"], ["lerning_rate"]),
+        (
+            ["--epochs=1", "--batch_sampling=balanced", "--class_weights=balanced"],
+            ["--batch_sampling=balanced and --class_weights=balanced", "give one of them"],
+        ),
         (["--epochs=1", "stray"], ["unexpected argument: stray"]),
     ],
 )
@@ -334,7 +338,10 @@ def test_augmentation_is_part_of_the_run_and_its_flags_are_checked(prepared, tmp
 
 def test_how_batches_are_made_up_is_part_of_the_run(prepared, tmp_path):
     asked = [*TASK, f"--data_dir={prepared}", f"--workdir={tmp_path / 'run'}", "--steps=3"]
-    finished = run_program(*asked, "--batch_sampling=balanced")
+    finished = run_program(*asked, "--batch_sampling=stratified", "--class_weights=balanced")
     assert finished.returncode == 0, finished.stderr
-    other = run_program(*asked, "--batch_sampling=stratified")
-    assert_one_line_error(other, 1, "--batch_sampling was balanced and is stratified")
+    other = run_program(*asked, "--batch_sampling=balanced")
+    changed = (
+        "--batch_sampling was stratified and is balanced; --class_weights was balanced and is none"
+    )
+    assert_one_line_error(other, 1, changed)
