@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import orjson
 
-from beam_pipelines import files
 from beam_pipelines.sources.source import Listed, Source
 from headrace import UserError
+from input import files
 
 _CHUNK = 128
 

@@ -9,7 +9,6 @@ from apache_beam.options.pipeline_options import PipelineOptions
 import headrace
 from beam_pipelines import (
     engine,
-    files,
     images,
     inventory,
     metadata,
@@ -25,7 +24,7 @@ from beam_pipelines import (
 from beam_pipelines.config import Config
 from beam_pipelines.inventory import Inventory
 from headrace import UsageError, UserError
-from input import dataset_dir
+from input import dataset_dir, files
 from input.dataset_dir import Card, Shard, Split
 
 _THUMBNAIL = 96

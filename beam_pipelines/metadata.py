@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from beam_pipelines import catalog, files
-from input import dataset_dir
+from beam_pipelines import catalog
+from input import dataset_dir, files
 from input.dataset_dir import Card
 
 _PERCENTILES = {"min": 0, "p5": 5, "p50": 50, "p95": 95, "max": 100}

@@ -5,9 +5,8 @@ import fcntl
 import os
 from collections.abc import Iterator
 
-from beam_pipelines import files
 from headrace import UsageError, UserError
-from input import dataset_dir
+from input import dataset_dir, files
 
 # Where a job keeps what its phases hand on; gone when it is finished.
 WORK = ".work"

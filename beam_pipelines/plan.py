@@ -18,7 +18,6 @@ from beam_pipelines import (
     assigning,
     catalog,
     duplicates,
-    files,
     metadata,
     selection,
     sharding,
@@ -28,7 +27,7 @@ from beam_pipelines import (
 from beam_pipelines.config import Config
 from beam_pipelines.scan import Rejected, Row
 from headrace import UsageError, UserError
-from input import dataset_dir
+from input import dataset_dir, files
 
 SUMMARY, FAILED = "plan.json", "failed.json"
 

@@ -9,9 +9,10 @@ import dataclasses
 import hashlib
 from collections.abc import Iterator
 
-from beam_pipelines import files, hashing, images, resizing
+from beam_pipelines import hashing, images, resizing
 from beam_pipelines.config import Config
 from beam_pipelines.sources.source import Container, Listed
+from input import files
 
 UNREADABLE = "unreadable"
 # Pixels along a side, of a JPEG that libjpeg writes.

@@ -16,9 +16,9 @@ from absl import flags
 from etils import epath
 
 import headrace
-from beam_pipelines import files, hdf5, progress
+from beam_pipelines import hdf5, progress
 from headrace import UserError, check
-from input import dataset_dir
+from input import dataset_dir, files
 
 FLAGS = flags.FLAGS
 

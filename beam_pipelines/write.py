@@ -8,10 +8,10 @@ import dataclasses
 import hashlib
 import uuid
 
-from beam_pipelines import examples, files, images, resizing
+from beam_pipelines import examples, images, resizing
 from beam_pipelines.config import Config
 from beam_pipelines.scan import read_image
-from input import tfrecord
+from input import files, tfrecord
 from input.dataset_dir import Shard
 
 _COUNT_EVERY = 500

@@ -1,6 +1,7 @@
 """The dataset directory: its files, its records and its card.
 
-This is the whole of what `beam_pipelines` (which writes it) and `input` (which reads it) share.
+With `files`, which opens them, this is the whole of what `beam_pipelines` (which writes it) and
+`input` (which reads it) share.
 
     NAME-SPLIT.tfrecord-00000-of-00008   tf.train.Example records, see `RECORD_KEYS`
     NAME-SPLIT.index                     the byte offset of every record, see `read_index`

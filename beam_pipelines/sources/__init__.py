@@ -7,10 +7,10 @@ and no listing is held in memory.
 
 import os
 
-from beam_pipelines import files
 from beam_pipelines.sources import filename, folder, hdf5, listing, tfds, tiny_imagenet
 from beam_pipelines.sources.source import Source
 from headrace import UsageError, UserError
+from input import files
 
 KINDS = {
     "folder": "a folder per class, or train/ and test/ with class folders inside",

@@ -15,9 +15,10 @@ from collections.abc import Iterator
 
 import orjson
 
-from beam_pipelines import files, splitting
+from beam_pipelines import splitting
 from beam_pipelines.sources.source import Listed, Source
 from headrace import UserError
+from input import files
 
 _COLUMNS = ("path", "label", "split", "group", "weight")
 _SPLITS = {"val": "validation", "valid": "validation", "dev": "validation"}

@@ -9,10 +9,10 @@
 
 from collections.abc import Iterator
 
-from beam_pipelines import files
 from beam_pipelines.sources.source import Listed, Source
 from beam_pipelines.sources.walk import files_below, walk
 from headrace import UserError
+from input import files
 
 
 def read(root: str) -> Source:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from beam_pipelines import files
 from headrace import UserError
+from input import files
 
 _NOT_IMAGES = {"thumbs.db", "desktop.ini"}
 

@@ -10,9 +10,9 @@ import pytest
 from gcp_storage_emulator.server import create_server
 from google.cloud import storage
 
-from beam_pipelines import files, gcs, sources
+from beam_pipelines import sources
 from headrace import UsageError, UserError
-from input import dataset_dir
+from input import dataset_dir, files, gcs
 from tests.beam_pipelines.jobs import everything, listed, prepare
 from tests.conftest import assert_one_line_error, run_program, write_images
 

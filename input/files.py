@@ -160,6 +160,6 @@ def _is_remote(path: str) -> bool:
 
 
 def _gcs():
-    from beam_pipelines import gcs  # takes a second, and only remote files need it
+    from input import gcs  # takes a second, and only remote files need it
 
     return gcs
