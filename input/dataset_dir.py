@@ -15,7 +15,7 @@ With `files`, which opens them, this is the whole of what `beam_pipelines` (whic
     card = dataset_dir.read_card("/data/flowers")
     card.classes, card.splits["train"].records
 
-No TensorFlow is imported here. Every path may be local or `gs://`.
+No TensorFlow is imported here. Every path may be local or `gs://`, see `files`.
 """
 
 import dataclasses
@@ -25,9 +25,9 @@ import os
 from collections.abc import Sequence
 
 import numpy as np
-from etils import epath
 
 from headrace import UserError
+from input import files
 
 CARD_FORMAT = 3
 CARD = "card.json"
@@ -190,13 +190,16 @@ def read_card(data_dir: str) -> Card:
             format or damaged, or a shard is missing or has another size than the card says.
     """
     try:
-        text = (epath.Path(data_dir) / CARD).read_text()
+        content = files.read(os.path.join(data_dir, CARD))
     except FileNotFoundError:
         raise UserError(
             f"{data_dir} is no finished dataset directory: it has no {CARD}; "
             "run `python -m beam_pipelines.prepare` again, or check the path"
         ) from None
+    except OSError as error:
+        raise UserError(f"{data_dir}/{CARD} cannot be read: {error}") from None
     try:
+        text = content.decode()
         found = json.loads(text).get("format")
         if found != CARD_FORMAT:
             raise UserError(
@@ -216,7 +219,7 @@ def read_index(data_dir: str, card: Card, split: str) -> np.ndarray:
     Raises:
         UserError: the file is missing, or does not have one offset per record.
     """
-    path = epath.Path(data_dir) / index_file(card.name, split)
+    path = os.path.join(data_dir, index_file(card.name, split))
     return _read_numbers(path, _OFFSET, card.splits[split].records)
 
 
@@ -227,7 +230,7 @@ def read_labels(data_dir: str, card: Card, split: str) -> np.ndarray:
         UserError: the file is missing, does not have one label per record, or has others than the
             card says.
     """
-    path = epath.Path(data_dir) / labels_file(card.name, split)
+    path = os.path.join(data_dir, labels_file(card.name, split))
     per_class = card.splits[split].per_class
     labels = _read_numbers(path, _LABEL, card.splits[split].records).astype(np.int64)
     if labels.max() >= len(per_class):
@@ -258,17 +261,16 @@ def shard_paths(data_dir: str, card: Card, split: str) -> list[str]:
 
 def _check_shards(data_dir: str, card: Card) -> None:
     """A shard cut short is found here, by its size, before a step is trained."""
+    sizes = files.sizes(data_dir)
     for split in card.splits.values():
         for shard in split.shards:
-            path = epath.Path(data_dir) / shard.file
-            try:
-                size = path.stat().length
-            except FileNotFoundError:
-                raise UserError(f"{path} is missing; {_AGAIN}") from None
-            if size != shard.bytes:
+            path = os.path.join(data_dir, shard.file)
+            if shard.file not in sizes:
+                raise UserError(f"{path} is missing; {_AGAIN}")
+            if sizes[shard.file] != shard.bytes:
                 raise UserError(
-                    f"{path} has {size} bytes, the card says {shard.bytes}: it is damaged or "
-                    f"was copied in part; {_AGAIN}"
+                    f"{path} has {sizes[shard.file]} bytes, the card says {shard.bytes}: it is "
+                    f"damaged or was copied in part; {_AGAIN}"
                 )
 
 
@@ -276,10 +278,10 @@ def _joined(shards: Sequence[Sequence[int]], dtype: np.dtype) -> bytes:
     return np.concatenate([np.asarray(shard, dtype) for shard in shards]).tobytes()
 
 
-def _read_numbers(path: epath.Path, dtype: np.dtype, records: int) -> np.ndarray:
+def _read_numbers(path: str, dtype: np.dtype, records: int) -> np.ndarray:
     """One number per record: `dtype` `[records]`."""
     try:
-        data = path.read_bytes()
+        data = files.read(path)
     except FileNotFoundError:
         raise UserError(f"{path} is missing; {_AGAIN}") from None
     if len(data) != records * dtype.itemsize:

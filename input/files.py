@@ -37,7 +37,7 @@ def read(path: str, offset: int = 0, length: int = -1) -> bytes:
     Raises:
         OSError: it cannot be read.
     """
-    if _is_remote(path):
+    if is_remote(path):
         return _gcs().read(path, offset, length)
     with open(path, "rb") as file:
         if offset:
@@ -51,30 +51,30 @@ def open_read(path: str) -> BinaryIO:
     Raises:
         OSError: it cannot be read.
     """
-    return _gcs().open_read(path) if _is_remote(path) else open(path, "rb")
+    return _gcs().open_read(path) if is_remote(path) else open(path, "rb")
 
 
 def open_write(path: str) -> BinaryIO:
     """Opens a file to write from its beginning on; it may be there in part before it is closed."""
-    return _gcs().open_write(path) if _is_remote(path) else open(path, "wb")
+    return _gcs().open_write(path) if is_remote(path) else open(path, "wb")
 
 
 def exists(path: str) -> bool:
     """Whether there is a file, or local folder, of this path."""
-    return _gcs().exists(path) if _is_remote(path) else os.path.exists(path)
+    return _gcs().exists(path) if is_remote(path) else os.path.exists(path)
 
 
 def size(path: str) -> int:
     """Bytes of a file; 0 if it is not there."""
     try:
-        return _gcs().size(path) if _is_remote(path) else os.path.getsize(path)
+        return _gcs().size(path) if is_remote(path) else os.path.getsize(path)
     except (OSError, ValueError):  # ValueError: a name that no file can have
         return 0
 
 
 def write(path: str, content: bytes) -> None:
     """Writes a file, so that it is there in full or not at all."""
-    if _is_remote(path):
+    if is_remote(path):
         _gcs().write(path, content)
         return
     folder, _, name = path.rpartition("/")
@@ -85,7 +85,7 @@ def write(path: str, content: bytes) -> None:
 
 def replace(temporary: str, path: str) -> None:
     """Renames a file, over one that is there."""
-    if _is_remote(path):
+    if is_remote(path):
         _gcs().rename(temporary, path)
     else:
         os.replace(temporary, path)
@@ -97,12 +97,24 @@ def listing(folder: str) -> tuple[list[str], list[str]]:
     Raises:
         OSError: it cannot be listed. A remote folder that is not there is an empty one.
     """
-    if _is_remote(folder):
+    if is_remote(folder):
         return _gcs().listing(folder)
     with os.scandir(folder) as found:
         entries = [(entry.name, entry.is_dir()) for entry in found]
     folders = [name for name, is_folder in entries if is_folder]
     return folders, [name for name, is_folder in entries if not is_folder]
+
+
+def sizes(folder: str) -> dict[str, int]:
+    """Names and bytes of the files directly in a folder.
+
+    Raises:
+        OSError: it cannot be listed.
+    """
+    if is_remote(folder):
+        return _gcs().sizes(folder)
+    with os.scandir(folder) as found:
+        return {entry.name: entry.stat().st_size for entry in found if entry.is_file()}
 
 
 def matching(folder: str, pattern: str) -> list[str]:
@@ -112,7 +124,7 @@ def matching(folder: str, pattern: str) -> list[str]:
 
 def make_folder(folder: str) -> None:
     """Makes a folder, and those above it; one that is there is left as it is."""
-    if _is_remote(folder):
+    if is_remote(folder):
         _gcs().make_folder(folder)
     else:
         os.makedirs(folder, exist_ok=True)
@@ -120,7 +132,7 @@ def make_folder(folder: str) -> None:
 
 def remove(paths: list[str]) -> None:
     """Removes files that may be there or not, all in one place."""
-    if paths and _is_remote(paths[0]):
+    if paths and is_remote(paths[0]):
         _gcs().remove(paths)
         return
     for path in paths:
@@ -129,7 +141,7 @@ def remove(paths: list[str]) -> None:
 
 def remove_tree(folder: str) -> None:
     """Removes a folder and all that is in it."""
-    if _is_remote(folder):
+    if is_remote(folder):
         _gcs().remove_tree(folder)
     else:
         shutil.rmtree(folder)
@@ -151,7 +163,12 @@ def json_lines(rows: Iterable) -> bytes:
     return b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
 
 
-def _is_remote(path: str) -> bool:
+def is_remote(path: str) -> bool:
+    """Whether it is on Google Cloud Storage.
+
+    Raises:
+        OSError: it is neither there nor local.
+    """
     if "://" not in path:
         return False
     if not path.startswith("gs://"):

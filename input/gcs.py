@@ -21,6 +21,7 @@ from headrace import UserError
 
 SCHEME = "gs://"
 _BATCH = 100
+_CONNECTIONS = 64
 
 
 def read(path: str, offset: int, length: int) -> bytes:
@@ -75,13 +76,18 @@ def rename(old: str, new: str) -> None:
 
 def listing(folder: str) -> tuple[list[str], list[str]]:
     """Names of the folders and of the objects directly in a folder."""
-    bucket, name = _split(folder)
-    prefix = f"{name}/" if name else ""
+    prefix, found = _objects(folder)
     with _explained(folder):
-        found = _client().list_blobs(bucket, prefix=prefix, delimiter="/")
         names = [blob.name.removeprefix(prefix) for blob in found]
         folders = [name.removeprefix(prefix).rstrip("/") for name in found.prefixes]
     return folders, [name for name in names if name]  # a placeholder has no name in its own folder
+
+
+def sizes(folder: str) -> dict[str, int]:
+    """Names and bytes of the objects directly in a folder."""
+    prefix, found = _objects(folder)
+    with _explained(folder):
+        return {blob.name.removeprefix(prefix): blob.size for blob in found}
 
 
 def make_folder(folder: str) -> None:
@@ -109,7 +115,20 @@ def remove_tree(folder: str) -> None:
 def _client() -> storage.Client:
     # What it warns of before it fails is in the error.
     logging.getLogger("google.auth").setLevel(logging.ERROR)
-    return storage.Client()
+    client = storage.Client()
+    # As many connections are kept as threads read at once, or each request would make a new one
+    # and warn of it. The client has no option for that.
+    for scheme in ("https://", "http://"):
+        client._http.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=_CONNECTIONS))
+    return client
+
+
+def _objects(folder: str) -> tuple[str, Iterator[storage.Blob]]:
+    """The objects directly in a folder, and what their names begin with."""
+    bucket, name = _split(folder.rstrip("/"))
+    prefix = f"{name}/" if name else ""
+    with _explained(folder):
+        return prefix, _client().list_blobs(bucket, prefix=prefix, delimiter="/")
 
 
 def _split(path: str) -> tuple[str, str]:

@@ -8,22 +8,19 @@ Numbers that follow each other are read at once. A record is checked before it i
 by checksum, its message by parsing it.
 """
 
-import concurrent.futures
 import dataclasses
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from headrace import UserError
-from input import dataset_dir, tfrecord
+from input import dataset_dir, files, tfrecord
 from input.dataset_dir import Card
-
-_REMOTE_READS = 16
 
 
 class BadRecordError(UserError):
@@ -77,6 +74,11 @@ class Reader:
         self._ends = np.append(self._starts[1:], 0)
         self._ends[self._first[1:] - 1] = [shard.bytes for shard in shards]
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether the shards are far away, so that each request takes long."""
+        return files.is_remote(self.data_dir)
+
     def __len__(self) -> int:
         """How many records there are."""
         return len(self._starts)
@@ -89,22 +91,20 @@ class Reader:
         """
         return dataset_dir.read_labels(self.data_dir, self.card, self.split)
 
-    def read(self, numbers: np.ndarray) -> Records:
+    def read(
+        self, numbers: np.ndarray, frames: Callable[[np.ndarray], list[bytes]] | None = None
+    ) -> Records:
         """Reads records.
 
         Args:
             numbers: which, int64 `[records]`.
+            frames: where their frames come from; `self.frames` if not given.
 
         Raises:
             BadRecordError: one is bad and is not to be skipped, or all are.
             UserError: a shard cannot be read.
         """
-        order = np.argsort(numbers, kind="stable")
-        framed = [b""] * len(numbers)
-        places = iter(order)
-        for run in self._runs(numbers[order]):
-            for frame in run:
-                framed[next(places)] = frame
+        framed = (frames or self.frames)(numbers)
         parsed = [self._good(number, f) for number, f in zip(numbers.tolist(), framed, strict=True)]
         image = np.empty(len(parsed), object)
         image[:] = [features["image"].bytes_list.value[0] for features in parsed]
@@ -116,22 +116,31 @@ class Reader:
             np.array([number not in self.bad for number in numbers.tolist()]),
         )
 
-    def _runs(self, numbers: np.ndarray) -> Iterator[list[bytes]]:
-        """The frames of sorted numbers, those that lie together at once."""
+    def frames(self, numbers: np.ndarray) -> list[bytes]:
+        """Records as they lie in the shards, not yet checked; those that lie together at once.
+
+        Args:
+            numbers: which, int64 `[records]`.
+
+        Raises:
+            UserError: a shard cannot be read.
+        """
+        order = np.argsort(numbers, kind="stable")
+        numbers = numbers[order]
         shards = np.searchsorted(self._first, numbers, side="right") - 1
         breaks = np.flatnonzero((np.diff(numbers) != 1) | np.diff(shards)) + 1
-        runs = np.split(np.arange(len(numbers)), breaks) if len(numbers) else []
-        asked = [(int(shards[run[0]]), numbers[run]) for run in runs]
-        if "://" not in self.data_dir:
-            return (self._read_run(*run) for run in asked)
-        with concurrent.futures.ThreadPoolExecutor(_REMOTE_READS) as pool:
-            return iter(list(pool.map(lambda run: self._read_run(*run), asked)))
+        framed = [b""] * len(numbers)
+        for run in np.split(np.arange(len(numbers)), breaks) if len(numbers) else []:
+            found = self._read_run(int(shards[run[0]]), numbers[run])
+            for place, frame in zip(order[run].tolist(), found, strict=True):
+                framed[place] = frame
+        return framed
 
     def _read_run(self, shard: int, numbers: np.ndarray) -> list[bytes]:
         start, end = int(self._starts[numbers[0]]), int(self._ends[numbers[-1]])
         try:
             data = _read(self._paths[shard], start, end - start)
-        except (OSError, tf.errors.OpError) as error:
+        except OSError as error:
             raise UserError(f"{self._paths[shard]} cannot be read: {error}") from None
         cuts = (self._starts[numbers] - start).tolist()
         return [data[a:b] for a, b in zip(cuts, [*cuts[1:], len(data)], strict=True)]
@@ -147,7 +156,7 @@ class Reader:
             tried = (tried + 1) % len(self)
             if tried == number:
                 raise BadRecordError(f"split {self.split!r} of {self.data_dir} has no good record")
-            ((framed,),) = self._runs(np.array([tried]))
+            (framed,) = self.frames(np.array([tried]))
 
     def _note(self, number: int, what: str) -> None:
         shard = int(np.searchsorted(self._first, number, side="right")) - 1
@@ -167,10 +176,8 @@ class Reader:
 
 
 def _read(path: str, start: int, length: int) -> bytes:
-    if "://" in path:
-        with tf.io.gfile.GFile(path, "rb") as file:
-            file.seek(start)
-            return file.read(length)
+    if files.is_remote(path):
+        return files.read(path, start, length)
     descriptor = os.open(path, os.O_RDONLY)
     try:
         return os.pread(descriptor, length, start)

@@ -3,17 +3,22 @@
 No test needs more than what the repository and its lock file hold.
 """
 
+import itertools
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 
 import hypothesis
 import numpy as np
 import pytest
+from gcp_storage_emulator.server import create_server
+from google.cloud import storage
 from PIL import Image
 
 import headrace
+from input import gcs
 
 headrace.import_tensorflow()
 
@@ -28,6 +33,8 @@ hypothesis.settings.register_profile(
     ],
 )
 hypothesis.settings.load_profile("headrace")
+
+_number = itertools.count()
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -65,6 +72,39 @@ def assert_one_line_error(finished: subprocess.CompletedProcess, code: int, *wor
     assert (finished.returncode, len(lines)) == (code, 1), finished.stderr
     for word in words:
         assert word in lines[0]
+
+
+@pytest.fixture(scope="module")
+def endpoint():
+    """An emulator of Cloud Storage; this process knows it as `STORAGE_EMULATOR_HOST`."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    gcs._client.cache_clear()
+    with create_server("localhost", port, in_memory=True), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STORAGE_EMULATOR_HOST", f"http://localhost:{port}")
+        yield f"http://localhost:{port}"
+    gcs._client.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def shared_bucket(endpoint):
+    """A bucket for the tests of a module."""
+    return storage.Client().create_bucket(f"bucket-{next(_number)}")
+
+
+@pytest.fixture
+def bucket(endpoint):
+    """A new bucket; tests look into it with Google's own client."""
+    return storage.Client().create_bucket(f"bucket-{next(_number)}")
+
+
+def upload(bucket, folder: pathlib.Path, prefix: str) -> str:
+    """Copies a folder into a bucket; the `gs://` path it then has."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            bucket.blob(f"{prefix}/{path.relative_to(folder)}").upload_from_filename(path)
+    return f"gs://{bucket.name}/{prefix}"
 
 
 @pytest.fixture(scope="session")

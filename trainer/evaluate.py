@@ -13,7 +13,7 @@ from etils import epath
 
 import headrace
 from headrace import UserError, check
-from input import dataset_dir
+from input import dataset_dir, files
 from trainer import config as run_config
 from trainer import run_dir
 
@@ -38,6 +38,7 @@ def main() -> None:
     """Runs the program."""
     config = run_config.read(FLAGS.workdir)
     data_dir = FLAGS.data_dir or config.data_dir
+    files.check(data_dir, "data_dir")
     card = dataset_dir.read_card(data_dir)
     dataset_dir.shard_paths(data_dir, card, FLAGS.split)
     if card.classes != config.classes:

@@ -1,46 +1,16 @@
 """Every path may be `gs://`: the same job in a bucket, against an emulator of Cloud Storage."""
 
-import itertools
 import json
-import socket
 
 import h5py
 import numpy as np
 import pytest
-from gcp_storage_emulator.server import create_server
-from google.cloud import storage
 
 from beam_pipelines import sources
 from headrace import UsageError, UserError
-from input import dataset_dir, files, gcs
+from input import dataset_dir, files
 from tests.beam_pipelines.jobs import everything, listed, prepare
-from tests.conftest import assert_one_line_error, run_program, write_images
-
-_number = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def endpoint():
-    """An emulator's address, known to this process as `STORAGE_EMULATOR_HOST`."""
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        port = probe.getsockname()[1]
-    gcs._client.cache_clear()
-    with create_server("localhost", port, in_memory=True), pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STORAGE_EMULATOR_HOST", f"http://localhost:{port}")
-        yield f"http://localhost:{port}"
-    gcs._client.cache_clear()
-
-
-@pytest.fixture
-def bucket(endpoint):
-    """A new bucket; tests look into it with Google's own client."""
-    return storage.Client().create_bucket(f"bucket-{next(_number)}")
-
-
-def upload(bucket, folder, prefix):
-    for name, content in everything(folder).items():
-        bucket.blob(f"{prefix}/{name}").upload_from_string(content)
+from tests.conftest import assert_one_line_error, run_program, upload, write_images
 
 
 def download(bucket, prefix):

@@ -13,7 +13,7 @@ from headrace import UserError
 from input import dataset_dir, tfrecord
 from input.reader import BadRecordError, Reader, _features
 from tests.beam_pipelines.jobs import prepare
-from tests.conftest import write_images
+from tests.conftest import upload, write_images
 
 
 @pytest.fixture(scope="module")
@@ -49,17 +49,28 @@ def test_records_are_those_that_were_asked_for(data, stored, numbers):
     assert len(reader) == 31
 
 
-def test_records_of_a_remote_file_system_are_read_as_well(data, stored):
-    for path in data.iterdir():
-        tf.io.gfile.copy(str(path), f"ram://reader/{path.name}", overwrite=True)
-    card = dataset_dir.read_card(str(data))
-    index = f"ram://reader/{dataset_dir.index_file(card.name, 'train')}"
-    with pytest.MonkeyPatch.context() as patch:
-        offsets = np.frombuffer(tf.io.gfile.GFile(index, "rb").read(), "<u8")
-        patch.setattr(dataset_dir, "read_index", lambda *_: offsets)
-        reader = Reader("ram://reader", card, "train")
-    found = reader.read(np.arange(30, -1, -1))
-    assert found.image.tolist() == [image for image, _ in stored[::-1]]
+def test_records_of_a_bucket_are_read_as_well(data, stored, bucket):
+    there = upload(bucket, data, "some/data")
+    for path in (there, f"{there}/"):
+        reader = Reader(path, dataset_dir.read_card(path), "train")
+        found = reader.read(np.array([30, 3, 4, 5, 3]))
+        assert found.image.tolist() == [stored[number][0] for number in (30, 3, 4, 5, 3)]
+
+
+def test_a_bucket_without_a_dataset_or_shard_is_told(data, bucket):
+    with pytest.raises(UserError, match=r"gs://no-such/data is no finished dataset directory"):
+        dataset_dir.read_card("gs://no-such/data")
+    there = upload(bucket, data, "data")
+    card = dataset_dir.read_card(there)
+    reader = Reader(there, card, "train")
+    gone = card.splits["train"].shards[1].file
+    bucket.blob(f"data/{gone}").delete()
+    with pytest.raises(UserError, match=f"{there}/{gone} is missing"):
+        dataset_dir.read_card(there)
+    with pytest.raises(UserError, match=f"{there}/{gone} cannot be read"):
+        reader.read(np.arange(31))
+    with pytest.raises(UserError, match=r"neither local nor gs://"):
+        dataset_dir.read_card("s3://bucket/data")
 
 
 def test_labels_are_told_without_reading_records(data, stored):
