@@ -18,7 +18,7 @@ from beam_pipelines import (
     assigning,
     catalog,
     duplicates,
-    metadata,
+    measuring,
     selection,
     sharding,
     splitting,
@@ -99,12 +99,12 @@ def _plan(plan: Plan, file: str) -> dict:
             "fractions": {name: float(share) for name, share in shares.items()},
             "splits": {
                 name: {
-                    "per_class": metadata.class_counts(db, split, len(plan.classes)),
+                    "per_class": measuring.class_counts(db, split, len(plan.classes)),
                     "shards": _write_plans(plan, db, name, split),
                 }
                 for split, name in enumerate(names)
             },
-            **metadata.statistics(db, names),
+            **measuring.statistics(db, names),
             "weighted": bool(catalog.one(db, "SELECT count(weight) FROM images")),
             "source_fingerprint": _source_fingerprint(db),
             "rejected": [dataclasses.asdict(row) for row in rejected[: selection.ROOM]],
