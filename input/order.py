@@ -6,6 +6,7 @@ lanes finds its part of every batch by itself, and the batch is the same for any
 
 Where reading single records is dear, as in a bucket far away, a *chunk* of consecutive records
 stays together in the epoch's order, and each lane shuffles the records of a *window* of steps.
+So a batch mixes the records of all chunks that lie in one window of the lanes.
 
 That is the natural order. Batches may also be made up by class, see `sampling`.
 
@@ -18,6 +19,8 @@ import math
 from headrace import UsageError, UserError
 
 _LANES = 8
+_CHUNK_BYTES = 2**20
+_CHUNKS_MIXED = 128
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +55,31 @@ class Order:
 def default_lanes(batch_size: int) -> int:
     """Eight, or as many of them as divide the batch evenly."""
     return math.gcd(batch_size, _LANES)
+
+
+def default_chunk(records: int, size: int) -> int:
+    """Records of about 1 MiB: in a bucket, a request for so much takes hardly longer than for one.
+
+    Fewer where the split would have less than 128 chunks, because a batch mixes so many.
+
+    Args:
+        records: in the split.
+        size: of its shards, in bytes.
+    """
+    return max(1, min(round(_CHUNK_BYTES * records / size), records // _CHUNKS_MIXED))
+
+
+def default_window(records: int, batch_size: int, chunk: int) -> int:
+    """Steps that take the records of about 128 chunks, so that batches mix those.
+
+    Windows are of one length (64 to 192 chunks, all of a split that has no more), or the last of an
+    epoch might mix only a few chunks. Single records need no window.
+    """
+    if chunk == 1:
+        return 1
+    steps = records // batch_size
+    windows = max(1, round(records / (chunk * _CHUNKS_MIXED)))
+    return max(1, math.ceil(steps / windows))
 
 
 def check(order: Order, pipelines: int = 1) -> None:

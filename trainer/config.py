@@ -7,6 +7,7 @@ from etils import epath
 
 from headrace import UserError
 from input.dataset_dir import Card
+from input.order import Order
 from input.view import View
 
 CONFIG = "config.json"
@@ -24,6 +25,8 @@ _FIXED = {
     "lanes": "--lanes",
     "batch_sampling": "--batch_sampling",
     "class_weights": "--class_weights",
+    "chunk": "--chunk",
+    "window": "--window",
     "optimizer": "--optimizer",
     "learning_rate": "--learning_rate",
     "seed": "--seed",
@@ -43,9 +46,9 @@ class RunConfig:
         normalization: one of `models.normalization.MODES`.
         model, model_options: as for `models.build`.
         batch_size: global, over all replicas.
-        lanes: parts of the data that input pipelines share out; see `input.order`.
         batch_sampling: `natural`, or one of `input.sampling.BATCHES`.
         class_weights: `none`, or `balanced` to weigh the loss, see `input.sampling.class_weights`.
+        lanes, chunk, window: decide the order of records; see `input.order`.
         augmentation: fields of `input.augmentation.Augmentation`.
         on_bad_record: `stop`, or `skip` to take the next good record in its place.
         cache, cache_dir: where decoded images are kept; see `input.cache`.
@@ -78,6 +81,8 @@ class RunConfig:
     lanes: int
     batch_sampling: str
     class_weights: str
+    chunk: int
+    window: int
     on_bad_record: str
     cache: str
     cache_dir: str
@@ -92,6 +97,18 @@ class RunConfig:
     def view(self) -> View:
         """How an image becomes the model's input."""
         return View(tuple(self.image_size), tuple(self.resize_to), self.resize)
+
+    def order(self, records: int) -> Order:
+        """The order of a training split of so many records."""
+        return Order(
+            records,
+            self.batch_size,
+            self.lanes,
+            self.seed,
+            self.chunk,
+            self.window,
+            self.batch_sampling,
+        )
 
 
 def write(workdir: str, config: RunConfig) -> None:

@@ -17,7 +17,6 @@ from input import cache, fetch, sampling, stream
 from input.augmentation import Augmentation
 from input.dataset_dir import Card
 from input.kept import Kept, keep
-from input.order import Order
 from input.reader import Reader
 from models import normalization
 from trainer import checkpoints, curves, network, optimizers, run_dir, schedule, steps, strategies
@@ -125,13 +124,7 @@ class _Run:
         self.config, self.card, self.workdir = config, card, workdir
         self.strategy, self.model, self.saved, self.progress = strategy, model, saved, progress
         self.reader = self._open("train")
-        self.order = Order(
-            len(self.reader),
-            config.batch_size,
-            config.lanes,
-            config.seed,
-            sampling=config.batch_sampling,
-        )
+        self.order = config.order(len(self.reader))
         self.per_epoch = self.order.steps_per_epoch
         self.journal = Journal(workdir, self.per_epoch)
         self.rate = _Rate()

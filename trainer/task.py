@@ -15,8 +15,9 @@ from absl import flags
 import headrace
 import models
 from headrace import UsageError, check
-from input import augmentation, cache, dataset_dir, order, sampling, view
+from input import augmentation, cache, dataset_dir, files, order, sampling, view
 from input.augmentation import Augmentation
+from input.order import Order
 from input.view import View
 from models import normalization
 from trainer import config as run_config
@@ -71,6 +72,20 @@ flags.DEFINE_integer(
     None,
     "Parts of the data that workers share out. It divides --batch_size, and the batches are the "
     "same for any number of workers that divides it. Default: 8, or as many as divide the batch.",
+    1,
+)
+flags.DEFINE_integer(
+    "chunk",
+    None,
+    "Consecutive records that are read together and stay near each other in an epoch's order. "
+    "Default: 1, a shuffle of single records; of data on gs://, as many as make about 1 MiB.",
+    1,
+)
+flags.DEFINE_integer(
+    "window",
+    None,
+    "Steps whose records are shuffled among themselves, so that chunks are mixed. Default: as many "
+    "as take 128 chunks; 1 if --chunk is 1.",
     1,
 )
 flags.DEFINE_enum(
@@ -148,6 +163,7 @@ def main() -> None:
         FLAGS.batch_sampling != "balanced" or FLAGS.class_weights == "none",
         "--batch_sampling=balanced and --class_weights=balanced do the same; give one of them",
     )
+    files.check(FLAGS.data_dir, "data_dir")
     options = parse_model_options(FLAGS.model_options)
     models.check(FLAGS.model, options)
     asked_size, base = (parse_size(name, FLAGS[name].value) for name in ("image_size", "resize_to"))
@@ -182,11 +198,9 @@ def make_config(
     """
     if "train" not in card.splits:
         raise headrace.UserError(f"{FLAGS.data_dir} has no split 'train' to train on")
-    lanes = _lanes()
-    records = card.splits["train"].records
-    asked = order.Order(records, FLAGS.batch_size, lanes, FLAGS.seed)
+    asked = asked_order(card.splits["train"])
     order.check(asked)
-    cache.choose(FLAGS.cache, card, records, cache.keepable(card, seen, varied.crop))
+    cache.choose(FLAGS.cache, card, asked.records, cache.keepable(card, seen, varied.crop))
     per_epoch = asked.steps_per_epoch
     return RunConfig(
         data_dir=FLAGS.data_dir,
@@ -210,14 +224,27 @@ def make_config(
         save_every_steps=FLAGS.save_every_steps or per_epoch,
         strategy=FLAGS.strategy,
         deterministic=FLAGS.deterministic,
-        lanes=lanes,
         batch_sampling=FLAGS.batch_sampling,
         class_weights=FLAGS.class_weights,
+        lanes=asked.lanes,
+        chunk=asked.chunk,
+        window=asked.window,
         on_bad_record=FLAGS.on_bad_record,
         cache=FLAGS.cache,
         cache_dir=FLAGS.cache_dir,
         augmentation=dataclasses.asdict(varied),
     )
+
+
+def asked_order(split: dataset_dir.Split) -> Order:
+    """The order in which the records of a split are trained on."""
+    chunk = FLAGS.chunk
+    if chunk is None:
+        far = files.is_remote(FLAGS.data_dir)
+        size = sum(shard.bytes for shard in split.shards)
+        chunk = order.default_chunk(split.records, size) if far else 1
+    window = FLAGS.window or order.default_window(split.records, FLAGS.batch_size, chunk)
+    return Order(split.records, FLAGS.batch_size, _lanes(), FLAGS.seed, chunk, window)
 
 
 def asked_augmentation(seen: View) -> Augmentation:

@@ -1,6 +1,7 @@
 """The order of records: pure, elastic, complete, and as good as a uniform shuffle."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -117,3 +118,31 @@ def test_an_impossible_order_is_refused(asked, pipelines, said):
 
 def test_the_lanes_of_a_batch_divide_it():
     assert [order.default_lanes(size) for size in (1, 6, 20, 100, 128)] == [1, 2, 4, 4, 8]
+
+
+@given(st.integers(1, 10**8), st.integers(1, 10**7))
+def test_a_chunk_is_about_a_mebibyte_and_a_split_has_128(records, record_bytes):
+    chunk = order.default_chunk(records, records * record_bytes)
+    assert 1 <= chunk <= max(1, records // 128)
+    if 1 < chunk < records // 128:
+        assert 2 / 3 <= chunk * record_bytes / 2**20 <= 4 / 3
+
+
+@given(st.integers(1, 10**7), st.integers(1, 1000), st.integers(2, 1000))
+def test_a_window_mixes_about_128_chunks_and_no_window_is_short(records, batch_size, chunk):
+    window = order.default_window(records, batch_size, chunk)
+    steps = records // batch_size
+    assert 1 <= window <= max(1, steps)
+    if window < steps:
+        assert (window * batch_size) / chunk >= 63
+        assert ((window - 1) * batch_size) / chunk <= 193
+        windows = math.ceil(steps / window)
+        assert windows * window - steps < windows
+
+
+def test_chunks_of_known_datasets():
+    assert order.default_chunk(50_000, 50_000 * 3_200) == 328  # CIFAR-10, pixels
+    assert order.default_window(50_000, 128, 328) == 390  # the whole epoch: 152 chunks
+    assert order.default_chunk(1_281_167, 1_281_167 * 110_000) == 10  # ImageNet
+    assert order.default_window(1_281_167, 256, 10) == 5
+    assert order.default_chunk(72, 72 * 300) == order.default_window(72, 16, 1) == 1

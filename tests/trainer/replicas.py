@@ -50,6 +50,8 @@ def main(data_dir: str, strategy_name: str, cpus: str, output: str) -> None:
         lanes=2,
         batch_sampling="natural",
         class_weights="none",
+        chunk=1,
+        window=1,
         on_bad_record="stop",
         cache="none",
         cache_dir="",
