@@ -92,8 +92,11 @@ def training(
         return numbered.map(change, tf.data.AUTOTUNE, deterministic=True)
 
     steps = tf.data.Dataset.range(start_step, np.iinfo(np.int64).max)
-    numbers = steps.map(_numbers(reader, order, pipeline, pipelines))
-    batches = kept.batches(numbers, local) if kept else fetch.records(numbers, reader, local)
+    numbers = _numbers(reader, order, pipeline, pipelines)
+    if kept:
+        batches = kept.batches(steps.map(numbers), local)
+    else:
+        batches = fetch.of_steps(steps, numbers, reader, order, pipelines)
     if augmentation.crop == "resized":
         batches = decoding.each(with_steps(batches, choose_windows), part, local)
     elif not kept:
