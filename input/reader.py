@@ -1,6 +1,6 @@
 """Reads records of a split by their numbers, in any order, and checks each of them.
 
-    reader = Reader(data_dir, card, "train")
+    reader = Reader(data_dir, card, "train")            # or a part of it, "train[:90%]"
     records = reader.read(np.array([17, 3, 18]))
     records.image, records.label        # bytes as encoded, int64
 
@@ -19,7 +19,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from headrace import UserError
-from input import dataset_dir, files, tfrecord
+from input import dataset_dir, files, slices, tfrecord
 from input.dataset_dir import Card
 
 
@@ -48,10 +48,10 @@ class Records:
 
 
 class Reader:
-    """The records of one split.
+    """The records of one split, or of slices of splits; these follow each other as named.
 
     Attributes:
-        data_dir, card, split: which.
+        data_dir, card, split: which; `split` is a name that `slices.parse` takes.
         skips: whether a bad record is replaced by the next good one, and counted, or ends the run.
         bad: what is wrong with each bad record met so far, by number.
         failure: the error that ended a stream, if one did; see `fetch.errors_of`.
@@ -61,18 +61,34 @@ class Reader:
         """Reads the index.
 
         Raises:
-            UserError: there is no such split, or the index does not fit the card.
+            UserError: there is no such split or part of one, or the index does not fit the card.
         """
         self.data_dir, self.card, self.split, self.skips = data_dir, card, split, skips
         self.bad: dict[int, str] = {}
         self.failure: UserError | None = None
         self._lock = threading.Lock()
-        self._paths = dataset_dir.shard_paths(data_dir, card, split)
-        shards = card.splits[split].shards
-        self._first = np.cumsum([0] + [shard.records for shard in shards])
-        self._starts = dataset_dir.read_index(data_dir, card, split).astype(np.int64)
-        self._ends = np.append(self._starts[1:], 0)
-        self._ends[self._first[1:] - 1] = [shard.bytes for shard in shards]
+        self._slices = slices.parse(data_dir, card, split)
+        self._paths: list[str] = []
+        parts = [self._places(part) for part in self._slices]
+        self._shards, self._in_shard, self._starts, self._ends = map(
+            np.concatenate, zip(*parts, strict=True)
+        )
+
+    def _places(self, part: slices.Slice) -> tuple[np.ndarray, ...]:
+        """Where a slice's records lie: shard (each slice has its own in `_paths`), number in it,
+        first byte and the one after the last."""
+        shards = self.card.splits[part.split].shards
+        counts = [shard.records for shard in shards]
+        shard = np.repeat(np.arange(len(shards), dtype=np.int32), counts)
+        first = np.cumsum(counts) - counts
+        starts = dataset_dir.read_index(self.data_dir, self.card, part.split).astype(np.int64)
+        ends = np.append(starts[1:], 0)
+        ends[first + counts - 1] = [shard.bytes for shard in shards]
+        in_shard = np.arange(len(starts), dtype=np.int32) - first.astype(np.int32)[shard]
+        own = slice(part.start, part.stop)
+        shard = shard[own] + np.int32(len(self._paths))
+        self._paths += dataset_dir.shard_paths(self.data_dir, self.card, part.split)
+        return shard, in_shard[own], starts[own], ends[own]
 
     @property
     def is_remote(self) -> bool:
@@ -89,7 +105,11 @@ class Reader:
         Raises:
             UserError: the file of labels is missing, or does not fit the card.
         """
-        return dataset_dir.read_labels(self.data_dir, self.card, self.split)
+        parts = (
+            dataset_dir.read_labels(self.data_dir, self.card, part.split)[part.start : part.stop]
+            for part in self._slices
+        )
+        return np.concatenate(list(parts))
 
     def read(
         self, numbers: np.ndarray, frames: Callable[[np.ndarray], list[bytes]] | None = None
@@ -127,7 +147,7 @@ class Reader:
         """
         order = np.argsort(numbers, kind="stable")
         numbers = numbers[order]
-        shards = np.searchsorted(self._first, numbers, side="right") - 1
+        shards = self._shards[numbers]
         breaks = np.flatnonzero((np.diff(numbers) != 1) | np.diff(shards)) + 1
         framed = [b""] * len(numbers)
         for run in np.split(np.arange(len(numbers)), breaks) if len(numbers) else []:
@@ -159,9 +179,8 @@ class Reader:
             (framed,) = self.frames(np.array([tried]))
 
     def _note(self, number: int, what: str) -> None:
-        shard = int(np.searchsorted(self._first, number, side="right")) - 1
         where = (
-            f"record {number - self._first[shard]} of {self._paths[shard]}, at byte "
+            f"record {self._in_shard[number]} of {self._paths[self._shards[number]]}, at byte "
             f"{self._starts[number]}, is damaged: {what}"
         )
         if not self.skips:

@@ -15,6 +15,7 @@ CONFIG = "config.json"
 # A run goes on only with the same values of these; the others may change between two starts.
 _FIXED = {
     "dataset_fingerprint": "dataset",
+    "train_split": "--train_split",
     "model": "--model",
     "model_options": "--model_options",
     "image_size": "--image_size",
@@ -40,6 +41,8 @@ class RunConfig:
 
     Attributes:
         data_dir: the dataset directory; `dataset_fingerprint` says which dataset it held.
+        train_split, validation_split: what is trained on, and what is watched meanwhile (None for
+            nothing), as `input.slices` reads them.
         classes, channels, mean, std: from the dataset's card; the model is built from them.
         image_size, resize_to, resize: rows and columns of the model's input, of the image that it
             is cut from, and how an image comes to that size; see `view`.
@@ -59,6 +62,8 @@ class RunConfig:
 
     data_dir: str
     dataset_fingerprint: str
+    train_split: str
+    validation_split: str | None
     classes: list[str]
     channels: int
     mean: list[float]

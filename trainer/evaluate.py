@@ -13,14 +13,16 @@ from etils import epath
 
 import headrace
 from headrace import UserError, check
-from input import dataset_dir, files
+from input import dataset_dir, files, slices
 from trainer import config as run_config
 from trainer import run_dir
 
 FLAGS = flags.FLAGS
 
 flags.DEFINE_string("workdir", None, "The run directory.", required=True)
-flags.DEFINE_string("split", "test", "The split to evaluate on.")
+flags.DEFINE_string(
+    "split", "test", "The split to evaluate on, or slices of splits, such as train[90%:]."
+)
 flags.DEFINE_string(
     "data_dir", None, "The dataset directory. Default: the one that the run was trained on."
 )
@@ -40,7 +42,7 @@ def main() -> None:
     data_dir = FLAGS.data_dir or config.data_dir
     files.check(data_dir, "data_dir")
     card = dataset_dir.read_card(data_dir)
-    dataset_dir.shard_paths(data_dir, card, FLAGS.split)
+    slices.parse(data_dir, card, FLAGS.split)
     if card.classes != config.classes:
         raise UserError(
             f"{data_dir} has other classes than the run in {FLAGS.workdir} was trained on; "
@@ -76,7 +78,7 @@ def evaluate(
         config: of the run.
         data_dir: of the dataset whose split it is.
         card: of that dataset.
-        split: to go over.
+        split: to go over, or slices, see `input.slices`.
         which: checkpoint, `latest` or `best`.
         crops: 1, or 5 or 10 of each image, whose probabilities are averaged.
 

@@ -24,6 +24,7 @@ from trainer import config as run_config
 from trainer.config import RunConfig
 from trainer.journal import Journal
 from trainer.progress import TrainingProgress
+from trainer.splits import evaluated
 
 _LOG_EVERY_STEPS = 50
 _SECONDS_PER_CALL = 1.0
@@ -65,8 +66,8 @@ def train(config: RunConfig, card: Card, workdir: str, flagfile: str) -> dict[st
 
     Returns:
         What `result.json` holds: `steps`, `images_per_second`, under `splits` `rank1`, `rank5`,
-        `loss` and `records` of every split but the training split, and `bad_records`, how many
-        training records were found damaged since this start.
+        `loss` and `records` of what was watched and of every split that was not trained on, and
+        `bad_records`, how many training records were found damaged since this start.
 
     Raises:
         UserError: the batch does not divide over the replicas, the checkpoint is of another
@@ -101,7 +102,7 @@ def _mean_image(config: RunConfig, card: Card, workdir: str) -> np.ndarray | Non
     found = run_dir.read_mean_image(workdir)
     if found is not None:
         return found
-    reader = Reader(config.data_dir, card, "train", config.on_bad_record == "skip")
+    reader = Reader(config.data_dir, card, config.train_split, config.on_bad_record == "skip")
     batches = stream.evaluation(reader, config.view, batch_size=config.batch_size)
     with fetch.errors_of(reader):
         return normalization.mean_image(batches.as_numpy_iterator())
@@ -123,7 +124,7 @@ class _Run:
     ) -> None:
         self.config, self.card, self.workdir = config, card, workdir
         self.strategy, self.model, self.saved, self.progress = strategy, model, saved, progress
-        self.reader = self._open("train")
+        self.reader = self._open(config.train_split)
         self.order = config.order(len(self.reader))
         self.per_epoch = self.order.steps_per_epoch
         self.journal = Journal(workdir, self.per_epoch)
@@ -132,13 +133,9 @@ class _Run:
             strategy, model, optimizer, config.batch_size, self._class_weights()
         )
         self.evaluate_dataset = steps.make_evaluate(strategy, model, len(card.classes))
+        self.watched = config.validation_split
         self.kept: dict[str, Kept | None] = {}
         self.results: dict[str, dict[str, float]] = {}
-
-    @property
-    def watched(self) -> str | None:
-        """The split that is evaluated while training: validation, or else test."""
-        return next((split for split in ("validation", "test") if split in self.card.splits), None)
 
     def train_from(self, start: int) -> None:
         config, step = self.config, start
@@ -154,8 +151,8 @@ class _Run:
 
     def finish(self) -> dict[str, object]:
         """Evaluates what is still to be evaluated and writes `result.json`."""
-        for split in self.card.splits:
-            if split != "train" and split not in self.results:
+        for split in evaluated(self.config, self.card):
+            if split not in self.results:
                 self.results[split] = self._evaluate(split)
         result = {
             "steps": self.config.steps,
@@ -175,12 +172,12 @@ class _Run:
         replicas = self.strategy.num_replicas_in_sync
         self.progress.note(
             f"{self.config.model}: {self.model.count_params():,} parameters, {replicas} "
-            f"replica{'s' * (replicas > 1)}, {self.card.splits['train'].records:,} training "
+            f"replica{'s' * (replicas > 1)}, {len(self.reader):,} training "
             f"images, {self.per_epoch} steps an epoch"
         )
         if start:
             self.progress.note(f"resuming from the checkpoint at step {start}")
-        if self.watched == "test":
+        if self.watched == "test" and "validation" not in self.card.splits:
             self.progress.note("no validation split: the test split is watched in its place")
 
     def _open(self, split: str) -> Reader:

@@ -21,7 +21,7 @@ from input.order import Order
 from input.view import View
 from models import normalization
 from trainer import config as run_config
-from trainer import optimizers, run_dir
+from trainer import optimizers, run_dir, splits
 from trainer.config import RunConfig
 
 FLAGS = flags.FLAGS
@@ -29,6 +29,18 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("data_dir", None, "The dataset directory to train on.", required=True)
 flags.DEFINE_string(
     "workdir", None, "The run directory: checkpoints, metrics and results go there.", required=True
+)
+flags.DEFINE_string(
+    "train_split",
+    "train",
+    "What to train on: a split, or slices of splits as TFDS writes them, such as train[:90%], "
+    "train[1000:] or fold_0+fold_1.",
+)
+flags.DEFINE_string(
+    "validation_split",
+    None,
+    "What to evaluate while training, written likewise. Default: validation, or else test, or else "
+    "none.",
 )
 flags.DEFINE_string("model", None, f"The model: {', '.join(models.names())}.", required=True)
 flags.DEFINE_string(
@@ -193,18 +205,20 @@ def make_config(
     """The run that the flags describe on the dataset of `card`.
 
     Raises:
-        UserError: the dataset has no training split, it is smaller than a batch, or cannot be kept
-            as asked.
+        UsageError: the parts to train on and to watch are no such names, or share records.
+        UserError: there is no such part, or what is trained on is smaller than a batch or cannot be
+            kept as asked.
     """
-    if "train" not in card.splits:
-        raise headrace.UserError(f"{FLAGS.data_dir} has no split 'train' to train on")
-    asked = asked_order(card.splits["train"])
+    data_dir, train = FLAGS.data_dir, FLAGS.train_split
+    asked = asked_order(card, splits.train_records(data_dir, card, train))
     order.check(asked)
     cache.choose(FLAGS.cache, card, asked.records, cache.keepable(card, seen, varied.crop))
     per_epoch = asked.steps_per_epoch
     return RunConfig(
-        data_dir=FLAGS.data_dir,
+        data_dir=data_dir,
         dataset_fingerprint=card.fingerprint,
+        train_split=train,
+        validation_split=splits.watched(data_dir, card, train, FLAGS.validation_split),
         classes=card.classes,
         channels=card.channels,
         mean=card.mean,
@@ -236,15 +250,16 @@ def make_config(
     )
 
 
-def asked_order(split: dataset_dir.Split) -> Order:
-    """The order in which the records of a split are trained on."""
+def asked_order(card: dataset_dir.Card, records: int) -> Order:
+    """The order in which the records that are trained on come."""
     chunk = FLAGS.chunk
     if chunk is None:
         far = files.is_remote(FLAGS.data_dir)
-        size = sum(shard.bytes for shard in split.shards)
-        chunk = order.default_chunk(split.records, size) if far else 1
-    window = FLAGS.window or order.default_window(split.records, FLAGS.batch_size, chunk)
-    return Order(split.records, FLAGS.batch_size, _lanes(), FLAGS.seed, chunk, window)
+        stored = sum(split.records for split in card.splits.values())
+        size = sum(shard.bytes for split in card.splits.values() for shard in split.shards)
+        chunk = order.default_chunk(records, size * records // stored) if far else 1
+    window = FLAGS.window or order.default_window(records, FLAGS.batch_size, chunk)
+    return Order(records, FLAGS.batch_size, _lanes(), FLAGS.seed, chunk, window)
 
 
 def asked_augmentation(seen: View) -> Augmentation:

@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from beam_pipelines import sharding
@@ -71,6 +71,48 @@ def test_a_bucket_without_a_dataset_or_shard_is_told(data, bucket):
         reader.read(np.arange(31))
     with pytest.raises(UserError, match=r"neither local nor gs://"):
         dataset_dir.read_card("s3://bucket/data")
+
+
+@given(
+    cuts=st.sets(st.integers(1, 30), min_size=2, max_size=2),
+    numbers=st.lists(st.integers(0, 30), min_size=1, max_size=50),
+)
+@example(cuts={3, 6}, numbers=list(range(31)))
+@settings(max_examples=20)
+def test_records_of_slices_follow_each_other_as_named(data, stored, cuts, numbers):
+    card = dataset_dir.read_card(str(data))
+    low, high = sorted(cuts)
+    reader = Reader(str(data), card, f"train[:{low}]+train[{high}:]+train[{low}:{high}]")
+    named = stored[:low] + stored[high:] + stored[low:high]
+    found = reader.read(np.array(numbers))
+    pairs = list(zip(found.image.tolist(), found.label.tolist(), strict=True))
+    assert pairs == [named[number] for number in numbers]
+    assert reader.labels().tolist() == [label for _, label in named]
+    assert len(Reader(str(data), card, f"train[{low}:{high}]")) == high - low
+
+
+@given(bad=st.integers(0, 30), start=st.integers(0, 30))
+@settings(max_examples=12)
+def test_a_damaged_record_of_a_slice_is_told_by_its_place_in_the_shard(data, tmp_path, bad, start):
+    for path in data.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    card = dataset_dir.read_card(str(tmp_path))
+    shards = card.splits["train"].shards
+    shard = next(n for n in range(4) if bad < sum(s.records for s in shards[: n + 1]))
+    in_shard = bad - sum(s.records for s in shards[:shard])
+    byte = int(dataset_dir.read_index(str(tmp_path), card, "train")[bad])
+    path = tmp_path / shards[shard].file
+    content = bytearray(path.read_bytes())
+    content[byte + 40] ^= 1
+    path.write_bytes(content)
+
+    reader = Reader(str(tmp_path), card, f"train[{start}:]+train[:{start}]" if start else "train")
+    with pytest.raises(BadRecordError) as caught:
+        reader.read(np.arange(31))
+    assert f"record {in_shard} of {path}, at byte {byte}, is damaged" in str(caught.value)
+    skipping = Reader(str(tmp_path), card, reader.split, skips=True)
+    skipping.read(np.arange(31))
+    assert list(skipping.bad) == [(bad - start) % 31]
 
 
 def test_labels_are_told_without_reading_records(data, stored):

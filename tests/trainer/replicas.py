@@ -26,6 +26,8 @@ def main(data_dir: str, strategy_name: str, cpus: str, output: str) -> None:
     config = RunConfig(
         data_dir=data_dir,
         dataset_fingerprint=card.fingerprint,
+        train_split="train",
+        validation_split=None,
         classes=card.classes,
         channels=card.channels,
         mean=card.mean,
