@@ -105,7 +105,7 @@ def program_name() -> str:
 
 
 def own_flags() -> list[flags.Flag]:
-    """The running program's own flags, in the order in which it defines them."""
+    """The running program's flags, in the order in which it defines them, then those it adopts."""
     return flags.FLAGS.get_key_flags_for_module(sys.argv[0])
 
 

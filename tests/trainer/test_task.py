@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from headrace import UsageError
 from tests.conftest import ROOT, assert_one_line_error, run_program, write_images
 from tests.trainer.conftest import TASK
 from trainer import run_dir, task
@@ -298,14 +297,6 @@ def test_model_options_are_python_values_or_words():
         "reg": 1e-4,
         "activation": "relu",
     }
-
-
-def test_image_sizes_are_rows_and_columns():
-    assert task.parse_size("image_size", []) == []
-    assert task.parse_size("image_size", ["32"]) == [32, 32]
-    assert task.parse_size("image_size", ["32", "48"]) == [32, 48]
-    with pytest.raises(UsageError):
-        task.parse_size("image_size", ["1", "2", "3"])
 
 
 def test_help_is_for_a_person_and_needs_no_tensorflow():
