@@ -8,6 +8,7 @@ Numbers that follow each other are read at once. A record is checked before it i
 by checksum, its message by parsing it.
 """
 
+import concurrent.futures
 import dataclasses
 import logging
 import os
@@ -21,6 +22,8 @@ from google.protobuf.message import DecodeError
 from headrace import UserError
 from input import dataset_dir, files, slices, tfrecord
 from input.dataset_dir import Card
+
+_REQUESTS = 16
 
 
 class BadRecordError(UserError):
@@ -150,9 +153,18 @@ class Reader:
         shards = self._shards[numbers]
         breaks = np.flatnonzero((np.diff(numbers) != 1) | np.diff(shards)) + 1
         framed = [b""] * len(numbers)
-        for run in np.split(np.arange(len(numbers)), breaks) if len(numbers) else []:
-            found = self._read_run(int(shards[run[0]]), numbers[run])
-            for place, frame in zip(order[run].tolist(), found, strict=True):
+        runs = np.split(np.arange(len(numbers)), breaks) if len(numbers) else []
+
+        def read(run: np.ndarray) -> list[bytes]:
+            return self._read_run(int(shards[run[0]]), numbers[run])
+
+        if self.is_remote and len(runs) > 1:
+            with concurrent.futures.ThreadPoolExecutor(_REQUESTS) as pool:
+                found = list(pool.map(read, runs))
+        else:
+            found = map(read, runs)
+        for run, frames in zip(runs, found, strict=True):
+            for place, frame in zip(order[run].tolist(), frames, strict=True):
                 framed[place] = frame
         return framed
 

@@ -148,7 +148,7 @@ def resize(image: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
     shape = tf.shape(image)
 
     def bilinear() -> tf.Tensor:
-        # From float32 the op is vectorised: with the conversion, half the time, and the same pixels.
+        # From float32 the op is vectorised: half the time, with the conversion; the same pixels.
         pixels = tf.cast(image, tf.float32)[None]
         return tf.raw_ops.ResizeBilinear(images=pixels, size=size, half_pixel_centers=True)[0]
 
