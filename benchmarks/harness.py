@@ -26,6 +26,7 @@ from collections.abc import Callable, Sequence
 import psutil
 
 OURS = "headrace"
+FIGURES = "figures.json"
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 _OUTPUT = "{output}"
 _SAMPLE_SECONDS = 0.1
@@ -43,7 +44,8 @@ class Contender:
 
     Attributes:
         name: `OURS`, or the peer's.
-        command: to run in the repository; `{output}` stands for a folder made for the run.
+        command: to run in the repository; `{output}` stands for a folder made for the run. What it
+            measures itself it writes to `FIGURES` there: numbers by name, as JSON.
         check: raises `RunError` when the output is not what was asked for.
         missing: why it cannot run; empty if it can.
     """
@@ -63,11 +65,13 @@ class Run:
         tree_mib: highest sum of the resident sets of the process and its descendants; memory
             that they share counts once for each. 0 if not watched.
         largest_mib: highest resident set of one process. 0 if not watched.
+        figures: what the command measured itself, by name.
     """
 
     seconds: float
     tree_mib: float = 0.0
     largest_mib: float = 0.0
+    figures: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass
@@ -112,7 +116,8 @@ def in_turn(
                 print(f"  round {number}  {contender.name:<24} failed: {error}", flush=True)
                 continue
             results[contender.name].append(run)
-            print(f"  round {number}  {contender.name:<24} {run.seconds:8.1f} s", flush=True)
+            own = "".join(f"  {value:12,.1f} {unit}" for unit, value in run.figures.items())
+            print(f"  round {number}  {contender.name:<24} {run.seconds:8.1f} s{own}", flush=True)
     return results
 
 
@@ -200,6 +205,8 @@ def _run(contender: Contender, scratch: pathlib.Path, watch_memory: bool) -> Run
         command = [part.replace(_OUTPUT, str(output)) for part in contender.command]
         run = _measure(command, watch_memory)
         contender.check(output)
+        if (figures := output / FIGURES).exists():
+            run = dataclasses.replace(run, figures=json.loads(figures.read_text()))
         return run
     finally:
         shutil.rmtree(output)

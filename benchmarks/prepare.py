@@ -12,7 +12,6 @@ decodes and encodes anew. A ratio is the contender's seconds by Headrace's in th
 """
 
 import dataclasses
-import datetime
 import json
 import pathlib
 import shlex
@@ -24,7 +23,7 @@ from collections.abc import Callable
 from absl import flags
 
 import headrace
-from benchmarks import folders, harness
+from benchmarks import folders, harness, program
 from benchmarks.harness import OURS, Contender, Row, Run, RunError
 from benchmarks.peers import environment
 
@@ -32,17 +31,9 @@ FLAGS = flags.FLAGS
 
 PARTS = ("cifar", "photos", "memory")
 PACKAGES = ["apache-beam", "ffcv", "numpy", "pillow", "tensorflow", "tensorflow-datasets"]
-SCRIPTS = pathlib.Path(environment.__file__).parent
 
-flags.DEFINE_string(
-    "data_dir", "../shared/data", f"Where {folders.CIFAR} and {folders.PHOTOS} are."
-)
-flags.DEFINE_list("only", [], f"Which parts to run, of {', '.join(PARTS)}. Default: all.")
-flags.DEFINE_integer("rounds", 3, "How often each contender runs.", 1)
+flags.adopt_module_key_flags(program)
 flags.DEFINE_string("headrace_flags", "", "More flags for beam_pipelines.prepare, as in a shell.")
-flags.DEFINE_string("cache_dir", "~/.cache/headrace/images", "Where archives are unpacked, once.")
-flags.DEFINE_string("peers_env", "~/.cache/headrace/peers", "The peers' environment, built once.")
-flags.DEFINE_string("json", None, "Write the figures to this file, too.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,47 +45,34 @@ class Setup:
         cache: where they are unpacked, and outputs written for as long as a run takes.
         rounds: how often each contender runs.
         headrace_flags: for `beam_pipelines.prepare`.
-        peers_env: the peers' environment.
-        failed: what did not install into it, and why.
+        failed: what did not install into the peers' environments, and why.
     """
 
     archives: pathlib.Path
     cache: pathlib.Path
     rounds: int
     headrace_flags: list[str]
-    peers_env: pathlib.Path
     failed: dict[str, str]
 
 
 def main() -> None:
     """Runs the program."""
-    asked = FLAGS.only or list(PARTS)
-    headrace.check(
-        set(asked) <= set(PARTS), f"--only={','.join(asked)}: expected some of {','.join(PARTS)}"
-    )
-    facts = {
-        "date": datetime.date.today().isoformat(),
-        "machine": harness.machine(),
-        "load": harness.load(),
-        "command": shlex.join(["python", "-m", "benchmarks.prepare", *sys.argv[1:]]),
-    }
-    peers_env = pathlib.Path(FLAGS.peers_env).expanduser()
+    asked = program.parts(PARTS)
+    facts = program.facts("prepare")
+    failed = {}
+    if asked != ["memory"]:
+        for name in environment.NAMES if "photos" in asked else ["tensorflow"]:
+            failed |= environment.ensure(program.peers_env(), name)
     setup = Setup(
-        archives=pathlib.Path(FLAGS.data_dir).expanduser(),
-        cache=pathlib.Path(FLAGS.cache_dir).expanduser(),
+        archives=program.archives(),
+        cache=program.cache(),
         rounds=FLAGS.rounds,
         headrace_flags=shlex.split(FLAGS.headrace_flags),
-        peers_env=peers_env,
-        failed={} if asked == ["memory"] else environment.ensure(peers_env),
+        failed=failed,
     )
-    parts = {"cifar": cifar, "photos": photos, "memory": memory}
-    rows = [row for part in PARTS if part in asked for row in parts[part](setup)]
-    facts["versions"] = versions(peers_env)
-    if facts["load"]["busy"]:
-        print(f"\nthe machine was busy at the start: load average {facts['load']['average'][0]}")
-    harness.print_table(rows)
-    if FLAGS.json:
-        harness.write_json(FLAGS.json, "prepare", rows, facts)
+    run = {"cifar": cifar, "photos": photos, "memory": memory}
+    rows = [row for part in asked for row in run[part](setup)]
+    program.report("prepare", rows, facts, PACKAGES)
 
 
 def cifar(setup: Setup) -> list[Row]:
@@ -110,7 +88,7 @@ def photos(setup: Setup) -> list[Row]:
     contenders = [
         _headrace(OURS, setup, source, *more),
         *_tfds(setup, source),
-        _peer("ffcv writer", "ffcv_writer.py", ["ffcv"], setup, source, _check_beton),
+        _peer("ffcv writer", "ffcv_writer.py", ["ffcv"], setup, source, _check_beton, "loaders"),
     ]
     return _compare("photos", contenders, setup)
 
@@ -133,14 +111,6 @@ def memory(setup: Setup) -> list[Row]:
             growth = [quantity(run) / quantity(own) for run, own in zip(many, few, strict=True)]
             rows.append(harness.row(f"memory, {of}: ten times the files", growth, "×"))
     return rows
-
-
-def versions(peers_env: pathlib.Path) -> dict[str, dict[str, str]]:
-    """Versions in Headrace's environment and in the peers'."""
-    found = {OURS: {OURS: headrace.__version__, **environment.versions(sys.executable, PACKAGES)}}
-    if pathlib.Path(environment.python(peers_env)).exists():
-        found["peers"] = environment.versions(environment.python(peers_env), PACKAGES)
-    return found
 
 
 def _compare(title: str, contenders: list[Contender], setup: Setup) -> list[Row]:
@@ -177,15 +147,10 @@ def _peer(
     setup: Setup,
     source: pathlib.Path,
     check: Callable[[pathlib.Path], None],
+    env: str = "tensorflow",
 ) -> Contender:
-    missing = [
-        f"{package} did not install: {setup.failed[package]}"
-        for package in needs
-        if package in setup.failed
-    ]
-    interpreter = environment.python(setup.peers_env)
-    command = [interpreter, str(SCRIPTS / script), str(source), "{output}"]
-    return Contender(name, command, check, "; ".join(missing))
+    command = [*program.peer(script, env), str(source), "{output}"]
+    return Contender(name, command, check, program.missing(needs, setup.failed))
 
 
 def _check_records(source: pathlib.Path) -> Callable[[pathlib.Path], None]:

@@ -1,4 +1,8 @@
-"""The peers' own virtual environment, built once from benchmarks/requirements.txt."""
+"""The peers' own virtual environments, each built once from a file of requirements.
+
+failed = environment.ensure(folder, "loaders")
+[environment.python(folder, "loaders"), "script.py"]
+"""
 
 import importlib.util
 import json
@@ -7,7 +11,8 @@ import shutil
 import subprocess
 import sys
 
-REQUIREMENTS = pathlib.Path(__file__).resolve().parent.parent / "requirements.txt"
+# They disagree about the version of protobuf.
+NAMES = ("tensorflow", "loaders")
 _MARKER = "installed.json"
 _VERSIONS = """
 import importlib.metadata, json, platform, sys
@@ -21,35 +26,47 @@ print(json.dumps(found))
 """
 
 
-def ensure(folder: pathlib.Path) -> dict[str, str]:
-    """Builds the environment, unless it is there with the same requirements.
+def requirements(name: str) -> pathlib.Path:
+    """The file that says what an environment has."""
+    return pathlib.Path(__file__).resolve().parent.parent / f"requirements-{name}.txt"
+
+
+def ensure(folder: pathlib.Path, name: str) -> dict[str, str]:
+    """Builds an environment, unless it is there with the same requirements.
 
     Args:
-        folder: where it is, or is to be.
+        folder: where environments are, or are to be.
+        name: one of `NAMES`.
 
     Returns:
         What did not install: the name of the requirement and why.
     """
+    folder = folder / name
     marker = folder / _MARKER
-    wanted = REQUIREMENTS.read_text()
+    wanted = requirements(name).read_text()
     if marker.exists() and (built := json.loads(marker.read_text()))["requirements"] == wanted:
         return built["failed"]
     shutil.rmtree(folder, ignore_errors=True)
+    print(f"installing the peers' environment {name}", flush=True)
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     failed = _install_all(folder, [line for line in wanted.splitlines() if line[:1].isalpha()])
     marker.write_text(json.dumps({"requirements": wanted, "failed": failed}, indent=1))
     return failed
 
 
-def python(folder: pathlib.Path) -> str:
-    """The environment's interpreter."""
-    return str(folder / "bin" / "python")
+def python(folder: pathlib.Path, name: str) -> str:
+    """The interpreter of an environment."""
+    return _python(folder / name)
 
 
 def versions(interpreter: str, packages: list[str]) -> dict[str, str]:
     """Versions of an interpreter and of those of `packages` that it has."""
     command = [interpreter, "-c", _VERSIONS, *packages]
     return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+
+
+def _python(folder: pathlib.Path) -> str:
+    return str(folder / "bin" / "python")
 
 
 def _install_all(folder: pathlib.Path, lines: list[str]) -> dict[str, str]:
@@ -69,9 +86,9 @@ def _install_all(folder: pathlib.Path, lines: list[str]) -> dict[str, str]:
 def _install(folder: pathlib.Path, lines: list[str]) -> str:
     """Why it failed; empty when it did not."""
     if importlib.util.find_spec("uv"):
-        installer = [sys.executable, "-m", "uv", "pip", "install", "--python", python(folder)]
+        installer = [sys.executable, "-m", "uv", "pip", "install", "--python", _python(folder)]
     else:
-        installer = [python(folder), "-m", "pip", "install"]
+        installer = [_python(folder), "-m", "pip", "install"]
     done = subprocess.run([*installer, "--quiet", *lines], capture_output=True, text=True)
     if done.returncode == 0:
         return ""
