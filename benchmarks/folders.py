@@ -1,9 +1,8 @@
-"""The folders of images that `benchmarks.prepare` works on, each made once from an archive."""
+"""The folders of images that the benchmarks work on, each made once from an archive."""
 
 import collections
 import os
 import pathlib
-import shutil
 import tarfile
 import tempfile
 from collections.abc import Callable
@@ -11,29 +10,28 @@ from collections.abc import Callable
 from headrace import UserError
 
 CIFAR, PHOTOS = "cifar10-jpeg.tar.gz", "photos-400.tar"
-PHOTO_CLASSES, PHOTO_COPIES = 10, 5
+PHOTO_CLASSES, PHOTO_COPIES, MANY_COPIES = 10, 5, 50
 
 
 def cifar(archives: pathlib.Path, cache: pathlib.Path) -> pathlib.Path:
     """60,000 images of 32×32 as train/CLASS/NUMBER.jpg and test/CLASS/NUMBER.jpg."""
-    return _once(cache / "cifar", lambda folder: _unpack(archives / CIFAR, folder))
+    return once(cache / "cifar", lambda folder: _unpack(archives / CIFAR, folder))
 
 
 def cifar_tenth(archives: pathlib.Path, cache: pathlib.Path) -> pathlib.Path:
     """The first tenth of each class of `cifar`."""
     whole = cifar(archives, cache)
-    return _once(cache / "cifar_tenth", lambda folder: link_tenth(whole, folder))
+    return once(cache / "cifar_tenth", lambda folder: link_tenth(whole, folder))
 
 
 def photos(archives: pathlib.Path, cache: pathlib.Path) -> pathlib.Path:
-    """400 photographs, five copies of each, as CLASS/NAME_COPY.jpg in ten classes."""
+    """400 photographs, five times each, as CLASS/NAME_COPY.jpg in ten classes."""
+    return _photos(archives, cache, "photos", PHOTO_COPIES)
 
-    def make(folder: pathlib.Path) -> None:
-        with tempfile.TemporaryDirectory(dir=cache) as unpacked:
-            _unpack(archives / PHOTOS, pathlib.Path(unpacked))
-            copy_photos(pathlib.Path(unpacked), folder)
 
-    return _once(cache / "photos", make)
+def many_photos(archives: pathlib.Path, cache: pathlib.Path) -> pathlib.Path:
+    """As `photos`, each fifty times."""
+    return _photos(archives, cache, "many_photos", MANY_COPIES)
 
 
 def count(folder: pathlib.Path) -> int:
@@ -53,13 +51,22 @@ def link_tenth(whole: pathlib.Path, folder: pathlib.Path) -> None:
             os.link(path, target / path.name)
 
 
-def copy_photos(unpacked: pathlib.Path, folder: pathlib.Path) -> None:
-    """Copies under different names; those of one photograph are in one class."""
+def copy_photos(unpacked: pathlib.Path, folder: pathlib.Path, copies: int) -> None:
+    """Links under different names; those of one photograph are in one class."""
     for number, path in enumerate(sorted(unpacked.rglob("*.JPEG"))):
         target = folder / f"class_{number % PHOTO_CLASSES}"
         target.mkdir(parents=True, exist_ok=True)
-        for copy in range(PHOTO_COPIES):
-            shutil.copyfile(path, target / f"{path.stem}_{copy}.jpg")
+        for copy in range(copies):
+            os.link(path, target / f"{path.stem}_{copy}.jpg")
+
+
+def _photos(archives: pathlib.Path, cache: pathlib.Path, name: str, copies: int) -> pathlib.Path:
+    def make(folder: pathlib.Path) -> None:
+        with tempfile.TemporaryDirectory(dir=cache) as unpacked:
+            _unpack(archives / PHOTOS, pathlib.Path(unpacked))
+            copy_photos(pathlib.Path(unpacked), folder, copies)
+
+    return once(cache / name, make)
 
 
 def _unpack(archive: pathlib.Path, folder: pathlib.Path) -> None:
@@ -69,10 +76,16 @@ def _unpack(archive: pathlib.Path, folder: pathlib.Path) -> None:
         file.extractall(folder, filter="data")
 
 
-def _once(folder: pathlib.Path, make: Callable[[pathlib.Path], None]) -> pathlib.Path:
+def once(folder: pathlib.Path, make: Callable[[pathlib.Path], None]) -> pathlib.Path:
     """Makes a folder under another name first, so that it is there in full or not at all.
 
-    Its files are read once, so that no contender is the first to ask the disk for them.
+    Args:
+        folder: the folder.
+        make: fills the folder that it is given, which is empty.
+
+    Returns:
+        The folder. Its files have been read, so that no contender is the first to ask the disk for
+        them.
     """
     if not folder.exists():
         print(f"making {folder.name}", flush=True)

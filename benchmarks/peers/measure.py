@@ -20,6 +20,11 @@ AREA, RATIO = (0.08, 1.0), (3 / 4, 4 / 3)
 
 def asked() -> argparse.Namespace:
     """The command line: `source`, `output`, `images`, `warm_up`, `batch` and `dtype`."""
+    return parser().parse_args()
+
+
+def parser() -> argparse.ArgumentParser:
+    """What reads such a command line."""
     parser = argparse.ArgumentParser()
     parser.add_argument("source", type=pathlib.Path)
     parser.add_argument("output", type=pathlib.Path)
@@ -27,7 +32,7 @@ def asked() -> argparse.Namespace:
     parser.add_argument("--warm_up", type=int, default=500)
     parser.add_argument("--batch", type=int, default=BATCH)
     parser.add_argument("--dtype", default="uint8")
-    return parser.parse_args()
+    return parser
 
 
 def rate(batches: Iterable, asked: argparse.Namespace) -> None:

@@ -1,8 +1,8 @@
 """FFCV on the photographs: a .beton file in the page cache, two worker threads.
 
 `RandomResizedCropRGBImageDecoder` and a flip, as in FFCV's ImageNet example: as uint8 tensors
-[batch, channels, rows, columns], or normalised to float32. SOURCE is a file that `write_beton`
-writes.
+[batch, channels, rows, columns], or normalised to float32. SOURCE is a file of
+`ffcv_writer`.
 """
 
 import measure

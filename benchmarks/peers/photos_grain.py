@@ -1,7 +1,7 @@
 """Grain on the photographs: an ArrayRecord file, two worker processes, OpenCV.
 
 Python transforms, as Grain has them: OpenCV decodes in full; torchvision's rule chooses the part;
-area averaging or bilinear resize; uint8 out. SOURCE is the file that `write_array_record` writes.
+area averaging or bilinear resize; uint8 out. SOURCE is the file of `array_record_writer`.
 """
 
 import math

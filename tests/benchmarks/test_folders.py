@@ -19,9 +19,9 @@ def test_copies_of_a_photograph_stay_in_one_class(tmp_path):
     (tmp_path / "raw").mkdir()
     for number in range(12):
         (tmp_path / "raw" / f"{number:02d}.JPEG").write_bytes(bytes([number]))
-    folders.copy_photos(tmp_path / "raw", tmp_path / "photos")
+    folders.copy_photos(tmp_path / "raw", tmp_path / "photos", copies=3)
     files = list((tmp_path / "photos").glob("*/*.jpg"))
-    assert len(files) == 12 * folders.PHOTO_COPIES
+    assert len(files) == 12 * 3
     assert {path.parent.name for path in files if path.name.startswith("03_")} == {"class_3"}
     assert len({path.parent for path in files}) == folders.PHOTO_CLASSES
 

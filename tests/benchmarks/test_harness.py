@@ -36,6 +36,14 @@ def test_output_is_checked_and_then_removed(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_contender_may_measure_itself(tmp_path):
+    write = "open(r'{output}/figures.json', 'w').write('{\"images/s\": 7.5}')"
+    contenders = [Contender(OURS, [sys.executable, "-c", write])]
+    results = harness.in_turn(contenders, rounds=3, scratch=tmp_path)
+    (row,) = harness.rows("task", results, lambda run: run.figures["images/s"], "images/s")
+    assert (row.value, row.unit, row.ratio_to_headrace) == (7.5, "images/s", 1)
+
+
 def test_a_failure_is_reported_and_stops_no_other(tmp_path):
     contenders = [
         Contender("broken", [sys.executable, "-c", "print('so it was'); exit(3)"]),

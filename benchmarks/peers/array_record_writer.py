@@ -1,6 +1,6 @@
-"""The photographs as Grain likes them: one ArrayRecord file, a record per image.
+"""A folder of class folders to OUTPUT_DIR/images.array_record, which Grain reads.
 
-    python write_array_record.py FOLDER OUTPUT_FILE
+    python array_record_writer.py FOLDER OUTPUT_DIR
 
 A record is the pickled pair of the file's bytes and the label; records lie in groups of one, as
 Grain's documentation wants them for random access.
@@ -16,7 +16,7 @@ if __name__ == "__main__":
     source, output = map(pathlib.Path, sys.argv[1:])
     paths = sorted(source.glob("*/*"))
     classes = sorted({path.parent.name for path in paths})
-    writer = ArrayRecordWriter(str(output), "group_size:1")
+    writer = ArrayRecordWriter(str(output / "images.array_record"), "group_size:1")
     for path in paths:
         writer.write(pickle.dumps((path.read_bytes(), classes.index(path.parent.name))))
     writer.close()
