@@ -50,6 +50,12 @@ class Augmentation:
     mixup: float = _value(0.0, "Alpha of mixup; 0 for none.")
     cutmix: float = _value(0.0, "Alpha of CutMix; 0 for none.")
 
+    @property
+    def flips_first(self) -> bool:
+        """Whether images are flipped left to right, and nothing comes before that but the crop."""
+        warps = self.rotation or self.width_shift or self.height_shift or self.shear or self.zoom
+        return self.horizontal_flip and not (self.pad or warps)
+
 
 # The seed documents' experiments, by what they were for (Rosebrock, Practitioner Bundle, 2017).
 PRESETS = {

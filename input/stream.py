@@ -12,6 +12,7 @@ interrupted run had begun; the parts that several input pipelines read make up t
 Pixels leave as uint8: casting and normalising belong to the model, on its device.
 """
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -19,7 +20,7 @@ import tensorflow as tf
 
 from input import calls, decoding, fetch, lanes, records, sampling, sizing
 from input import order as record_order
-from input.augment import resized_crops
+from input.augment import resized_crops, warp
 from input.augmentation import Augmentation, apply
 from input.draws import Draws
 from input.kept import Kept
@@ -67,6 +68,9 @@ def training(
     record_order.check(order, pipelines)
     augmentation, card = augmentation or Augmentation(), reader.card
     local = order.batch_size // pipelines
+    # Single parts are flipped at a third of what it costs to flip some of a batch.
+    flips_parts = augmentation.crop == "resized" and augmentation.flips_first
+    rest = dataclasses.replace(augmentation, horizontal_flip=False) if flips_parts else augmentation
 
     def draws(step: tf.Tensor) -> Draws:
         return Draws(order.seed, step, order.batch_size, pipeline * local, local)
@@ -74,18 +78,23 @@ def training(
     def choose_windows(step: tf.Tensor, batch: Batch) -> Batch:
         drawn = draws(step).uniform("resized crop", resized_crops.TRIES, 4)
         area = (augmentation.crop_area, 1.0)
-        return {**batch, "window": resized_crops.windows(drawn, batch["shape"][:, :2], area)}
+        windows = resized_crops.windows(drawn, batch["shape"][:, :2], area)
+        return {**batch, "window": windows, "mirror": warp.mirrors(draws(step), flips_parts)}
 
     def part(record: Batch) -> tf.Tensor:
         image, window = record["image"], record["window"]
         if kept:
-            return resized_crops.resize(resized_crops.cut(image, window), view.size)
-        return records.part(image, record["shape"], window, card, view.size)
+            image = resized_crops.resize(resized_crops.cut(image, window), view.size)
+        else:
+            image = records.part(image, record["shape"], window, card, view.size)
+        if not flips_parts:
+            return image
+        return tf.cond(record["mirror"], lambda: tf.reverse(image, [1]), lambda: image)
 
     def finish(step: tf.Tensor, batch: Batch) -> Batch:
         names = ("image", "label", "weight") if card.weighted else ("image", "label")
         batch = {name: batch[name] for name in names}
-        return apply(augmentation, batch, draws(step), order.batch_size // order.lanes, view.size)
+        return apply(rest, batch, draws(step), order.batch_size // order.lanes, view.size)
 
     def with_steps(batches: tf.data.Dataset, change) -> tf.data.Dataset:
         numbered = tf.data.Dataset.zip(steps, batches)

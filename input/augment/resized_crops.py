@@ -129,7 +129,9 @@ def decode(
 def cut(image: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
     """The part of an image `[height, width, channels]` in a window, as `decode` has it."""
     begin, size = tf.concat([window[:2], [0]], 0), tf.concat([window[2:], [-1]], 0)
-    return tf.slice(image, begin, size)
+    part = tf.slice(image, begin, size)
+    part.set_shape([None, None, image.shape[-1]])
+    return part
 
 
 def resize(image: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
@@ -148,7 +150,7 @@ def resize(image: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
     shape = tf.shape(image)
 
     def bilinear() -> tf.Tensor:
-        # From float32 the op is vectorised: half the time, with the conversion; the same pixels.
+        # From float32 the op is vectorised: with the conversion, half the time; the same pixels.
         pixels = tf.cast(image, tf.float32)[None]
         return tf.raw_ops.ResizeBilinear(images=pixels, size=size, half_pixel_centers=True)[0]
 

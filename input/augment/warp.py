@@ -103,6 +103,11 @@ def flip(
     return images
 
 
+def mirrors(draws: Draws, asked: bool) -> tf.Tensor:
+    """Which images `flip` mirrors left to right, bool `[batch]`; none if not `asked`."""
+    return _mirrors(draws, "horizontal", asked)
+
+
 def matrices(
     size: tuple[int, int],
     *,

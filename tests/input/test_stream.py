@@ -15,6 +15,9 @@ from hypothesis import strategies as st
 from beam_pipelines import sharding
 from headrace import UserError
 from input import dataset_dir, fetch, lanes, sampling, stream
+from input.augment import warp
+from input.augmentation import Augmentation
+from input.draws import Draws
 from input.order import Order
 from input.reader import Reader
 from input.view import View
@@ -112,6 +115,29 @@ def test_batches_by_class_have_the_records_that_the_arithmetic_names(shards):
         stored = source.read(numbers)
         assert hashes(found) == hashes({"image": pixels(stored), "label": stored.label})
     assert np.bincount(found["label"]).tolist() == [6, 6]
+
+
+def test_a_part_is_flipped_where_a_whole_image_would_be(shards):
+    asked = Order(47, batch_size=8, lanes=2, seed=3)
+
+    def first(**options) -> np.ndarray:
+        augmentation = Augmentation(crop="resized", **options)
+        dataset = stream.training(
+            reader(shards), asked, View(SIZE), start_step=5, augmentation=augmentation
+        )
+        return next(dataset.as_numpy_iterator())["image"]
+
+    draws = Draws(seed=3, step=tf.constant(5, tf.int64), batch_size=8, first=0, count=8)
+    plain, flipped = first(), first(horizontal_flip=True)
+    np.testing.assert_array_equal(flipped, warp.flip(plain, draws))
+    assert (flipped != plain).any()
+
+
+def test_parts_of_bare_pixels_can_be_warped(shards):
+    augmentation = Augmentation(crop="resized", horizontal_flip=True, rotation=20.0)
+    asked = Order(47, batch_size=8, lanes=2, seed=3)
+    dataset = stream.training(reader(shards), asked, View(SIZE), augmentation=augmentation)
+    assert dataset.element_spec["image"].shape == (8, *SIZE, 1)
 
 
 @given(st.integers(1, 47), st.integers(0, 2**31))
