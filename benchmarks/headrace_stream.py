@@ -4,7 +4,8 @@
     python -m benchmarks.headrace_stream DATA_DIR OUTPUT_DIR --first_batch --start_step=1000000
     python -m benchmarks.headrace_stream DATA_DIR OUTPUT_DIR --without_contract
 
-Photographs: a random resized crop and a flip. Bare pixels: pad-and-crop by 4 and a flip.
+Photographs: a random resized crop and a flip. Bare pixels: pad-and-crop by 4 and a flip. `--kept`
+decodes all records into memory before the clock starts, as a trainer does with small datasets.
 `--without_contract` gives up what makes the stream the same each time, and keeps all else: records
 come from interleaved TFRecord files through a shuffle buffer in any order, and the random numbers
 from TensorFlow's own generator; decoding, cropping, resizing and flipping are Headrace's code, at
@@ -21,6 +22,7 @@ from input import dataset_dir, records, stream
 from input.augment import crops, resized_crops, warp
 from input.augmentation import Augmentation
 from input.dataset_dir import Card
+from input.kept import keep
 from input.order import Order, default_lanes
 from input.reader import Reader
 from input.view import View
@@ -34,11 +36,16 @@ def with_contract(asked: argparse.Namespace, card: Card) -> tf.data.Dataset:
     """The stream of the trainer."""
     reader = Reader(str(asked.source), card, "train")
     order = Order(len(reader), asked.batch, default_lanes(asked.batch), SEED)
-    crop = {"pad": PAD} if records.is_bare(card) else {"crop": "resized"}
+    crop = {"pad": PAD} if card.bare else {"crop": "resized"}
     augmentation = Augmentation(horizontal_flip=True, **crop)
     view = View(_size(card))
     return stream.training(
-        reader, order, view, start_step=asked.start_step, augmentation=augmentation
+        reader,
+        order,
+        view,
+        start_step=asked.start_step,
+        augmentation=augmentation,
+        kept=keep(reader, view, "memory") if asked.kept else None,
     )
 
 
@@ -78,7 +85,7 @@ def without_contract(asked: argparse.Namespace, card: Card) -> tf.data.Dataset:
         tf.data.TFRecordDataset, num_parallel_calls=tf.data.AUTOTUNE, deterministic=False
     )
     batches = encoded.shuffle(SHUFFLE).repeat().batch(asked.batch)
-    if records.is_bare(card):
+    if card.bare:
         batches = varied(batches, bare)
     else:
         parts = varied(varied(batches, choose).unbatch(), part)
@@ -101,13 +108,14 @@ class _Stateful:
 
 
 def _size(card: Card) -> tuple[int, int]:
-    return card.uniform_size if records.is_bare(card) else (measure.SIZE, measure.SIZE)
+    return card.uniform_size if card.bare else (measure.SIZE, measure.SIZE)
 
 
 def main() -> None:
     """Runs the program."""
     parser = measure.parser()
     parser.add_argument("--start_step", type=int, default=0)
+    parser.add_argument("--kept", action="store_true")
     parser.add_argument("--first_batch", action="store_true")
     parser.add_argument("--without_contract", action="store_true")
     asked = parser.parse_args()
