@@ -77,8 +77,8 @@ def write(path: str, content: bytes) -> None:
     if is_remote(path):
         _gcs().write(path, content)
         return
-    folder, _, name = path.rpartition("/")
-    temporary = f"{folder}/.{name}.{uuid.uuid4().hex}.tmp"
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f".{name}.{uuid.uuid4().hex}.tmp")
     pathlib.Path(temporary).write_bytes(content)
     os.replace(temporary, path)
 
