@@ -24,6 +24,7 @@ def test_every_command_works_as_pasted(tmp_path):
     assert commands.pop(0) == ["source", ".venv/bin/activate"]
     assert [command[2] for command in commands] == [
         "beam_pipelines.prepare",
+        "trainer.inspect",
         "trainer.task",
         "trainer.evaluate",
         "trainer.export",

@@ -147,7 +147,9 @@ def asked_order(card: Card, records: int) -> Order:
         size = sum(shard.bytes for split in card.splits.values() for shard in split.shards)
         chunk = order.default_chunk(records, size * records // stored) if far else 1
     window = FLAGS.window or order.default_window(records, FLAGS.batch_size, chunk)
-    return Order(records, FLAGS.batch_size, asked_lanes(), FLAGS.seed, chunk, window)
+    return Order(
+        records, FLAGS.batch_size, asked_lanes(), FLAGS.seed, chunk, window, FLAGS.batch_sampling
+    )
 
 
 def asked_lanes() -> int:

@@ -1,0 +1,203 @@
+"""The program that shows what training sees: its picture, its rate, and what it refuses."""
+
+import io
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from input import dataset_dir, stream
+from input.augmentation import Augmentation
+from input.order import Order
+from input.reader import Reader
+from input.view import View
+from tests.conftest import ROOT, assert_one_line_error, run_program
+from trainer import grid
+
+VARIED = ("--rotation=20", "--horizontal_flip", "--pad=1")
+AUGMENTATION = Augmentation(rotation=20, horizontal_flip=True, pad=1)
+BATCH = ("--batch_size=16", "--lanes=4", "--seed=3")
+
+
+def streamed(data_dir, start_step=0, **changed) -> list[tuple[np.ndarray, tuple[str, ...]]]:
+    """Images and classes as the stream gives them, of three batches."""
+    card = dataset_dir.read_card(str(data_dir))
+    reader = Reader(str(data_dir), card, "train")
+    order = Order(len(reader), **{"batch_size": 16, "lanes": 4, "seed": 3, **changed})
+    batches = stream.training(
+        reader, order, View((8, 8)), start_step=start_step, augmentation=AUGMENTATION
+    )
+    return [
+        (image, (card.classes[label],))
+        for batch in batches.take(3).as_numpy_iterator()
+        for image, label in zip(batch["image"], batch["label"], strict=True)
+    ]
+
+
+def pictured(path, number: int, columns: int, lines: int = 1) -> np.ndarray:
+    """Image `number` of a grid of 8×8 images, each pixel of which is a square of 16."""
+    pixels = np.asarray(Image.open(path))
+    top, left = grid.place(number, columns, (8, 8, 1), lines)
+    large = pixels[top : top + 128, left : left + 128]
+    small = large[::16, ::16, :1]
+    np.testing.assert_array_equal(large, np.repeat(np.repeat(small, 16, 0), 16, 1).repeat(3, 2))
+    return small
+
+
+def test_the_picture_shows_what_training_sees(prepared, tmp_path):
+    output = tmp_path / "seen.png"
+    finished = run_program(
+        "trainer.inspect", f"--data_dir={prepared}", *BATCH, *VARIED, f"--output={output}",
+        "--step=5", "--rows=4", "--columns=10",
+    )  # fmt: skip
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert f"{output}: 40 images, as in training from step 5 on" in finished.stdout
+    expected = streamed(prepared, start_step=5)
+    for number, (image, _) in enumerate(expected[:40]):
+        np.testing.assert_array_equal(pictured(output, number, 10), image)
+    assert output.read_bytes() == grid.draw(expected[:40], 10, "PNG")
+
+
+def test_the_rate_is_that_of_whole_batches(prepared, tmp_path):
+    finished = run_program(
+        "trainer.inspect", f"--data_dir={prepared}", *BATCH, "--cache=none",
+        f"--output={tmp_path / 'seen.jpg'}",
+    )  # fmt: skip
+    assert finished.returncode == 0, finished.stderr
+    rate, batches, seconds, cores = re.search(
+        r"^([\d,]+) images/s: ([\d,]+) batches of 16 in ([\d.]+) s, (\d+) cores, decoded images "
+        r"not kept$",
+        finished.stdout,
+        re.MULTILINE,
+    ).groups()
+    count = int(batches.replace(",", "")) * 16
+    assert int(rate.replace(",", "")) == pytest.approx(count / float(seconds), rel=0.05)
+    assert int(cores) >= 1
+    assert Image.open(tmp_path / "seen.jpg").format == "JPEG"
+
+
+def test_a_runs_own_flags_show_the_same_as_the_run(prepared, tmp_path):
+    workdir = tmp_path / "run"
+    asked = [f"--data_dir={prepared}", *BATCH, "--batch_sampling=balanced"]
+    made = run_program(
+        "trainer.task", f"--workdir={workdir}", *asked, *VARIED, "--steps=1",
+        "--model=resnet_cifar", "--model_options=stages=(1,1);filters=(4,4,8)",
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    expected = grid.draw(streamed(prepared, sampling="balanced")[:16], 8, "PNG")
+    for flags in ([f"--workdir={workdir}"], [*asked, *VARIED]):
+        output = tmp_path / "seen.png"
+        finished = run_program("trainer.inspect", *flags, "--rows=2", f"--output={output}")
+        assert (finished.returncode, finished.stderr) == (0, "")
+        assert output.read_bytes() == expected
+
+    refused = run_program("trainer.inspect", f"--workdir={workdir}", "--rotation=3", "--seed=1")
+    assert_one_line_error(refused, 2, "leave --seed, --rotation out")
+    moved = shutil.copytree(prepared, tmp_path / "moved")
+    card = (moved / "card.json").read_text()
+    fingerprint = dataset_dir.read_card(str(prepared)).fingerprint
+    (moved / "card.json").write_text(card.replace(fingerprint, fingerprint[::-1]))
+    refused = run_program("trainer.inspect", f"--workdir={workdir}", f"--data_dir={moved}")
+    assert_one_line_error(refused, 1, str(moved), "does not hold the dataset", "--data_dir")
+
+
+def test_mixed_images_have_both_classes_and_their_shares():
+    image = np.zeros((2, 4, 4, 3), np.uint8)
+    batch = {"image": image, "label": [0, 1], "other_label": [1, 1], "share": [0.83, 0.5]}
+    names = [lines for _, lines in grid.labelled(batch, ["dog", "cat"])]
+    assert names == [("dog 0.83", "cat 0.17"), ("cat 0.50", "cat 0.50")]
+
+
+def test_the_shares_are_written_under_mixed_images(prepared, tmp_path):
+    output = tmp_path / "mixed.png"
+    finished = run_program(
+        "trainer.inspect", f"--data_dir={prepared}", "--batch_size=16", "--mixup=1",
+        "--rows=1", "--columns=4", f"--output={output}",
+    )  # fmt: skip
+    assert (finished.returncode, finished.stderr) == (0, "")
+    card = dataset_dir.read_card(str(prepared))
+    reader = Reader(str(prepared), card, "train")
+    batches = stream.training(
+        reader, Order(len(reader), 16, 8, 0), View((8, 8)), augmentation=Augmentation(mixup=1)
+    )
+    batch = next(batches.as_numpy_iterator())
+    assert output.read_bytes() == grid.draw(grid.labelled(batch, card.classes)[:4], 4, "PNG")
+    one_label = grid.labelled({"image": batch["image"], "label": batch["label"]}, card.classes)
+    assert output.read_bytes() != grid.draw(one_label[:4], 4, "PNG")
+
+
+@pytest.mark.parametrize(
+    ("shape", "scale"), [((8, 12, 1), 11), ((300, 200, 3), 1), ((32, 32, 3), 4)]
+)
+def test_every_pixel_of_an_image_is_in_the_picture(shape, scale):
+    rng = np.random.default_rng(0)
+    shown = [
+        (image, ("a class with a name much longer than its image",))
+        for image in rng.integers(0, 256, (5, *shape), dtype=np.uint8)
+    ]
+    pixels = np.asarray(Image.open(io.BytesIO(grid.draw(shown, 3, "PNG"))))
+    for number, (image, _) in enumerate(shown):
+        top, left = grid.place(number, 3, shape, 1)
+        part = pixels[top : top + shape[0] * scale, left : left + shape[1] * scale]
+        for row in range(scale):
+            for column in range(scale):
+                np.testing.assert_array_equal(
+                    part[row::scale, column::scale], np.broadcast_to(image, (*shape[:2], 3))
+                )
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ([], ["--data_dir, or a run's --workdir"]),
+        (["--data_dir={data}", "--output=seen.gif"], ["--output=seen.gif", ".png or .jpg"]),
+        (["--data_dir={data}", "--rows=0"], ["--rows"]),
+        (["--data_dir={data}", "--step=-1"], ["--step"]),
+        (["--data_dir={data}", "--zoom=2"], ["--zoom=2.0", "expected 0 to 0.99"]),
+        (["--data_dir={data}", "--image_size=0"], ["--image_size=0"]),
+        (["--data_dir={data}", "--batch_size=9", "--lanes=2"], ["--lanes=2 does not divide"]),
+        (["--data_dir={data}", "--crop=resized", "--cache=disk"], ["--cache=disk"]),
+        (["--data_dir={data}", "--learning_rate=1"], ["learning_rate"]),
+    ],
+)
+def test_wrong_flags_are_refused_before_tensorflow_is_imported(prepared, flags, words):
+    code = (
+        "import sys, runpy; sys.argv = ['inspect', *sys.argv[1:]]\n"
+        "try: runpy.run_module('trainer.inspect', run_name='__main__', alter_sys=True)\n"
+        "finally: assert not {'tensorflow', 'keras'} & set(sys.modules)"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", code, *(flag.format(data=prepared) for flag in flags)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert_one_line_error(finished, 2, *words)
+
+
+def test_data_or_a_place_that_is_not_there_is_refused(prepared, tmp_path):
+    finished = run_program("trainer.inspect", f"--data_dir={tmp_path / 'none'}")
+    assert_one_line_error(finished, 1, "none")
+    finished = run_program("trainer.inspect", f"--workdir={tmp_path}")
+    assert_one_line_error(finished, 1, "is no run directory")
+    output = tmp_path / "none" / "seen.png"
+    finished = run_program("trainer.inspect", f"--data_dir={prepared}", f"--output={output}")
+    assert_one_line_error(finished, 1, f"{tmp_path / 'none'}; make it")
+    output.parent.mkdir()
+    output.mkdir()
+    finished = run_program("trainer.inspect", f"--data_dir={prepared}", f"--output={output}")
+    assert_one_line_error(finished, 1, f"--output={output} cannot be written")
+
+
+def test_the_flags_about_data_are_those_of_training():
+    shown = [
+        run_program(program, "--help").stdout.partition("  --data_dir")[2]
+        for program in ("trainer.inspect", "trainer.task")
+    ]
+    assert "--mixup" in shown[0]
+    assert shown[0] == shown[1].replace(" Required.", "")
