@@ -7,6 +7,7 @@ Order: crop, warp, colour, policy, erasing, mixing. No TensorFlow is imported be
 """
 
 import dataclasses
+import math
 
 from headrace import UsageError
 from input.view import View
@@ -100,6 +101,10 @@ def check(augmentation: Augmentation, per_lane: int, view: View) -> None:
         value = getattr(augmentation, name)
         if not low <= value <= high:
             raise UsageError(f"--{name}={value}: expected {low} to {high}")
+    for name in ("pad", "brightness", "contrast", "saturation", "cutout", "mixup", "cutmix"):
+        value = getattr(augmentation, name)
+        if not 0 <= value < math.inf:
+            raise UsageError(f"--{name}={value}: expected 0 or more")
     if augmentation.mixup and augmentation.cutmix:
         raise UsageError("--mixup and --cutmix exclude each other; give one of them")
     if (augmentation.mixup or augmentation.cutmix) and per_lane < 2:
