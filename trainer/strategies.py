@@ -1,26 +1,85 @@
 """`--strategy`: a name → a `tf.distribute.Strategy`."""
 
-import tensorflow as tf
+from collections.abc import Mapping, Sequence
 
 from headrace import UsageError
+from trainer import cluster
+from trainer.cluster import Cluster
 
-STRATEGIES = ("auto", "one_device", "mirrored")
+NAMES = ("auto", "one_device", "mirrored", "multi_worker_mirrored", "tpu")
+COMMUNICATION = ("auto", "ring", "nccl")
 
 
-def create(name: str) -> tf.distribute.Strategy:
-    """Makes the strategy.
+def check(name: str, environment: Mapping[str, str], devices: Sequence[str]) -> None:
+    """Makes sure that the environment has what a strategy needs.
 
-    `auto` mirrors over all GPUs where there are several, else uses one device. `one_device` is the
-    first GPU, or the CPU. `mirrored` takes all GPUs, or without one all (logical) CPU devices.
+    Args:
+        name: one of `NAMES`.
+        environment: of the process.
+        devices: asked for with --devices.
+
+    Raises:
+        UsageError: it has not.
     """
+    several = cluster.find(environment) or cluster.in_slurm(environment)
+    if name == "multi_worker_mirrored" and not several:
+        raise UsageError(
+            "--strategy=multi_worker_mirrored needs to know its workers: set TF_CONFIG, start it "
+            "as a Slurm step of several tasks, or by `python -m trainer.launch --workers=N`"
+        )
+    if name in ("one_device", "mirrored") and several:
+        raise UsageError(
+            f"--strategy={name} is for one process, and this one is of several; use "
+            "--strategy=multi_worker_mirrored, or start it by itself"
+        )
+    if devices and name not in ("mirrored", "auto"):
+        raise UsageError(f"--devices is for --strategy=mirrored, not for --strategy={name}")
+
+
+def find_cluster(environment: Mapping[str, str]) -> Cluster | None:
+    """The cluster this process is part of, or None where it trains by itself."""
+    found = cluster.find(environment)
+    return cluster.from_slurm() if not found and cluster.in_slurm(environment) else found
+
+
+def create(
+    name: str,
+    members: Cluster | None = None,
+    *,
+    devices: Sequence[str] = (),
+    communication: str = "auto",
+    tpu: str = "",
+):
+    """Makes the strategy; in a cluster before anything else of TensorFlow is used.
+
+    `auto` takes the TPU where one is named, all workers of a cluster, all GPUs where there are
+    several, or else one device. `one_device` is the first GPU, or the CPU. `mirrored` takes
+    `devices`, or all GPUs, or without one all (logical) CPU devices.
+
+    Args:
+        name: one of `NAMES`.
+        members: of `find_cluster`.
+        devices: of `mirrored`, such as `GPU:0`.
+        communication: one of `COMMUNICATION`, between workers.
+        tpu: name or address; empty or `local` for that of this machine.
+
+    Raises:
+        UsageError: there are no such devices.
+    """
+    import tensorflow as tf  # takes seconds; NAMES must be had without
+
+    if name == "tpu" or (name == "auto" and tpu):
+        return _tpu(tpu)
+    if name == "multi_worker_mirrored" or (name == "auto" and members):
+        return _multi_worker(members, communication)
     gpus = tf.config.list_logical_devices("GPU")
-    if name == "mirrored" or (name == "auto" and len(gpus) > 1):
-        devices = gpus or tf.config.list_logical_devices("CPU")
-        return tf.distribute.MirroredStrategy([device.name for device in devices])
+    if name == "mirrored" or (name == "auto" and (len(gpus) > 1 or devices)):
+        found = gpus or tf.config.list_logical_devices("CPU")
+        return tf.distribute.MirroredStrategy(_chosen(found, devices))
     return tf.distribute.get_strategy()
 
 
-def check_batch_size(strategy: tf.distribute.Strategy, batch_size: int) -> None:
+def check_batch_size(strategy, batch_size: int) -> None:
     """Makes sure that a global batch divides over the replicas.
 
     Raises:
@@ -35,8 +94,45 @@ def check_batch_size(strategy: tf.distribute.Strategy, batch_size: int) -> None:
         )
 
 
-def dividing_batch_size(strategy: tf.distribute.Strategy, batch_size: int) -> int:
+def dividing_batch_size(strategy, batch_size: int) -> int:
     """The largest size up to `batch_size` that divides over the replicas: for evaluation, where
     the batch size changes nothing but speed."""
     replicas = strategy.num_replicas_in_sync
     return max(replicas, batch_size // replicas * replicas)
+
+
+def _chosen(found: list, devices: Sequence[str]) -> list[str]:
+    known = {device.name.removeprefix("/device:"): device.name for device in found}
+    for device in devices:
+        if device not in known:
+            raise UsageError(
+                f"--devices={','.join(devices)}: there is no {device} here; there are "
+                f"{', '.join(known)}"
+            )
+    return [known[device] for device in devices or known]
+
+
+def _multi_worker(members: Cluster, communication: str):
+    import tensorflow as tf
+
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec(members.addresses),
+        task_type=members.task,
+        task_id=members.index,
+        rpc_layer="grpc",
+    )
+    kind = tf.distribute.experimental.CommunicationImplementation[communication.upper()]
+    return tf.distribute.MultiWorkerMirroredStrategy(
+        resolver, tf.distribute.experimental.CommunicationOptions(implementation=kind)
+    )
+
+
+def _tpu(name: str):
+    """As TensorFlow's guide to TPUs says: resolve, connect, initialise, before anything else."""
+    import tensorflow as tf
+
+    resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=name or "local")
+    if name not in ("", "local"):
+        tf.config.experimental_connect_to_cluster(resolver)
+    tf.tpu.experimental.initialize_tpu_system(resolver)
+    return tf.distribute.TPUStrategy(resolver)

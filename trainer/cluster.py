@@ -1,0 +1,97 @@
+"""The processes that train together, from the environment that started this one.
+
+`TF_CONFIG`, as Vertex AI, Kubeflow and `trainer.launch` set it:
+
+    {"cluster": {"worker": ["a:2222", "b:2222"]}, "task": {"type": "worker", "index": 1}}
+
+or Slurm's own variables, of a step with several tasks. No TensorFlow is imported here.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+
+from headrace import UserError
+
+_TASKS = ("chief", "worker", "ps", "evaluator")
+
+
+@dataclasses.dataclass(frozen=True)
+class Cluster:
+    """A cluster, and which of its tasks this process is.
+
+    Attributes:
+        addresses: `host:port` of each task, by type: `chief`, `worker`, `ps`, `evaluator`.
+        task: type of this one.
+        index: of this one among its type.
+    """
+
+    addresses: dict[str, list[str]]
+    task: str
+    index: int
+
+    @property
+    def trainers(self) -> int:
+        """How many processes train: the chief, if there is one apart, and the workers."""
+        return len(self.addresses.get("chief", [])) + len(self.addresses.get("worker", []))
+
+    @property
+    def has_servers(self) -> bool:
+        """Whether there are parameter servers."""
+        return bool(self.addresses.get("ps"))
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this process writes the run directory: without a chief apart, worker 0 does."""
+        if self.addresses.get("chief"):
+            return self.task == "chief"
+        return self.task == "worker" and self.index == 0
+
+    def to_json(self) -> str:
+        """The value of `TF_CONFIG`."""
+        task = {"type": self.task, "index": self.index}
+        return json.dumps({"cluster": self.addresses, "task": task})
+
+
+def find(environment: Mapping[str, str]) -> Cluster | None:
+    """The cluster that `TF_CONFIG` describes, or None where there is none or nobody else is in it.
+
+    Raises:
+        UserError: it describes none.
+    """
+    text = environment.get("TF_CONFIG", "")
+    if not text:
+        return None
+    try:
+        found = json.loads(text)
+        if not found.get("cluster"):
+            return None
+        task = found["task"]
+        cluster = Cluster(found["cluster"], task["type"], int(task["index"]))
+        known = set(cluster.addresses) <= set(_TASKS)
+        own = cluster.addresses.get(cluster.task, [None] if cluster.task == "evaluator" else [])
+        sound = known and cluster.index < len(own)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"TF_CONFIG={text} cannot be read ({error}); {_EXPECTED}") from None
+    if not sound:
+        raise UserError(f"TF_CONFIG={text} does not have the task it names; {_EXPECTED}")
+    return cluster if cluster.trainers > 1 or cluster.has_servers else None
+
+
+_EXPECTED = (
+    'expected {"cluster": {"worker": ["host:port", …]}, "task": {"type": "worker", "index": 0}}'
+)
+
+
+def in_slurm(environment: Mapping[str, str]) -> bool:
+    """Whether this is one of several tasks of a Slurm step."""
+    return int(environment.get("SLURM_STEP_NUM_TASKS", "1")) > 1
+
+
+def from_slurm() -> Cluster:
+    """The cluster that the tasks of this Slurm step make up, as TensorFlow reads it."""
+    import tensorflow as tf  # takes seconds
+
+    resolver = tf.distribute.cluster_resolver.SlurmClusterResolver()
+    addresses = resolver.cluster_spec().as_dict()
+    return Cluster(addresses, resolver.task_type, resolver.task_id)
