@@ -11,8 +11,9 @@ A program is a module with absl flags and a `main()`:
     if __name__ == "__main__":
         headrace.run(main)
 
-It exits 0 on success, 2 on bad usage and 1 on failure. A `UserError` ends in one line on
-standard error, without a traceback; anything else is a defect of Headrace and keeps its traceback.
+It exits 0 on success, 2 on bad usage, 75 when it was interrupted and goes on when started again,
+and 1 on failure. A `UserError` ends in one line on standard error, without a traceback; anything
+else is a defect of Headrace and keeps its traceback.
 
 No TensorFlow is imported here, so `--help` and flag errors are immediate.
 """
@@ -28,6 +29,9 @@ from absl import app, flags, logging
 
 __version__ = "0.1.0"
 
+# The exit code that says "start me again": EX_TEMPFAIL of sysexits.h.
+INTERRUPTED = 75
+
 # What `--help` shows for a flag's value, by absl's name for its kind.
 _REQUIRED = "must have a value other than None."
 _KINDS = {
@@ -42,6 +46,12 @@ class UserError(Exception):
     """Something a user can put right. The message names the thing and the remedy, in one line."""
 
     exit_code = 1
+
+
+class StoppedError(UserError):
+    """Stopped before the end, with everything saved: started again, the program goes on."""
+
+    exit_code = INTERRUPTED
 
 
 class UsageError(UserError):

@@ -20,15 +20,29 @@ class Checkpoints:
     Attributes:
         step: int64 variable, optimizer steps taken.
         best: float32 variable, the best rank-1 that an evaluation gave.
+        sums: float64 variable `[2]`, of `train_steps`, not logged yet.
+        since: int64 variable, the step they begin at.
     """
 
     def __init__(
-        self, workdir: str, model: keras.Model, optimizer: keras.optimizers.Optimizer
+        self,
+        workdir: str,
+        model: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+        writes: bool = True,
     ) -> None:
+        self._writes = writes
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.best = tf.Variable(-1.0, trainable=False)
+        self.sums = tf.Variable([0.0, 0.0], dtype=tf.float64, trainable=False)
+        self.since = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._checkpoint = tf.train.Checkpoint(
-            model=model, optimizer=optimizer, step=self.step, best=self.best
+            model=model,
+            optimizer=optimizer,
+            step=self.step,
+            best=self.best,
+            sums=self.sums,
+            since=self.since,
         )
         latest, best = _directory(workdir, "latest"), _directory(workdir, "best")
         self._latest = tf.train.CheckpointManager(self._checkpoint, latest, max_to_keep=KEEP)
@@ -42,19 +56,24 @@ class Checkpoints:
         """
         if self._latest.latest_checkpoint:
             _restore(self._checkpoint, self._latest.latest_checkpoint, whole=True)
-        return int(self.step)
+        return int(self.step.numpy())
 
     def save(self, step: int) -> None:
         """Saves as the latest, unless that was saved at this step already."""
-        if self._latest.latest_checkpoint != f"{self._latest.directory}/ckpt-{step}":
+        if (
+            self._writes
+            and self._latest.latest_checkpoint != f"{self._latest.directory}/ckpt-{step}"
+        ):
             self.step.assign(step)
             self._latest.save(checkpoint_number=step)
 
     def save_if_best(self, step: int, rank1: float) -> None:
         """Saves as the best when `rank1` beats all before it."""
-        if rank1 > float(self.best):
+        if rank1 > float(self.best.numpy()):
             self.best.assign(rank1)
             self.step.assign(step)
+            if not self._writes:
+                return
             self._best.save(checkpoint_number=step)
 
 
@@ -79,7 +98,7 @@ def restore_model(workdir: str, model: keras.Model, which: str) -> int:
         )
     step = tf.Variable(0, dtype=tf.int64, trainable=False)
     _restore(tf.train.Checkpoint(model=model, step=step), path, whole=False)
-    return int(step)
+    return int(step.numpy())
 
 
 def _restore(checkpoint: tf.train.Checkpoint, path: str, whole: bool) -> None:

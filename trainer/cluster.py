@@ -83,6 +83,14 @@ _EXPECTED = (
 )
 
 
+def is_chief(environment: Mapping[str, str]) -> bool:
+    """Whether this process writes the run directory, as far as its environment says."""
+    found = find(environment)
+    if found is None and in_slurm(environment):
+        return environment.get("SLURM_PROCID", "0") == "0"
+    return found is None or found.is_chief
+
+
 def in_slurm(environment: Mapping[str, str]) -> bool:
     """Whether this is one of several tasks of a Slurm step."""
     return int(environment.get("SLURM_STEP_NUM_TASKS", "1")) > 1

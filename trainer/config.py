@@ -57,7 +57,9 @@ class RunConfig:
         cache, cache_dir: where decoded images are kept; see `input.cache`.
         steps: at which training ends.
         eval_every: epochs between evaluations.
-        save_every_steps: steps between checkpoints.
+        save_every_steps, save_every_seconds: between checkpoints; no seconds if 0.
+        max_minutes: after which a start saves and ends; None for no end but the last step.
+        strategy, devices, communication, tpu: as for `strategies.create`.
     """
 
     data_dir: str
@@ -81,7 +83,12 @@ class RunConfig:
     steps: int
     eval_every: int
     save_every_steps: int
+    save_every_seconds: float
+    max_minutes: float | None
     strategy: str
+    devices: list[str]
+    communication: str
+    tpu: str
     deterministic: bool
     lanes: int
     batch_sampling: str

@@ -86,22 +86,31 @@ def evaluate(
         `split`, `step`, `crops`, `rank1`, `rank5`, `loss`, `records`; `per_class`, a list of
         `{"class", "records", "precision", "recall"}`; `confusion`, rows true, columns predicted.
     """
+    import tensorflow as tf
+
     from input import fetch, stream
     from input.reader import Reader
     from trainer import network, steps, strategies
 
-    strategy = strategies.create(config.strategy)
+    strategy = strategies.of_one_process(config.strategy)
     with strategy.scope():
         model, step = network.restore(config, workdir, which)
     reader = Reader(data_dir, card, split, skips=config.on_bad_record == "skip")
-    dataset = stream.evaluation(
-        reader,
-        config.view,
-        batch_size=strategies.dividing_batch_size(strategy, config.batch_size),
-        crops=crops,
-    )
+    batch_size = strategies.dividing_batch_size(strategy, config.batch_size)
+
+    def dataset(pipeline: int, pipelines: int) -> tf.data.Dataset:
+        return stream.evaluation(
+            reader,
+            config.view,
+            batch_size=batch_size,
+            crops=crops,
+            pipeline=pipeline,
+            pipelines=pipelines,
+        )
+
+    batches = strategies.distribute(strategy, dataset, batch_size)
     with fetch.errors_of(reader):
-        result = steps.make_evaluate(strategy, model, len(card.classes))(dataset)
+        result = steps.make_evaluate(strategy, model, len(card.classes))(batches)
     confusion = result.pop("confusion")
     per_class = [
         {

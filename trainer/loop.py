@@ -1,114 +1,46 @@
 """The training loop: restore, train, log, evaluate, save, and finish with `result.json`.
 
 At every stop the order is log, evaluate, save: so what a checkpoint's step has logged is all there
-when a run resumes from it, and what came after it is dropped and made again.
+when a run resumes from it, and what came after it is dropped and made again. A run that is told to
+stop saves wherever it is; sums that are not logged yet are part of the checkpoint, and an
+evaluation that was due is made first when it goes on.
+
+In a cluster all workers run this, step by step together, and the chief alone writes.
 """
 
-import dataclasses
 import math
 import time
+from collections.abc import Iterable, Iterator
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from headrace import UserError
-from input import cache, fetch, sampling, stream
-from input.augmentation import Augmentation
+from headrace import StoppedError, UserError
+from input import fetch
 from input.dataset_dir import Card
-from input.kept import Kept, keep
-from input.reader import Reader
-from models import normalization
-from trainer import checkpoints, curves, network, optimizers, run_dir, schedule, steps, strategies
-from trainer import config as run_config
+from trainer import checkpoints, curves, run_dir, schedule, steps
 from trainer.config import RunConfig
+from trainer.data import Data
+from trainer.interruption import Interruption
 from trainer.journal import Journal
 from trainer.progress import TrainingProgress
+from trainer.rate import Rate
 from trainer.splits import evaluated
+from trainer.together import Together
 
 _LOG_EVERY_STEPS = 50
 _SECONDS_PER_CALL = 1.0
 
 
-@dataclasses.dataclass
-class _Rate:
-    """Images per second of the calls so far, the first left out: it traces and compiles."""
+class StopError(Exception):
+    """Training ends here, for now; `signalled`, or else because the time is up."""
 
-    images: int = 0
-    seconds: float = 0.0
-    calls: int = 0
-
-    def add(self, images: int, seconds: float) -> float:
-        """Counts a call; the rate of this call alone."""
-        self.calls += 1
-        if self.calls == 2:
-            self.images, self.seconds = 0, 0.0
-        self.images += images
-        self.seconds += seconds
-        return images / seconds
-
-    @property
-    def mean(self) -> float:
-        return self.images / self.seconds if self.seconds else 0.0
+    def __init__(self, signalled: bool) -> None:
+        super().__init__()
+        self.signalled = signalled
 
 
-def train(config: RunConfig, card: Card, workdir: str, flagfile: str) -> dict[str, object]:
-    """Trains to `config.steps`, from the last checkpoint in `workdir` where there is one.
-
-    The config is written once the model stands and fits the checkpoint, so that a start that
-    fails does not claim the run directory.
-
-    Args:
-        config: of the run.
-        card: of the dataset in `config.data_dir`.
-        workdir: the run directory; made if need be.
-        flagfile: flags that repeat the run, for `flags.txt`.
-
-    Returns:
-        What `result.json` holds: `steps`, `images_per_second`, under `splits` `rank1`, `rank5`,
-        `loss` and `records` of what was watched and of every split that was not trained on, and
-        `bad_records`, how many training records were found damaged since this start.
-
-    Raises:
-        UserError: the batch does not divide over the replicas, the checkpoint is of another
-            model, a record is damaged, or the loss is no longer finite.
-    """
-    keras.utils.set_random_seed(config.seed)
-    if config.deterministic:
-        tf.config.experimental.enable_op_determinism()
-    strategy = strategies.create(config.strategy)
-    strategies.check_batch_size(strategy, config.batch_size)
-    mean_image = _mean_image(config, card, workdir)
-    with strategy.scope():
-        model = network.build(config, mean_image)
-        optimizer = optimizers.create(config.optimizer, config.learning_rate)
-        optimizer.build(model.trainable_variables)
-        saved = checkpoints.Checkpoints(workdir, model, optimizer)
-        start = saved.restore()
-    run_dir.make(workdir, flagfile)
-    if mean_image is not None:
-        run_dir.write_mean_image(workdir, mean_image)
-    run_config.write(workdir, config)
-    with TrainingProgress(start, config.steps) as progress:
-        run = _Run(config, card, workdir, strategy, model, optimizer, saved, progress)
-        run.train_from(start)
-        return run.finish()
-
-
-def _mean_image(config: RunConfig, card: Card, workdir: str) -> np.ndarray | None:
-    """The mean of each pixel of the training split, if the network subtracts it."""
-    if config.normalization != "mean_image":
-        return None
-    found = run_dir.read_mean_image(workdir)
-    if found is not None:
-        return found
-    reader = Reader(config.data_dir, card, config.train_split, config.on_bad_record == "skip")
-    batches = stream.evaluation(reader, config.view, batch_size=config.batch_size)
-    with fetch.errors_of(reader):
-        return normalization.mean_image(batches.as_numpy_iterator())
-
-
-class _Run:
+class Loop:
     """The state of one start of a run."""
 
     def __init__(
@@ -120,48 +52,95 @@ class _Run:
         model: keras.Model,
         optimizer: keras.optimizers.Optimizer,
         saved: checkpoints.Checkpoints,
+        data: Data,
+        together: Together,
+        interruption: Interruption,
         progress: TrainingProgress,
     ) -> None:
         self.config, self.card, self.workdir = config, card, workdir
-        self.strategy, self.model, self.saved, self.progress = strategy, model, saved, progress
-        self.reader = self._open(config.train_split)
-        self.order = config.order(len(self.reader))
-        self.per_epoch = self.order.steps_per_epoch
-        self.journal = Journal(workdir, self.per_epoch)
-        self.rate = _Rate()
+        self.strategy, self.model, self.saved, self.data = strategy, model, saved, data
+        self.together, self.interruption, self.progress = together, interruption, progress
+        self.per_epoch = data.order.steps_per_epoch
+        self.journal = Journal(workdir, self.per_epoch) if together.is_chief else None
+        self.rate = Rate()
         self.train_steps = steps.make_train_steps(
-            strategy, model, optimizer, config.batch_size, self._class_weights()
+            strategy, model, optimizer, config.batch_size, data.class_weights()
         )
-        self.evaluate_dataset = steps.make_evaluate(strategy, model, len(card.classes))
+        self.evaluate_batches = steps.make_evaluate(strategy, model, len(card.classes))
         self.watched = config.validation_split
-        self.kept: dict[str, Kept | None] = {}
+        self.step = 0
+        self.saved_at = time.monotonic()
         self.results: dict[str, dict[str, float]] = {}
 
     def train_from(self, start: int) -> None:
-        config, step = self.config, start
-        run_dir.forget_metrics_after(self.workdir, start)
+        """Trains to the end.
+
+        Raises:
+            StopError: before it, at a call's end, with nothing saved yet.
+        """
+        config, self.step = self.config, start
+        if self.together.is_chief:
+            run_dir.forget_metrics_after(self.workdir, start)
         self._announce(start)
-        batches = iter(self._batches(start)) if start < config.steps else None
-        while step < config.steps:
-            step = self._train_to_next_log(step, batches)
-            if step == config.steps or step % (self.per_epoch * config.eval_every) == 0:
-                self._evaluate_watched(step)
-            if step == config.steps or step % config.save_every_steps == 0:
-                self.saved.save(step)
+        if start and self._evaluates_at(start) and not self._evaluated_at(start):
+            self._evaluate_watched()
+        if start == config.steps:
+            return
+        batches = iter(self.data.training(start))
+        while self.step < config.steps:
+            self._train_to_next_stop(batches)
+            if self._logs_at(self.step):
+                self._log_training()
+            if self._evaluates_at(self.step):
+                self._evaluate_watched()
+            if self._saves_at(self.step):
+                self._save()
 
     def finish(self) -> dict[str, object]:
         """Evaluates what is still to be evaluated and writes `result.json`."""
         for split in evaluated(self.config, self.card):
             if split not in self.results:
                 self.results[split] = self._evaluate(split)
+        (bad,) = self.together.sum(len(self.data.reader.bad))
         result = {
             "steps": self.config.steps,
             "images_per_second": round(self.rate.mean, 1) or self._logged_rate(),
             "splits": self.results,
-            "bad_records": len(self.reader.bad),
+            "bad_records": int(bad),
         }
-        run_dir.write_result(self.workdir, result)
+        if self.together.is_chief:
+            run_dir.write_result(self.workdir, result)
+        self.together.wait()  # a worker that left would take the others' collectives with it
         return result
+
+    def save_and_stop(self, stop: StopError) -> None:
+        """Saves where the run is.
+
+        Raises:
+            StoppedError: it was a signal that ended it.
+        """
+        self._save()
+        self.together.wait()
+        where = f"stopped at step {self.step:,} of {self.config.steps:,}, and saved"
+        if stop.signalled:
+            raise StoppedError(f"{where}; start it again with the same command to go on")
+        self.progress.note(f"{where}: the time is up; resume with the same command")
+
+    def _logs_at(self, step: int) -> bool:
+        every = min(_LOG_EVERY_STEPS, self.per_epoch)
+        return step % every == 0 or step % self.per_epoch == 0 or self._saves_at(step)
+
+    def _evaluates_at(self, step: int) -> bool:
+        every = self.per_epoch * self.config.eval_every
+        return self.watched is not None and (step == self.config.steps or step % every == 0)
+
+    def _saves_at(self, step: int) -> bool:
+        return step == self.config.steps or step % self.config.save_every_steps == 0
+
+    def _evaluated_at(self, step: int) -> bool:
+        rows = run_dir.read_metrics(self.workdir)
+        found = any(row["step"] == step and row["split"] == self.watched for row in rows)
+        return self.together.sum(float(found))[0] > 0
 
     def _logged_rate(self) -> float:
         """The last rate in the log: of a run that was killed with nothing left to train."""
@@ -172,118 +151,131 @@ class _Run:
         replicas = self.strategy.num_replicas_in_sync
         self.progress.note(
             f"{self.config.model}: {self.model.count_params():,} parameters, {replicas} "
-            f"replica{'s' * (replicas > 1)}, {len(self.reader):,} training "
-            f"images, {self.per_epoch} steps an epoch"
+            f"replica{'s' * (replicas > 1)}, {len(self.data.reader):,} training images, "
+            f"{self.per_epoch} steps an epoch"
         )
         if start:
             self.progress.note(f"resuming from the checkpoint at step {start}")
         if self.watched == "test" and "validation" not in self.card.splits:
             self.progress.note("no validation split: the test split is watched in its place")
 
-    def _open(self, split: str) -> Reader:
-        skips = self.config.on_bad_record == "skip"
-        return Reader(self.config.data_dir, self.card, split, skips)
-
-    def _class_weights(self) -> np.ndarray | None:
-        if self.config.class_weights == "none":
-            return None
-        return sampling.class_weights(self.reader.labels(), len(self.card.classes))
-
-    def _keep(self, reader: Reader, crop: str = "none") -> Kept | None:
-        """The decoded records of a split that is read again and again, if they are to be kept."""
-        if reader.split not in self.kept:
-            config = self.config
-            view = cache.keepable(self.card, config.view, crop)
-            where = cache.choose(config.cache, self.card, len(reader), view)
-            self.kept[reader.split] = None
-            if where != "none":
-                advance = self.progress.count(
-                    f"decoding {reader.split} to keep it ({where})", len(reader)
-                )
-                self.kept[reader.split] = keep(reader, view, where, config.cache_dir, advance)
-        return self.kept[reader.split]
-
-    def _batches(self, start: int) -> tf.data.Dataset:
-        augmentation = Augmentation(**self.config.augmentation)
-        dataset = stream.training(
-            self.reader,
-            self.order,
-            self.config.view,
-            start_step=start,
-            augmentation=augmentation,
-            kept=self._keep(self.reader, augmentation.crop),
-        )
-        return self.strategy.experimental_distribute_dataset(dataset)
-
-    def _train_to_next_log(self, step: int, batches) -> int:
-        """Trains up to the next stop, in calls of about a second; logs the means over them."""
-        config, first, seconds = self.config, step, 0.0
-        sums = tf.zeros([2], tf.float64)
+    def _train_to_next_stop(self, batches: Iterator) -> None:
+        """Trains in calls of about a second; adds to the sums that wait for the next log line."""
+        config = self.config
         stop = schedule.next_stop(
-            step,
+            self.step,
             config.steps,
             min(_LOG_EVERY_STEPS, self.per_epoch),
             self.per_epoch,
             config.save_every_steps,
         )
-        while step < stop:
-            pace = seconds / (step - first) if step > first else self._seconds_per_step()
-            count = schedule.steps_in_call(stop - step, pace, _SECONDS_PER_CALL)
+        while self.step < stop:
+            count = self._steps_to(stop)
             started = time.perf_counter()
-            with fetch.errors_of(self.reader):
-                sums = self.train_steps(batches, tf.constant(count, tf.int64), sums)
-            loss, rank1 = (sums.numpy() / ((step + count - first) * config.batch_size)).tolist()
-            call_seconds = time.perf_counter() - started
-            step, seconds = step + count, seconds + call_seconds
-            self._check_finite(loss, step)
+            with fetch.errors_of(self.data.reader):
+                sums = self.train_steps(
+                    batches, tf.constant(count, tf.int64), tf.identity(self.saved.sums)
+                )
+            self.saved.sums.assign(sums)
+            seconds = time.perf_counter() - started
+            self.step += count
+            self.interruption.has_work = True
+            loss, rank1 = self._means()
             self.progress.update(
-                step,
+                self.step,
                 loss=loss,
                 rank1=rank1,
-                images_per_second=self.rate.add(count * config.batch_size, call_seconds),
+                images_per_second=self.rate.add(count * config.batch_size, seconds),
                 learning_rate=config.learning_rate,
             )
-        values = {
-            "loss": loss,
-            "rank1": rank1,
-            "images_per_second": round((step - first) * config.batch_size / seconds, 1),
-            "learning_rate": config.learning_rate,
-        }
-        self.journal.log(step, "train", values)
-        return step
+            self._check_finite(loss)
 
-    def _seconds_per_step(self) -> float:
-        """The pace so far; before the first call one step is run by itself."""
-        if not self.rate.calls:
-            return _SECONDS_PER_CALL
-        return self.config.batch_size / self.rate.mean
+    def _steps_to(self, stop: int) -> int:
+        """How many steps the next call takes: the same for all workers, whatever their clocks say.
 
-    def _check_finite(self, loss: float, step: int) -> None:
+        Before the first call a step is run by itself.
+
+        Raises:
+            StopError: a worker was told to stop.
+        """
+        every = self.config.save_every_seconds
+        due = bool(every) and time.monotonic() - self.saved_at >= every
+        pace = self.config.batch_size / self.rate.mean if self.rate.calls else _SECONDS_PER_CALL
+        due, pace = self._heed(due, pace)
+        if due:
+            self._save()
+        return schedule.steps_in_call(
+            stop - self.step, pace / self.together.workers, _SECONDS_PER_CALL
+        )
+
+    def _heed(self, *values: float) -> list[float]:
+        """Sums values over all workers.
+
+        Raises:
+            StopError: one of them was told to stop.
+        """
+        told, late = self.interruption.signalled, self.interruption.time_is_up
+        told, late, *sums = self.together.sum(told, late, *values)
+        if told or late:
+            raise StopError(signalled=told > 0)
+        return sums
+
+    def _means(self) -> tuple[float, float]:
+        """Loss and rank-1 of what was trained on since the last log line."""
+        images = (self.step - int(self.saved.since.numpy())) * self.config.batch_size
+        loss, rank1 = (self.saved.sums.numpy() / images).tolist()
+        return loss, rank1
+
+    def _log_training(self) -> None:
+        loss, rank1 = self._means()
+        self._log(
+            "train",
+            {
+                "loss": loss,
+                "rank1": rank1,
+                "images_per_second": round(self.rate.since_log(), 1),
+                "learning_rate": self.config.learning_rate,
+            },
+        )
+        self.saved.sums.assign(tf.zeros_like(self.saved.sums))
+        self.saved.since.assign(self.step)
+
+    def _log(self, split: str, values: dict[str, float]) -> None:
+        if self.journal:
+            self.journal.log(self.step, split, values)
+
+    def _check_finite(self, loss: float) -> None:
         if not math.isfinite(loss):
             raise UserError(
-                f"the loss is {loss} at step {step}; lower --learning_rate "
+                f"the loss is {loss} at step {self.step}; lower --learning_rate "
                 f"(now {self.config.learning_rate:g}) and start again in another --workdir"
             )
 
-    def _evaluate_watched(self, step: int) -> None:
-        if self.watched is None:
-            return
+    def _save(self) -> None:
+        self.saved.save(self.step)
+        self.saved_at = time.monotonic()
+
+    def _evaluate_watched(self) -> None:
         result = self._evaluate(self.watched)
-        if step == self.config.steps:
+        if self.step == self.config.steps:
             self.results[self.watched] = result
-        self.journal.log(step, self.watched, result)
-        self.saved.save_if_best(step, result["rank1"])
-        curves.draw(self.workdir)
+        self._log(self.watched, result)
+        self.saved.save_if_best(self.step, result["rank1"])
+        if self.together.is_chief:
+            curves.draw(self.workdir)
         self.progress.note(
-            f"epoch {step / self.per_epoch:g}  {self.watched}: loss {result['loss']:.4f}  "
+            f"epoch {self.step / self.per_epoch:g}  {self.watched}: loss {result['loss']:.4f}  "
             f"rank-1 {result['rank1']:.4f}  rank-5 {result['rank5']:.4f}"
         )
 
     def _evaluate(self, split: str) -> dict[str, float]:
-        config = self.config
-        reader = self._open(split)
-        kept = self._keep(reader) if split == self.watched else None
-        dataset = stream.evaluation(reader, config.view, batch_size=config.batch_size, kept=kept)
+        batches, reader = self.data.evaluation(split)
         with fetch.errors_of(reader):
-            result = self.evaluate_dataset(dataset)
+            result = self.evaluate_batches(self._heeding(batches))
         return {name: result[name] for name in ("rank1", "rank5", "loss", "records")}
+
+    def _heeding(self, batches: Iterable) -> Iterator:
+        """The same batches; stops between them where a worker was told to."""
+        for batch in batches:
+            self._heed()
+            yield batch

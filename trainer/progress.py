@@ -17,8 +17,8 @@ class TrainingProgress:
     that stays.
     """
 
-    def __init__(self, start_step: int, steps: int) -> None:
-        self._console = Console()
+    def __init__(self, steps: int, shows: bool = True) -> None:
+        self._console = Console(quiet=not shows)
         self._steps = steps
         self._first: tuple[int, float] | None = None
         self._last_line = time.monotonic()
@@ -29,7 +29,7 @@ class TrainingProgress:
             console=self._console,
             disable=not self._console.is_terminal,
         )
-        self._task = self._bar.add_task("starting", total=steps, completed=start_step)
+        self._task = self._bar.add_task("starting", total=steps)
 
     def __enter__(self) -> "TrainingProgress":
         self._bar.start()

@@ -6,7 +6,7 @@ nothing between them.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import keras
 import numpy as np
@@ -79,8 +79,8 @@ def make_train_steps(
 
 def make_evaluate(
     strategy: tf.distribute.Strategy, model: keras.Model, classes: int
-) -> Callable[[tf.data.Dataset], dict[str, object]]:
-    """Makes `evaluate(dataset)`, which goes once over a dataset of `stream.evaluation`.
+) -> Callable[[Iterable], dict[str, object]]:
+    """Makes `evaluate(batches)`, which goes once over distributed batches of `stream.evaluation`.
 
     Returns:
         A function whose result has `loss` (mean cross-entropy), `rank1` and `rank5` (fractions),
@@ -105,10 +105,10 @@ def make_evaluate(
         sums = strategy.run(replica_step, args=(batch,))
         return [strategy.reduce("SUM", each, axis=None) for each in sums]
 
-    def evaluate(dataset: tf.data.Dataset) -> dict[str, object]:
+    def evaluate(batches: Iterable) -> dict[str, object]:
         loss = rank5_hits = 0.0
         confusion = np.zeros((classes, classes), np.int64)
-        for batch in strategy.experimental_distribute_dataset(dataset):
+        for batch in batches:
             batch_loss, batch_hits, batch_confusion = evaluate_batch(batch)
             loss += float(batch_loss)
             rank5_hits += float(batch_hits)

@@ -1,6 +1,6 @@
 """`--strategy`: a name → a `tf.distribute.Strategy`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from headrace import UsageError
 from trainer import cluster
@@ -79,6 +79,28 @@ def create(
     return tf.distribute.get_strategy()
 
 
+def distribute(strategy, batches: Callable, batch_size: int):
+    """Batches for the replicas of a strategy, from the input pipelines of its workers.
+
+    Args:
+        strategy: of `create`.
+        batches: called with the number of a pipeline and how many there are; a dataset of this
+            pipeline's parts of the global batches.
+        batch_size: global; divides over the replicas.
+
+    Returns:
+        A `tf.distribute.DistributedDataset`.
+    """
+
+    def of_pipeline(context):
+        dataset = batches(context.input_pipeline_id, context.num_input_pipelines)
+        if context.num_replicas_in_sync == context.num_input_pipelines:
+            return dataset
+        return dataset.rebatch(batch_size // context.num_replicas_in_sync, drop_remainder=True)
+
+    return strategy.distribute_datasets_from_function(of_pipeline)
+
+
 def check_batch_size(strategy, batch_size: int) -> None:
     """Makes sure that a global batch divides over the replicas.
 
@@ -99,6 +121,11 @@ def dividing_batch_size(strategy, batch_size: int) -> int:
     the batch size changes nothing but speed."""
     replicas = strategy.num_replicas_in_sync
     return max(replicas, batch_size // replicas * replicas)
+
+
+def of_one_process(name: str):
+    """The strategy for a program that runs by itself, on a run that was trained under `name`."""
+    return create(name if name in ("one_device", "mirrored") else "auto")
 
 
 def _chosen(found: list, devices: Sequence[str]) -> list[str]:

@@ -9,6 +9,7 @@ further, give more --epochs or --steps.
 
 import ast
 import dataclasses
+import os
 
 from absl import flags
 
@@ -19,8 +20,8 @@ from input import cache, dataset_dir, files, order
 from input.augmentation import Augmentation
 from input.view import View
 from models import normalization
+from trainer import cluster, data_flags, optimizers, run_dir, splits, strategies
 from trainer import config as run_config
-from trainer import data_flags, optimizers, run_dir, splits
 from trainer.config import RunConfig
 
 FLAGS = flags.FLAGS
@@ -70,15 +71,31 @@ flags.DEFINE_float("learning_rate", 0.01, "Learning rate, constant.", 0.0)
 flags.DEFINE_enum(
     "strategy",
     "auto",
-    ["auto", "one_device", "mirrored"],
-    "Where to train: one device, or mirrored over all GPUs (without a GPU, all logical CPUs). "
-    "auto mirrors when there are several GPUs.",
+    strategies.NAMES,
+    "Where to train: one device; mirrored over all GPUs (without a GPU, all logical CPUs); "
+    "multi_worker_mirrored, over all workers of TF_CONFIG or of a Slurm step; tpu. auto is what "
+    "there is: the TPU of --tpu, all workers, all GPUs, or one device.",
 )
+flags.DEFINE_list("devices", [], "Of --strategy=mirrored, such as GPU:0,GPU:1. Default: all.")
+flags.DEFINE_enum(
+    "communication",
+    "auto",
+    strategies.COMMUNICATION,
+    "Between workers: ring (over the network), nccl (GPUs), or what TensorFlow thinks best.",
+)
+flags.DEFINE_string("tpu", "", "Name or address of a TPU; local for that of this machine.")
 flags.DEFINE_bool(
     "deterministic", False, "Make every operation repeatable bit for bit, at some cost in speed."
 )
 flags.DEFINE_integer("eval_every", 1, "Epochs between evaluations.", 1)
 flags.DEFINE_integer("save_every_steps", 0, "Steps between checkpoints; 0 saves once an epoch.", 0)
+flags.DEFINE_float("save_every_seconds", 0, "Save so often, too; 0 for steps alone.", 0.0)
+flags.DEFINE_float(
+    "max_minutes",
+    None,
+    "Save and end after so many minutes; the same command goes on from there.",
+    0.0,
+)
 
 
 def main() -> None:
@@ -87,6 +104,7 @@ def main() -> None:
         (FLAGS.epochs is None) != (FLAGS.steps is None),
         "say how long to train: either --epochs or --steps, not both",
     )
+    strategies.check(FLAGS.strategy, os.environ, FLAGS.devices)
     options = parse_model_options(FLAGS.model_options)
     models.check(FLAGS.model, options)
     check(
@@ -103,9 +121,11 @@ def main() -> None:
         return
 
     headrace.import_tensorflow()
-    from trainer import loop  # with TensorFlow, takes seconds
+    from trainer import training  # with TensorFlow, takes seconds
 
-    print_result(loop.train(config, card, FLAGS.workdir, flags_as_text()))
+    result = training.train(config, card, FLAGS.workdir, flags_as_text())
+    if result and cluster.is_chief(os.environ):
+        print_result(result)
 
 
 def make_config(
@@ -148,7 +168,12 @@ def make_config(
         steps=FLAGS.steps or FLAGS.epochs * per_epoch,
         eval_every=FLAGS.eval_every,
         save_every_steps=FLAGS.save_every_steps or per_epoch,
+        save_every_seconds=FLAGS.save_every_seconds,
+        max_minutes=FLAGS.max_minutes,
         strategy=FLAGS.strategy,
+        devices=FLAGS.devices,
+        communication=FLAGS.communication,
+        tpu=FLAGS.tpu,
         deterministic=FLAGS.deterministic,
         batch_sampling=FLAGS.batch_sampling,
         class_weights=FLAGS.class_weights,

@@ -10,7 +10,7 @@ def update(progress, step):
 
 
 def test_the_last_step_is_always_shown_with_all_numbers(capsys):
-    with TrainingProgress(start_step=40, steps=50) as progress:
+    with TrainingProgress(steps=50) as progress:
         for step in range(41, 51):
             update(progress, step)
         progress.note("[bold]a line as it is[/bold]")
@@ -23,7 +23,7 @@ def test_the_last_step_is_always_shown_with_all_numbers(capsys):
 def test_a_terminal_shows_every_update(monkeypatch, capsys):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
-    with TrainingProgress(start_step=0, steps=10) as progress:
+    with TrainingProgress(steps=10) as progress:
         update(progress, 1)
         update(progress, 7)
     shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", capsys.readouterr().out)

@@ -1,0 +1,58 @@
+"""Being asked to stop: by a signal, or because the time is up.
+
+    with Interruption(max_minutes=60) as interruption:
+        while …:
+            …                                  # a call into the graph
+            interruption.has_work = True       # from here on there is something to save
+            if interruption.signalled or interruption.time_is_up: …
+
+SIGTERM is what orchestrators send before they take a machine away, SIGINT is Ctrl-C. Both are only
+noted, and heard between calls into the graph; a second Ctrl-C ends the process at once, and so does
+the first signal while there is nothing to save.
+"""
+
+import os
+import signal
+import time
+
+from headrace import INTERRUPTED
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Interruption:
+    """Listens for signals while it is entered, and knows the time.
+
+    Attributes:
+        signalled: whether a signal came.
+        has_work: whether something would be lost if the process ended at once.
+    """
+
+    def __init__(self, max_minutes: float | None = None) -> None:
+        self.signalled = self.has_work = False
+        self._deadline = None if max_minutes is None else time.monotonic() + 60 * max_minutes
+        self._before = {}
+
+    def __enter__(self) -> "Interruption":
+        # TensorFlow's strategies over several workers catch SIGTERM themselves; this comes after.
+        self._before = {number: signal.signal(number, self._hear) for number in _SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    @property
+    def time_is_up(self) -> bool:
+        """Whether the minutes that were given have passed."""
+        return self._deadline is not None and time.monotonic() >= self._deadline
+
+    def _hear(self, number: int, _) -> None:
+        if self.signalled and number == signal.SIGINT:
+            os._exit(128 + signal.SIGINT)
+        if not self.has_work:
+            os.write(2, b"interrupted before there was anything to save\n")
+            os._exit(INTERRUPTED)
+        if not self.signalled:
+            os.write(2, b"interrupted: saving; once more to end at once, without\n")
+        self.signalled = True

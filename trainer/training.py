@@ -1,0 +1,115 @@
+"""Puts a run together, from its config, and trains it; see `loop`.
+
+In a cluster all workers do this, and the chief alone writes.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+import keras
+import tensorflow as tf
+
+from headrace import StoppedError, UserError
+from input.dataset_dir import Card
+from trainer import checkpoints, network, optimizers, run_dir, strategies
+from trainer import config as run_config
+from trainer.config import RunConfig
+from trainer.data import Data
+from trainer.interruption import Interruption
+from trainer.loop import Loop, StopError
+from trainer.progress import TrainingProgress
+from trainer.together import Together
+
+
+def train(config: RunConfig, card: Card, workdir: str, flagfile: str) -> dict[str, object] | None:
+    """Trains to `config.steps`, from the last checkpoint in `workdir` where there is one.
+
+    The config is written once the model stands and fits the checkpoint, so that a start that
+    fails does not claim the run directory.
+
+    Args:
+        config: of the run.
+        card: of the dataset in `config.data_dir`.
+        workdir: the run directory; made if need be.
+        flagfile: flags that repeat the run, for `flags.txt`.
+
+    Returns:
+        What `result.json` holds: `steps`, `images_per_second`, under `splits` `rank1`, `rank5`,
+        `loss` and `records` of what was watched and of every split that was not trained on, and
+        `bad_records`, how many training records were found damaged since this start. None when the
+        minutes that were given ended before the steps did: the run is saved.
+
+    Raises:
+        UserError: the batch does not divide over the replicas, the checkpoint is of another
+            model, a record is damaged, or the loss is no longer finite.
+        StoppedError: a signal ended it, or another worker did; the run is saved as far as it could
+            be.
+    """
+    with Interruption(config.max_minutes) as interruption:
+        members = strategies.find_cluster(os.environ)
+        strategy = strategies.create(
+            config.strategy,
+            members,
+            devices=config.devices,
+            communication=config.communication,
+            tpu=config.tpu,
+        )
+        strategies.check_batch_size(strategy, config.batch_size)
+        keras.utils.set_random_seed(config.seed)
+        if config.deterministic:
+            tf.config.experimental.enable_op_determinism()
+        together = Together(strategy, members)
+        with _peers(together), TrainingProgress(config.steps, together.is_chief) as progress:
+            data = Data(config, card, strategy, progress)
+            mean_image = data.mean_image(workdir)
+            with strategy.scope():
+                model = network.build(config, mean_image)
+                optimizer = optimizers.create(config.optimizer, config.learning_rate)
+                optimizer.build(model.trainable_variables)
+                saved = checkpoints.Checkpoints(workdir, model, optimizer, together.is_chief)
+                start = saved.restore()
+            _check_same_start(together, start)
+            if together.is_chief:
+                run_dir.make(workdir, flagfile)
+                if mean_image is not None:
+                    run_dir.write_mean_image(workdir, mean_image)
+                run_config.write(workdir, config)
+            run = Loop(
+                config, card, workdir, strategy, model, optimizer, saved, data, together,
+                interruption, progress,
+            )  # fmt: skip
+            try:
+                run.train_from(start)
+                return run.finish()
+            except StopError as stop:
+                run.save_and_stop(stop)
+                return None
+
+
+@contextlib.contextmanager
+def _peers(together: Together) -> Iterator[None]:
+    """Says in one line that another worker is gone."""
+    try:
+        yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
+        if together.workers == 1:
+            raise
+        raise StoppedError(
+            f"another worker is gone ({error.message.splitlines()[0][:200]}); start all of them "
+            "again with the same command to go on from the last checkpoint"
+        ) from None
+
+
+def _check_same_start(together: Together, start: int) -> None:
+    """All workers must have found the same checkpoint.
+
+    Raises:
+        UserError: they have not.
+    """
+    total, square = together.sum(start, start * start)
+    if total != together.workers * start or square != together.workers * start * start:
+        raise UserError(
+            f"this worker found the checkpoint of step {start} and others found another; give all "
+            "of them one --workdir that they share, as gs:// or on a shared disk"
+        )
