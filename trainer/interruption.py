@@ -34,7 +34,7 @@ class Interruption:
         self._before = {}
 
     def __enter__(self) -> "Interruption":
-        # TensorFlow's strategies over several workers catch SIGTERM themselves; this comes after.
+        # After a strategy over several workers was made: with it TensorFlow catches SIGTERM itself.
         self._before = {number: signal.signal(number, self._hear) for number in _SIGNALS}
         return self
 

@@ -46,45 +46,48 @@ def train(config: RunConfig, card: Card, workdir: str, flagfile: str) -> dict[st
         StoppedError: a signal ended it, or another worker did; the run is saved as far as it could
             be.
     """
-    with Interruption(config.max_minutes) as interruption:
-        members = strategies.find_cluster(os.environ)
-        strategy = strategies.create(
-            config.strategy,
-            members,
-            devices=config.devices,
-            communication=config.communication,
-            tpu=config.tpu,
-        )
-        strategies.check_batch_size(strategy, config.batch_size)
-        keras.utils.set_random_seed(config.seed)
-        if config.deterministic:
-            tf.config.experimental.enable_op_determinism()
-        together = Together(strategy, members)
-        with _peers(together), TrainingProgress(config.steps, together.is_chief) as progress:
-            data = Data(config, card, strategy, progress)
-            mean_image = data.mean_image(workdir)
-            with strategy.scope():
-                model = network.build(config, mean_image)
-                optimizer = optimizers.create(config.optimizer, config.learning_rate)
-                optimizer.build(model.trainable_variables)
-                saved = checkpoints.Checkpoints(workdir, model, optimizer, together.is_chief)
-                start = saved.restore()
-            _check_same_start(together, start)
-            if together.is_chief:
-                run_dir.make(workdir, flagfile)
-                if mean_image is not None:
-                    run_dir.write_mean_image(workdir, mean_image)
-                run_config.write(workdir, config)
-            run = Loop(
-                config, card, workdir, strategy, model, optimizer, saved, data, together,
-                interruption, progress,
-            )  # fmt: skip
-            try:
-                run.train_from(start)
-                return run.finish()
-            except StopError as stop:
-                run.save_and_stop(stop)
-                return None
+    members = strategies.find_cluster(os.environ)
+    strategy = strategies.create(
+        config.strategy,
+        members,
+        devices=config.devices,
+        communication=config.communication,
+        tpu=config.tpu,
+    )
+    strategies.check_batch_size(strategy, config.batch_size)
+    keras.utils.set_random_seed(config.seed)
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    together = Together(strategy, members)
+    with (
+        Interruption(config.max_minutes) as interruption,
+        _peers(together),
+        TrainingProgress(config.steps, together.is_chief) as progress,
+    ):
+        data = Data(config, card, strategy, progress)
+        mean_image = data.mean_image(workdir)
+        with strategy.scope():
+            model = network.build(config, mean_image)
+            optimizer = optimizers.create(config.optimizer, config.learning_rate)
+            optimizer.build(model.trainable_variables)
+            saved = checkpoints.Checkpoints(workdir, model, optimizer, together.is_chief)
+            start = saved.restore()
+        _check_same_start(together, start)
+        if together.is_chief:
+            run_dir.make(workdir, flagfile)
+            if mean_image is not None:
+                run_dir.write_mean_image(workdir, mean_image)
+            run_config.write(workdir, config)
+        loop = Loop(
+            config, card, workdir, strategy, model, optimizer, saved, data, together,
+            interruption, progress,
+        )  # fmt: skip
+        try:
+            loop.train_from(start)
+            return loop.finish()
+        except StopError as stop:
+            loop.save_and_stop(stop)
+            return None
 
 
 @contextlib.contextmanager
@@ -92,12 +95,12 @@ def _peers(together: Together) -> Iterator[None]:
     """Says in one line that another worker is gone."""
     try:
         yield
-    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
+    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError):
         if together.workers == 1:
             raise
         raise StoppedError(
-            f"another worker is gone ({error.message.splitlines()[0][:200]}); start all of them "
-            "again with the same command to go on from the last checkpoint"
+            "another worker is gone; start all of them again with the same command to go on from "
+            "the last checkpoint"
         ) from None
 
 
