@@ -1,0 +1,199 @@
+"""Trains with several workers on this machine, and starts them again when one dies.
+
+    python -m trainer.launch --workers=2 -- --data_dir=DATA --workdir=RUN --model=lenet --epochs=30
+
+What follows `--` are flags of `python -m trainer.task`; a first word without dashes is another
+module to run in its place. Each worker finds the others by TF_CONFIG, with ports that are free;
+worker 0 is the chief. A single worker is started without TF_CONFIG.
+
+Every line of a worker is shown after its name. Ctrl-C or SIGTERM tells the workers once to save
+and stop; Ctrl-C again kills them. If this program is killed itself, its workers are, too.
+
+When a worker dies, the others are stopped and all start again from the last checkpoint. A mistake
+in flags or data is not tried again. The exit code is 0 when all workers end well, 75 when they were
+interrupted and have saved, and otherwise that of the worker that failed first.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import importlib.util
+import os
+import socket
+import sys
+import time
+
+from absl import flags
+
+import headrace
+from headrace import UsageError, check
+from input import order
+from trainer import endings, workers
+from trainer.cluster import Cluster
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_integer("workers", None, "Worker processes to start.", 1, required=True)
+flags.DEFINE_integer(
+    "max_restarts", 3, "How often to start again when a worker dies, with as many workers.", 0
+)
+flags.DEFINE_integer(
+    "min_workers",
+    None,
+    "Go on with fewer workers, down to this many, when one cannot come back: it dies twice in a "
+    "row within a minute of a start, or --max_restarts are used up. The batches stay the same. "
+    "Default: as many as --workers.",
+    1,
+)
+flags.DEFINE_float(
+    "grace_seconds", 15.0, "How long workers that are told to stop have to save and end.", 0.0
+)
+
+_DEFAULT_MODULE = "trainer.task"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Job:
+    """What to run.
+
+    Attributes:
+        command: of each worker.
+        workers: how many to start.
+        smaller: numbers of workers to go on with when one cannot come back, the most first.
+        max_restarts: for one number of workers.
+        grace_seconds: for workers that are told to stop.
+    """
+
+    command: list[str]
+    workers: int
+    smaller: list[int]
+    max_restarts: int
+    grace_seconds: float
+
+
+def main(*arguments: str) -> None:
+    """Runs the program."""
+    sys.exit(asyncio.run(_supervise(_job(arguments))))
+
+
+def _job(arguments: tuple[str, ...]) -> _Job:
+    """The job that the flags and what follows them describe.
+
+    Raises:
+        UsageError: they make no sense.
+    """
+    count = FLAGS.workers
+    minimum = FLAGS.min_workers or count
+    check(
+        minimum <= count,
+        f"--min_workers={minimum} is more than --workers={count}; give fewer, or none",
+    )
+    words = list(arguments)
+    module = words.pop(0) if words and not words[0].startswith("-") else _DEFAULT_MODULE
+    check(words or module != _DEFAULT_MODULE, f"nothing to run: give {module}'s flags after --")
+    check(_exists(module), f"there is no module {module}; flags of the workers follow --")
+    known = _read_flags(words)
+    check(
+        minimum > 1 or count == 1 or known.strategy != "multi_worker_mirrored",
+        "--min_workers=1: one worker alone does not train with --strategy=multi_worker_mirrored; "
+        "leave out --strategy, or give --min_workers=2",
+    )
+    lanes = known.lanes or order.default_lanes(known.batch_size)
+    return _Job(
+        command=[sys.executable, "-m", module, *words],
+        workers=count,
+        smaller=endings.sizes(count, minimum, lanes),
+        max_restarts=FLAGS.max_restarts,
+        grace_seconds=FLAGS.grace_seconds,
+    )
+
+
+def _exists(module: str) -> bool:
+    with contextlib.suppress(ImportError, ValueError):
+        return importlib.util.find_spec(module) is not None
+    return False
+
+
+def _read_flags(words: list[str]) -> flags.FlagValues:
+    """The workers' flags that decide how many workers there can be, flag files included."""
+    found = flags.FlagValues()
+    found.set_gnu_getopt(True)
+    flags.DEFINE_integer("lanes", None, "", 1, flag_values=found)
+    flags.DEFINE_integer("batch_size", 64, "", 1, flag_values=found)
+    flags.DEFINE_string("strategy", "auto", "", flag_values=found)
+    try:
+        found(["", *words], known_only=True)
+    except flags.Error as error:
+        raise UsageError(str(error)) from None
+    return found
+
+
+async def _supervise(job: _Job) -> int:
+    """Runs the workers until they have finished or cannot go on; the exit code."""
+    output = workers.Output()
+    requests = workers.StopRequests(output.say)
+    attempts: list[endings.Attempt] = []
+    count = job.workers
+    while True:
+        started = time.monotonic()
+        ended = await workers.run(
+            job.command, _environments(count), requests, job.grace_seconds, output
+        )
+        if requests.asked.done():
+            return endings.exit_code_after_signal(ended, requests.asked.result())
+        if all(ending.code == 0 for ending in ended):
+            return 0
+        cause = endings.cause(ended)
+        if cause.is_mistake:
+            return cause.code
+        attempts.append(endings.Attempt(count, cause.worker, time.monotonic() - started))
+        following = endings.next_workers(attempts, job.max_restarts, job.smaller)
+        output.say(_consequence(cause, attempts, following, job.max_restarts))
+        if following is None:
+            return endings.exit_code(cause.code)
+        count = following
+
+
+def _consequence(
+    cause: endings.Ending,
+    attempts: list[endings.Attempt],
+    following: int | None,
+    max_restarts: int,
+) -> str:
+    """What has happened and what is done about it, in one line."""
+    what = f"{cause} after {attempts[-1].seconds:.0f} s"
+    restart = sum(attempt.workers == following for attempt in attempts)
+    if following is None:
+        return f"{what}; not started again (--max_restarts={max_restarts})"
+    if restart:
+        return (
+            f"{what}; starting all again from the last checkpoint "
+            f"(restart {restart} of {max_restarts})"
+        )
+    return (
+        f"{what} and does not come back; going on from the last checkpoint with {following} "
+        f"worker{'s' * (following > 1)} of {attempts[0].workers}"
+    )
+
+
+def _environments(count: int) -> list[dict[str, str]]:
+    """What each of so many workers finds in its environment."""
+    common = {name: value for name, value in os.environ.items() if name != "TF_CONFIG"}
+    if count == 1:
+        return [common]
+    addresses = {"worker": [f"127.0.0.1:{port}" for port in _free_ports(count)]}
+    members = [Cluster(addresses, "worker", index) for index in range(count)]
+    return [{**common, "TF_CONFIG": member.to_json()} for member in members]
+
+
+def _free_ports(count: int) -> list[int]:
+    """So many different ports that nobody listens on now."""
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+if __name__ == "__main__":
+    headrace.run(main)
