@@ -99,8 +99,8 @@ def exit_code(code: int) -> int:
 
 def exit_code_after_signal(endings: Sequence[Ending], number: int) -> int:
     """The exit code of the launcher when a signal stopped it: that of the workers if all have
-    finished or saved, or else the one that stands for the signal."""
-    codes = {ending.code for ending in endings}
+    finished or saved, but for those that lost a peer by it, or else what stands for the signal."""
+    codes = {ending.code for ending in endings if not ending.blames_peer}
     return max(codes) if codes and codes <= {0, INTERRUPTED} else 128 + number
 
 

@@ -33,7 +33,7 @@ class Output:
 
     def __init__(self) -> None:
         self._consoles = {sys.stdout: Console(file=sys.stdout), sys.stderr: Console(stderr=True)}
-        self._errors: set[bytes] = set()
+        self._errors: dict[bytes, int] = {}
 
     def say(self, text: str) -> None:
         """Shows a line of the launcher itself, on standard error."""
@@ -47,18 +47,16 @@ class Output:
             worker: its index.
             line: without its end.
         """
-        if line.startswith(b"error: "):
-            if line in self._errors:
-                return
-            self._errors.add(line)
+        if line.startswith(b"error: ") and self._errors.setdefault(line, worker) != worker:
+            return
         self._write(stream, f"worker {worker}", _STYLES[worker % len(_STYLES)], line)
 
     def _write(self, stream, name: str, style: str, line: bytes) -> None:
         console = self._consoles[stream]
         with console.capture() as prefix:
-            console.print(f"[{name}]", style=style, markup=False, highlight=False, end=" ")
+            console.print(f"[{name}]", style=style, markup=False, highlight=False, end="")
         try:
-            stream.buffer.write(prefix.get().encode() + line + b"\n")
+            stream.buffer.write(prefix.get().encode() + b" " + line + b"\n")
             stream.flush()
         except OSError:  # nobody reads it any more: training goes on
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -4,7 +4,7 @@
 
 A deed is `WHERE:WHAT`, or `WHERE:WHAT:VALUE`. WHERE is the worker's index, or `all`, and may have
 `@START` after it for one start only, counted from 0. Each start leaves `FOLDER/INDEX-START.json`,
-with TF_CONFIG and process id; deeds are done in their order, and then the worker ends well.
+with TF_CONFIG and the process's id; deeds are done in their order, and then the worker ends well.
 """
 
 import json
@@ -26,12 +26,12 @@ def main(folder: str, *deeds: str) -> None:
     started.with_suffix(".new").write_text(json.dumps({"config": config, "pid": os.getpid()}))
     started.with_suffix(".new").rename(started)
     for deed in deeds:
-        where, what, value = (deed + "::").split(":")[:3]
+        where, what, value = [*deed.split(":", 2), "", ""][:3]
         if where in wanted:
-            do(what, value, here)
+            do(what, value, here, index)
 
 
-def do(what: str, value: str, here: pathlib.Path) -> None:
+def do(what: str, value: str, here: pathlib.Path, index: int) -> None:
     if what == "print":
         print(value)
     elif what == "print_bytes":
@@ -46,15 +46,16 @@ def do(what: str, value: str, here: pathlib.Path) -> None:
     elif what == "ignore_sigterm":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     elif what == "save_on_sigterm":
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(int(value)))
+        signal.signal(signal.SIGTERM, lambda *_: save(here, index))
     elif what == "child":
-        child = subprocess.Popen(["sleep", "600"])
+        child = subprocess.Popen(["sleep", "600"], stdout=subprocess.DEVNULL)
         (here / "child").write_text(str(child.pid))
     elif what == "ready":
-        (here / f"ready-{value}").touch()
+        (here / f"{index}-ready").touch()
     elif what == "await":
-        while not (here / value).exists():
-            time.sleep(0.01)
+        wait_for(here / value)
+    elif what == "pause":
+        time.sleep(float(value))
     elif what == "sleep":
         time.sleep(600)
     elif what == "exit":
@@ -65,6 +66,19 @@ def do(what: str, value: str, here: pathlib.Path) -> None:
         raise type(value, (Exception,), {"__module__": "errors"})("so it is")
     else:
         raise ValueError(what)
+
+
+def save(here: pathlib.Path, index: int) -> None:
+    """Notes that it was told to stop, waits until it may, and ends as the trainer does."""
+    with (here / f"{index}-told").open("a") as file:
+        file.write("told\n")
+    wait_for(here / "may-stop")
+    sys.exit(75)
+
+
+def wait_for(path: pathlib.Path) -> None:
+    while not path.exists():
+        time.sleep(0.01)
 
 
 if __name__ == "__main__":
