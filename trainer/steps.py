@@ -1,8 +1,6 @@
 """The compiled steps: training on batches and counting hits on a split, under any strategy.
 
-Losses divide by the global batch size, a constant, and are summed over replicas; so N replicas on
-a global batch give the gradients that one gives. Several steps run per call, so Python costs
-nothing between them.
+Several steps run per call, so Python costs nothing between them.
 """
 
 import math
@@ -12,9 +10,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from trainer import gradients
+
 RANK = 5
 
-TrainSteps = Callable[[Iterator, tf.Tensor, tf.Tensor], tf.Tensor]
+Sums = tf.Tensor | tf.distribute.DistributedValues
+TrainSteps = Callable[[Iterator, tf.Tensor, Sums], Sums]
 
 
 def make_train_steps(
@@ -23,6 +24,10 @@ def make_train_steps(
     optimizer: keras.optimizers.Optimizer,
     batch_size: int,
     class_weights: np.ndarray | None = None,
+    *,
+    clip_norm: float = 0.0,
+    accumulate: int = 1,
+    jit_compile: bool = False,
 ) -> TrainSteps:
     """Makes `train_steps(iterator, count, sums)`, which takes `count` optimizer steps.
 
@@ -30,51 +35,120 @@ def make_train_steps(
         strategy: under which `model` and `optimizer` were made, the optimizer built.
         model: to logits.
         optimizer: sums gradients over the replicas by itself.
-        batch_size: global.
+        batch_size: global; replicas times `accumulate` divide it.
         class_weights: by which the loss of each class's records is multiplied, float32
             `[classes]`; of a mixed image, each label's part by its own class's. A record's own
             weight multiplies it as well.
+        clip_norm: the gradient of the global batch is scaled down to this norm, taken over all
+            variables, where it is longer; 0 for none.
+        accumulate: parts that a replica takes its share of a batch in, one after another, for one
+            optimizer step. As much less memory for the same weights; but batch normalisation has
+            the statistics of a part.
+        jit_compile: let XLA compile the gradients and, on one replica, the update.
 
     Returns:
         A function of a distributed iterator over batches of `stream.training`, an int64 count, and
-        the sums so far; it gives the sums after these steps. Sums are float64 `[2]`: cross-entropy
-        with all these weights, as it is trained on, and rank-1 hits of all records. They are handed
-        on and not added up outside, so that they are the same to the last bit however a run is cut
-        into calls.
+        the sums so far, at first those of `no_sums`; it gives the sums after these steps, see
+        `total`. They are handed on and not added up outside, so that they are the same to the last
+        bit however a run is cut into calls, and each replica has its own, so that none waits for
+        the others.
+
+    Raises:
+        UserError: XLA cannot compile the model for several replicas.
     """
     replicas = strategy.num_replicas_in_sync
+    gradients_of = gradients.make(
+        model, optimizer, batch_size, replicas * accumulate, class_weights
+    )
+    update = optimizer.apply
+    if jit_compile:
+        gradients.check_compiles(model, replicas)
+        gradients_of = tf.function(gradients_of, jit_compile=True)
+        # Of several replicas, an optimizer leaves its function to sum gradients: not compiled.
+        update = tf.function(update, jit_compile=True) if replicas == 1 else update
 
-    def weighted(label: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        cross_entropy = _cross_entropy(label, logits)
-        if class_weights is None:
-            return cross_entropy
-        return cross_entropy * tf.gather(tf.constant(class_weights, cross_entropy.dtype), label)
+    def apply(own: list[tf.Tensor]) -> None:
+        if clip_norm or isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            own = gradients.of_global_batch(own, optimizer, clip_norm)
+        update(own, model.trainable_variables)
 
-    def replica_step(batch: dict[str, tf.Tensor]) -> tf.Tensor:
-        with tf.GradientTape() as tape:
-            logits = model(batch["image"], training=True)
-            cross_entropy = weighted(batch["label"], logits)
-            if "share" in batch:  # of a mixed image that is its own label's
-                share = tf.cast(batch["share"], cross_entropy.dtype)
-                other = weighted(batch["other_label"], logits)
-                cross_entropy = share * cross_entropy + (1 - share) * other
-            if "weight" in batch:
-                cross_entropy *= tf.cast(batch["weight"], cross_entropy.dtype)
-            cross_entropy = tf.reduce_sum(cross_entropy)
-            # Every replica has the same penalties: their sum over replicas must count them once.
-            loss = cross_entropy / batch_size + tf.add_n(model.losses or [0.0]) / replicas
-        variables = model.trainable_variables
-        optimizer.apply(tape.gradient(loss, variables), variables)
-        return tf.stack([cross_entropy, tf.reduce_sum(_rank1_hits(batch["label"], logits))])
+    if accumulate > 1:
+        return _accumulating(strategy, model, gradients_of, apply, accumulate)
+
+    def replica_step(batch: dict[str, tf.Tensor], sums: tf.Tensor) -> tf.Tensor:
+        own, more = gradients_of(batch)
+        apply(own)
+        return sums + tf.cast(more, tf.float64)
 
     @tf.function
-    def train_steps(iterator: Iterator, count: tf.Tensor, sums: tf.Tensor) -> tf.Tensor:
+    def train_steps(iterator: Iterator, count: tf.Tensor, sums: Sums) -> Sums:
         for _ in tf.range(count):
-            per_replica = strategy.run(replica_step, args=(next(iterator),))
-            sums += tf.cast(strategy.reduce("SUM", per_replica, axis=None), tf.float64)
+            sums = strategy.run(replica_step, args=(next(iterator), sums))
         return sums
 
     return train_steps
+
+
+def _accumulating(
+    strategy: tf.distribute.Strategy,
+    model: keras.Model,
+    gradients_of: gradients.Gradients,
+    apply: Callable[[list[tf.Tensor]], None],
+    parts: int,
+) -> TrainSteps:
+    """`train_steps` of which each adds up the gradients of so many parts of a replica's batch.
+
+    The parts are counted across replicas: within a loop of one replica, a layer could not sum over
+    all of them, as synchronized batch normalisation does.
+    """
+    with strategy.scope():
+        sums_so_far = [
+            tf.Variable(
+                tf.zeros(variable.shape, variable.dtype),
+                trainable=False,
+                synchronization=tf.VariableSynchronization.ON_READ,
+                aggregation=tf.VariableAggregation.SUM,
+            )
+            for variable in model.trainable_variables
+        ]
+
+    def add_part(batch: dict[str, tf.Tensor], part: tf.Tensor, sums: tf.Tensor) -> tf.Tensor:
+        size = tf.shape(batch["label"])[0] // parts
+        own, more = gradients_of(
+            {name: each[part * size : (part + 1) * size] for name, each in batch.items()}
+        )
+        for variable, gradient in zip(sums_so_far, own, strict=True):
+            variable.assign_add(gradient)
+        return sums + tf.cast(more, tf.float64)
+
+    def apply_sums() -> None:
+        apply([tf.identity(variable) for variable in sums_so_far])
+        for variable in sums_so_far:
+            variable.assign(tf.zeros_like(variable))
+
+    @tf.function
+    def train_steps(iterator: Iterator, count: tf.Tensor, sums: Sums) -> Sums:
+        for _ in tf.range(count):
+            batch = next(iterator)
+            for part in tf.range(parts):
+                # Ten parts could run at once, and all hold their activations.
+                tf.autograph.experimental.set_loop_options(parallel_iterations=1)
+                sums = strategy.run(add_part, args=(batch, part, sums))
+            strategy.run(apply_sums)
+        return sums
+
+    return train_steps
+
+
+def no_sums(strategy: tf.distribute.Strategy) -> Sums:
+    """What `train_steps` adds to: nothing, of each replica."""
+    return tf.function(lambda: strategy.run(lambda: tf.zeros([2], tf.float64)))()
+
+
+def total(strategy: tf.distribute.Strategy, sums: Sums) -> np.ndarray:
+    """The sums of `train_steps` over all replicas, float64 `[2]`: cross-entropy, with all weights
+    as it is trained on, and rank-1 hits of all records."""
+    return strategy.reduce("SUM", sums, axis=None).numpy()
 
 
 def make_evaluate(
@@ -93,7 +167,7 @@ def make_evaluate(
         best = tf.math.top_k(logits, min(RANK, classes)).indices
         in_best = tf.reduce_any(tf.equal(tf.cast(best, label.dtype), label[:, None]), axis=1)
         return (
-            tf.reduce_sum(_cross_entropy(label, logits) * weight),
+            tf.reduce_sum(gradients.cross_entropy(label, logits) * weight),
             tf.reduce_sum(tf.cast(in_best, tf.float32) * weight),
             tf.math.confusion_matrix(
                 label, best[:, 0], classes, weights=tf.cast(weight, tf.int64), dtype=tf.int64
@@ -134,11 +208,3 @@ def _mean_logits(model: keras.Model, images: tf.Tensor) -> tf.Tensor:
     log_probabilities = tf.nn.log_softmax(model(views, training=False))
     each = tf.reshape(log_probabilities, [-1, images.shape[1], log_probabilities.shape[-1]])
     return tf.reduce_logsumexp(each, axis=1) - math.log(images.shape[1])
-
-
-def _cross_entropy(label: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    return keras.losses.sparse_categorical_crossentropy(label, logits, from_logits=True)
-
-
-def _rank1_hits(label: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    return tf.cast(tf.equal(tf.argmax(logits, axis=1, output_type=label.dtype), label), tf.float32)
