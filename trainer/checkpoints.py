@@ -77,13 +77,14 @@ class Checkpoints:
             self._best.save(checkpoint_number=step)
 
 
-def restore_model(workdir: str, model: keras.Model, which: str) -> int:
+def restore_model(workdir: str, model: keras.Model, which: str, **more) -> int:
     """Restores the weights of a model.
 
     Args:
         workdir: the run directory.
         model: built as the run's config says.
         which: `latest` or `best`.
+        **more: what else of the checkpoint to restore, such as `optimizer`.
 
     Returns:
         The step of the checkpoint.
@@ -97,7 +98,7 @@ def restore_model(workdir: str, model: keras.Model, which: str) -> int:
             f"{workdir} has no {which} checkpoint yet; train with `python -m trainer.task`"
         )
     step = tf.Variable(0, dtype=tf.int64, trainable=False)
-    _restore(tf.train.Checkpoint(model=model, step=step), path, whole=False)
+    _restore(tf.train.Checkpoint(model=model, step=step, **more), path, whole=False)
     return int(step.numpy())
 
 

@@ -30,6 +30,10 @@ _FIXED = {
     "window": "--window",
     "optimizer": "--optimizer",
     "learning_rate": "--learning_rate",
+    "mixed_precision": "--mixed_precision",
+    "accumulate": "--accumulate",
+    "clip_norm": "--clip_norm",
+    "ema": "--ema",
     "seed": "--seed",
     "augmentation": "--augment and its flags",
 }
@@ -49,6 +53,9 @@ class RunConfig:
         normalization: one of `models.normalization.MODES`.
         model, model_options: as for `models.build`.
         batch_size: global, over all replicas.
+        mixed_precision: `none`, `bfloat16` or `float16`, which layers compute in.
+        accumulate, clip_norm, jit_compile: see `steps.make_train_steps`.
+        ema: of the moving average of weights, the part that a step keeps; 0 for no average.
         batch_sampling: `natural`, or one of `input.sampling.BATCHES`.
         class_weights: `none`, or `balanced` to weigh the loss, see `input.sampling.class_weights`.
         lanes, chunk, window: decide the order of records; see `input.order`.
@@ -79,6 +86,11 @@ class RunConfig:
     batch_size: int
     optimizer: str
     learning_rate: float
+    mixed_precision: str
+    accumulate: int
+    clip_norm: float
+    ema: float
+    jit_compile: bool
     seed: int
     steps: int
     eval_every: int
@@ -145,6 +157,25 @@ def read(workdir: str) -> RunConfig:
         return RunConfig(**json.loads(path.read_text()))
     except (ValueError, TypeError) as error:
         raise UserError(f"{path} is damaged ({error}); use another --workdir") from None
+
+
+def wants_average(config: RunConfig, workdir: str, weights: str) -> bool:
+    """Whether `--weights` asks for the moving average of a run's weights.
+
+    Args:
+        config: of the run.
+        workdir: the run directory.
+        weights: one of `run_dir.WEIGHTS`.
+
+    Raises:
+        UserError: it does, and the run keeps none.
+    """
+    if weights == "ema" and not config.ema:
+        raise UserError(
+            f"--weights=ema: the run in {workdir} was trained without --ema and has no average of "
+            "its weights; use --weights=raw"
+        )
+    return bool(config.ema) and weights != "raw"
 
 
 def check_same_run(workdir: str, config: RunConfig) -> None:

@@ -28,6 +28,13 @@ flags.DEFINE_string(
 )
 flags.DEFINE_enum("checkpoint", "latest", run_dir.WHICH, "Which checkpoint to evaluate.")
 flags.DEFINE_enum(
+    "weights",
+    "auto",
+    run_dir.WEIGHTS,
+    "raw for the weights that training reached, ema for their moving average; auto takes the "
+    "average of a run that was trained with --ema.",
+)
+flags.DEFINE_enum(
     "crops",
     "1",
     ["1", "5", "10"],
@@ -53,9 +60,17 @@ def main() -> None:
         f"--crops={FLAGS.crops}: the run in {FLAGS.workdir} sees whole images; more than one crop "
         "needs a run that was trained with a larger --resize_to",
     )
+    average = run_config.wants_average(config, FLAGS.workdir, FLAGS.weights)
     headrace.import_tensorflow()
     result = evaluate(
-        FLAGS.workdir, config, data_dir, card, FLAGS.split, FLAGS.checkpoint, int(FLAGS.crops)
+        FLAGS.workdir,
+        config,
+        data_dir,
+        card,
+        FLAGS.split,
+        FLAGS.checkpoint,
+        int(FLAGS.crops),
+        average,
     )
     path = epath.Path(FLAGS.workdir) / f"evaluation-{FLAGS.split}.json"
     run_dir.write_whole(path, (json.dumps(result, indent=2) + "\n").encode())
@@ -70,6 +85,7 @@ def evaluate(
     split: str,
     which: str,
     crops: int = 1,
+    average: bool = False,
 ) -> dict[str, object]:
     """Goes once over a split.
 
@@ -81,6 +97,7 @@ def evaluate(
         split: to go over, or slices, see `input.slices`.
         which: checkpoint, `latest` or `best`.
         crops: 1, or 5 or 10 of each image, whose probabilities are averaged.
+        average: take the moving average of the weights.
 
     Returns:
         `split`, `step`, `crops`, `rank1`, `rank5`, `loss`, `records`; `per_class`, a list of
@@ -94,7 +111,7 @@ def evaluate(
 
     strategy = strategies.of_one_process(config.strategy)
     with strategy.scope():
-        model, step = network.restore(config, workdir, which)
+        model, step = network.restore(config, workdir, which, average)
     reader = Reader(data_dir, card, split, skips=config.on_bad_record == "skip")
     batch_size = strategies.dividing_batch_size(strategy, config.batch_size)
 

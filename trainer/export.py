@@ -20,17 +20,31 @@ FLAGS = flags.FLAGS
 
 flags.DEFINE_string("workdir", None, "The run directory.", required=True)
 flags.DEFINE_enum("checkpoint", "latest", run_dir.WHICH, "Which checkpoint to export.")
+flags.DEFINE_enum(
+    "weights",
+    "auto",
+    run_dir.WEIGHTS,
+    "raw for the weights that training reached, ema for their moving average; auto takes the "
+    "average of a run that was trained with --ema.",
+)
 
 
 def main() -> None:
     """Runs the program."""
     config = run_config.read(FLAGS.workdir)
+    average = run_config.wants_average(config, FLAGS.workdir, FLAGS.weights)
     headrace.import_tensorflow()
-    print(export(FLAGS.workdir, config, FLAGS.checkpoint))
+    print(export(FLAGS.workdir, config, FLAGS.checkpoint, average))
 
 
-def export(workdir: str, config: run_config.RunConfig, which: str) -> str:
+def export(workdir: str, config: run_config.RunConfig, which: str, average: bool = False) -> str:
     """Writes the next version below `workdir/export`; returns its path.
+
+    Args:
+        workdir: the run directory.
+        config: of the run.
+        which: checkpoint, `latest` or `best`.
+        average: take the moving average of the weights.
 
     Raises:
         UserError: there is no such checkpoint, or it does not fit the run's config.
@@ -40,7 +54,7 @@ def export(workdir: str, config: run_config.RunConfig, which: str) -> str:
     from trainer import network
     from trainer.serving import Classifier
 
-    model, _ = network.restore(config, workdir, which)
+    model, _ = network.restore(config, workdir, which, average)
     classifier = Classifier(model, config)
     path = _next_version(epath.Path(workdir) / run_dir.EXPORT)
     temporary = path.with_name(f".{path.name}.tmp")

@@ -110,4 +110,6 @@ def rank1_hits(label: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 def _batch_normalisation(layer: keras.Layer) -> list[keras.layers.BatchNormalization]:
     if isinstance(layer, keras.layers.BatchNormalization):
         return [layer]
-    return [found for inner in getattr(layer, "layers", []) for found in _batch_normalisation(inner)]
+    return [
+        found for inner in getattr(layer, "layers", []) for found in _batch_normalisation(inner)
+    ]

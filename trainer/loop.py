@@ -18,7 +18,7 @@ import tensorflow as tf
 from headrace import StoppedError, UserError
 from input import fetch
 from input.dataset_dir import Card
-from trainer import checkpoints, curves, run_dir, schedule, steps
+from trainer import checkpoints, curves, optimizers, run_dir, schedule, steps
 from trainer.config import RunConfig
 from trainer.data import Data
 from trainer.interruption import Interruption
@@ -58,17 +58,26 @@ class Loop:
         progress: TrainingProgress,
     ) -> None:
         self.config, self.card, self.workdir = config, card, workdir
-        self.strategy, self.model, self.saved, self.data = strategy, model, saved, data
+        self.strategy, self.model, self.optimizer = strategy, model, optimizer
+        self.saved, self.data = saved, data
         self.together, self.interruption, self.progress = together, interruption, progress
         self.per_epoch = data.order.steps_per_epoch
         self.journal = Journal(workdir, self.per_epoch) if together.is_chief else None
         self.rate = Rate()
         self.train_steps = steps.make_train_steps(
-            strategy, model, optimizer, config.batch_size, data.class_weights()
+            strategy,
+            model,
+            optimizer,
+            config.batch_size,
+            data.class_weights(),
+            clip_norm=config.clip_norm,
+            accumulate=config.accumulate,
+            jit_compile=config.jit_compile,
         )
         self.evaluate_batches = steps.make_evaluate(strategy, model, len(card.classes))
         self.watched = config.validation_split
         self.step = 0
+        self.sums = steps.sums(strategy, saved.sums.numpy())
         self.saved_at = time.monotonic()
         self.results: dict[str, dict[str, float]] = {}
 
@@ -173,10 +182,8 @@ class Loop:
             count = self._steps_to(stop)
             started = time.perf_counter()
             with fetch.errors_of(self.data.reader):
-                sums = self.train_steps(
-                    batches, tf.constant(count, tf.int64), tf.identity(self.saved.sums)
-                )
-            self.saved.sums.assign(sums)
+                self.sums = self.train_steps(batches, tf.constant(count, tf.int64), self.sums)
+            self.saved.sums.assign(steps.total(self.strategy, self.sums))
             seconds = time.perf_counter() - started
             self.step += count
             self.interruption.has_work = True
@@ -238,6 +245,7 @@ class Loop:
             },
         )
         self.saved.sums.assign(tf.zeros_like(self.saved.sums))
+        self.sums = steps.sums(self.strategy, self.saved.sums.numpy())
         self.saved.since.assign(self.step)
 
     def _log(self, split: str, values: dict[str, float]) -> None:
@@ -270,7 +278,7 @@ class Loop:
 
     def _evaluate(self, split: str) -> dict[str, float]:
         batches, reader = self.data.evaluation(split)
-        with fetch.errors_of(reader):
+        with fetch.errors_of(reader), optimizers.averaged(self.model, self.optimizer):
             result = self.evaluate_batches(self._heeding(batches))
         return {name: result[name] for name in ("rank1", "rank5", "loss", "records")}
 

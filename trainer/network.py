@@ -1,22 +1,41 @@
 """The trained network: uint8 pixels in, logits out. Casting and normalising are its first layer."""
 
+import contextlib
+from collections.abc import Iterator
+
 import keras
 import numpy as np
 
 import models
 from models.normalization import normalise
-from trainer import checkpoints, run_dir
+from trainer import checkpoints, optimizers, run_dir
 from trainer.config import RunConfig
 
 
-def restore(config: RunConfig, workdir: str, which: str) -> tuple[keras.Model, int]:
+def restore(
+    config: RunConfig, workdir: str, which: str, average: bool = False
+) -> tuple[keras.Model, int]:
     """The network of a run, with the weights of its `latest` or `best` checkpoint, and their step.
+
+    Args:
+        config: of the run.
+        workdir: the run directory.
+        which: `latest` or `best`.
+        average: the moving average of the weights, of a run that was trained with one.
 
     Raises:
         UserError: there is no such checkpoint, or it does not fit the run's config.
     """
     model = build(config, run_dir.read_mean_image(workdir))
-    return model, checkpoints.restore_model(workdir, model, which)
+    if not average:
+        return model, checkpoints.restore_model(workdir, model, which)
+    optimizer = optimizers.create(
+        config.optimizer, config.learning_rate, config.ema, config.mixed_precision
+    )
+    optimizer.build(model.trainable_variables)
+    step = checkpoints.restore_model(workdir, model, which, optimizer=optimizer)
+    optimizer.finalize_variable_values(model.trainable_variables)
+    return model, step
 
 
 def build(config: RunConfig, mean_image: np.ndarray | None = None) -> keras.Model:
@@ -29,13 +48,33 @@ def build(config: RunConfig, mean_image: np.ndarray | None = None) -> keras.Mode
     Returns:
         A Keras model from uint8 `[batch, rows, columns, channels]` to float32 logits
         `[batch, classes]`. The channel means and standard deviations of the training split are
-        constants in it, as is the mean image, so a served model cannot be given others.
+        constants in it, as is the mean image, so a served model cannot be given others. Between
+        the two it computes in the config's `mixed_precision`, wherever it runs: what is served is
+        what was evaluated.
     """
     pixels = keras.Input(config.input_shape, dtype="uint8", name="image")
     normalised = normalise(
         pixels, config.normalization, mean=config.mean, std=config.std, image=mean_image
     )
-    body = models.build(
-        config.model, config.input_shape, len(config.classes), **config.model_options
+    with policy(config.mixed_precision):
+        body = models.build(
+            config.model, config.input_shape, len(config.classes), **config.model_options
+        )
+        logits = body(normalised)
+    if config.mixed_precision != "none":
+        logits = keras.ops.cast(logits, "float32")
+    return keras.Model(pixels, logits, name=config.model)
+
+
+@contextlib.contextmanager
+def policy(mixed_precision: str) -> Iterator[None]:
+    """Layers made meanwhile compute in `bfloat16` or `float16`, or else in float32; their weights
+    are float32."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(
+        "float32" if mixed_precision == "none" else f"mixed_{mixed_precision}"
     )
-    return keras.Model(pixels, body(normalised), name=config.model)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

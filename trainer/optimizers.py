@@ -1,6 +1,12 @@
-"""`--optimizer`: a name → a Keras optimizer with the settings that the name stands for."""
+"""`--optimizer`: a name → a Keras optimizer with the settings that the name stands for.
 
+It keeps the moving average of weights (`--ema`) and the loss scale (float16) as well, so that they
+are in checkpoints wherever the optimizer is.
+"""
+
+import contextlib
 import functools
+from collections.abc import Iterator
 
 NAMES = (
     "sgd",
@@ -16,7 +22,7 @@ NAMES = (
 )
 
 
-def create(name: str, learning_rate: float):
+def create(name: str, learning_rate: float, ema: float = 0.0, mixed_precision: str = "none"):
     """Makes the optimizer.
 
     `momentum` and `nesterov` are SGD with momentum 0.9; the others have Keras's defaults.
@@ -24,6 +30,8 @@ def create(name: str, learning_rate: float):
     Args:
         name: one of `NAMES`.
         learning_rate: constant over the run.
+        ema: of the moving average of weights, the part that a step keeps; 0 for no average.
+        mixed_precision: `none`, `bfloat16` or `float16`, which the model computes in.
     """
     from keras import optimizers  # with TensorFlow, takes seconds; NAMES must be had without
 
@@ -39,4 +47,26 @@ def create(name: str, learning_rate: float):
         "adagrad": optimizers.Adagrad,
         "adadelta": optimizers.Adadelta,
     }
-    return makers[name](learning_rate=learning_rate)
+    average = {"use_ema": True, "ema_momentum": ema} if ema else {}
+    made = makers[name](learning_rate=learning_rate, **average)
+    # Small gradients are 0 in float16, unless the loss is multiplied. bfloat16 has float32's range.
+    return optimizers.LossScaleOptimizer(made) if mixed_precision == "float16" else made
+
+
+@contextlib.contextmanager
+def averaged(model, optimizer) -> Iterator[None]:
+    """The model has the moving averages of its weights meanwhile, if the optimizer keeps them.
+
+    Batch normalisation's moving statistics, which are averages already, stay. Afterwards the
+    weights are what they were, to the last bit.
+    """
+    if not getattr(optimizer, "inner_optimizer", optimizer).use_ema:
+        yield
+        return
+    weights = [variable.numpy() for variable in model.trainable_variables]
+    optimizer.finalize_variable_values(model.trainable_variables)
+    try:
+        yield
+    finally:
+        for variable, value in zip(model.trainable_variables, weights, strict=True):
+            variable.assign(value)

@@ -17,17 +17,25 @@ FLAGS = flags.FLAGS
 
 flags.DEFINE_string("workdir", None, "The run directory.", required=True)
 flags.DEFINE_enum("checkpoint", "latest", run_dir.WHICH, "Which checkpoint to use.")
+flags.DEFINE_enum(
+    "weights",
+    "auto",
+    run_dir.WEIGHTS,
+    "raw for the weights that training reached, ema for their moving average; auto takes the "
+    "average of a run that was trained with --ema.",
+)
 
 
 def main(*files: str) -> None:
     """Runs the program."""
     check(files, "no image given: name one or more files")
     config = run_config.read(FLAGS.workdir)
+    average = run_config.wants_average(config, FLAGS.workdir, FLAGS.weights)
     encoded = [_read(file) for file in files]
     headrace.import_tensorflow()
     from trainer import network  # with TensorFlow, takes seconds
 
-    model, _ = network.restore(config, FLAGS.workdir, FLAGS.checkpoint)
+    model, _ = network.restore(config, FLAGS.workdir, FLAGS.checkpoint, average)
     for file, label, probability in predict(model, config, files, encoded):
         print(f"{file}\t{label}\t{probability:.4f}")
 

@@ -29,6 +29,9 @@ EXPORT = "export"
 # The checkpoints that programs can ask for.
 WHICH = ("latest", "best")
 
+# Of a checkpoint: as training left them, or their moving average; auto for that where there is one.
+WEIGHTS = ("auto", "raw", "ema")
+
 
 def make(workdir: str, flagfile: str) -> None:
     """Makes the run directory, with `flags.txt` in it."""

@@ -70,7 +70,7 @@ def make_train_steps(
     def apply(own: list[tf.Tensor]) -> None:
         if clip_norm or isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
             own = gradients.of_global_batch(own, optimizer, clip_norm)
-        update(own, model.trainable_variables)
+        update(own)
 
     if accumulate > 1:
         return _accumulating(strategy, model, gradients_of, apply, accumulate)
@@ -131,7 +131,7 @@ def _accumulating(
         for _ in tf.range(count):
             batch = next(iterator)
             for part in tf.range(parts):
-                # Ten parts could run at once, and all hold their activations.
+                # Parts that ran at the same time would all hold their activations.
                 tf.autograph.experimental.set_loop_options(parallel_iterations=1)
                 sums = strategy.run(add_part, args=(batch, part, sums))
             strategy.run(apply_sums)
@@ -141,8 +141,13 @@ def _accumulating(
 
 
 def no_sums(strategy: tf.distribute.Strategy) -> Sums:
-    """What `train_steps` adds to: nothing, of each replica."""
-    return tf.function(lambda: strategy.run(lambda: tf.zeros([2], tf.float64)))()
+    """What `train_steps` adds to at first: nothing, of each replica."""
+
+    @tf.function
+    def zeros() -> Sums:
+        return strategy.run(tf.zeros, args=([2], tf.float64))
+
+    return zeros()
 
 
 def total(strategy: tf.distribute.Strategy, sums: Sums) -> np.ndarray:

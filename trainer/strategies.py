@@ -101,11 +101,11 @@ def distribute(strategy, batches: Callable, batch_size: int):
     return strategy.distribute_datasets_from_function(of_pipeline)
 
 
-def check_batch_size(strategy, batch_size: int) -> None:
-    """Makes sure that a global batch divides over the replicas.
+def check_batch_size(strategy, batch_size: int, accumulate: int = 1) -> None:
+    """Makes sure that a global batch divides over the replicas, and there into equal parts.
 
     Raises:
-        UsageError: it does not; names the nearest sizes that do.
+        UsageError: it does not; names the nearest sizes, or numbers of parts, that do.
     """
     replicas = strategy.num_replicas_in_sync
     if batch_size % replicas:
@@ -113,6 +113,23 @@ def check_batch_size(strategy, batch_size: int) -> None:
         sizes = " or ".join(str(size) for size in (below, below + replicas) if size)
         raise UsageError(
             f"--batch_size={batch_size} does not divide over {replicas} replicas; use {sizes}"
+        )
+    check_parts(batch_size // replicas, accumulate)
+
+
+def check_parts(images: int, accumulate: int) -> None:
+    """Makes sure that a replica's share of a batch divides into so many equal parts.
+
+    Raises:
+        UsageError: it does not; names the nearest numbers that divide it.
+    """
+    if images % accumulate:
+        divisors = [number for number in range(1, images + 1) if images % number == 0]
+        nearest = [n for n in divisors if n < accumulate][-1:]
+        nearest += [n for n in divisors if n > accumulate][:1]
+        raise UsageError(
+            f"--accumulate={accumulate} does not divide a replica's {images} images of a batch; "
+            f"use {' or '.join(map(str, nearest))}"
         )
 
 

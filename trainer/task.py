@@ -22,6 +22,7 @@ from input.view import View
 from models import normalization
 from trainer import cluster, data_flags, optimizers, run_dir, splits, strategies
 from trainer import config as run_config
+from trainer import cluster, data_flags, devices, optimizers, run_dir, splits, strategies
 from trainer.config import RunConfig
 
 FLAGS = flags.FLAGS
@@ -69,6 +70,41 @@ flags.DEFINE_enum(
 )
 flags.DEFINE_float("learning_rate", 0.01, "Learning rate, constant.", 0.0)
 flags.DEFINE_enum(
+    "mixed_precision",
+    "none",
+    ["none", "bfloat16", "float16"],
+    "What layers compute in; weights, normalisation and losses are float32. For float16 the loss "
+    "is scaled, and a step that overflows is left out.",
+)
+flags.DEFINE_integer(
+    "accumulate",
+    1,
+    "Parts that a replica takes its share of a batch in, one after another, to need as much less "
+    "memory. It divides that share. The weights are the same, but for batch normalisation, which "
+    "has the statistics of a part.",
+    1,
+)
+flags.DEFINE_float(
+    "clip_norm",
+    0.0,
+    "Scale the gradient of the global batch down to this norm, taken over all weights, where it is "
+    "longer; 0 for never.",
+    0.0,
+)
+flags.DEFINE_float(
+    "ema",
+    0.0,
+    "Keep a moving average of the weights, of which each step keeps this part, such as 0.999; "
+    "evaluation, export and prediction take it. 0 for none.",
+    0.0,
+)
+flags.DEFINE_bool(
+    "jit_compile",
+    False,
+    "Compile the gradients with XLA, and the update too on one device. Of several replicas only "
+    "for models without batch normalisation.",
+)
+flags.DEFINE_enum(
     "strategy",
     "auto",
     strategies.NAMES,
@@ -84,6 +120,19 @@ flags.DEFINE_enum(
     "Between workers: ring (over the network), nccl (GPUs), or what TensorFlow thinks best.",
 )
 flags.DEFINE_string("tpu", "", "Name or address of a TPU; local for that of this machine.")
+flags.DEFINE_integer(
+    "memory_limit_mb",
+    0,
+    "MiB of each (logical) GPU's memory to take at the start. 0 takes memory as it is needed.",
+    0,
+)
+flags.DEFINE_integer(
+    "logical_devices",
+    1,
+    "Split each GPU, or the CPU where there is no GPU, into so many devices: to try what is meant "
+    "for several on one. GPUs need --memory_limit_mb with it.",
+    1,
+)
 flags.DEFINE_bool(
     "deterministic", False, "Make every operation repeatable bit for bit, at some cost in speed."
 )
@@ -111,6 +160,8 @@ def main() -> None:
         FLAGS.batch_sampling != "balanced" or FLAGS.class_weights == "none",
         "--batch_sampling=balanced and --class_weights=balanced do the same; give one of them",
     )
+    check(FLAGS.ema < 1, f"--ema={FLAGS.ema:g}: expected less than 1, such as 0.999")
+    strategies.check_parts(FLAGS.batch_size, FLAGS.accumulate)
     files.check(FLAGS.data_dir, "data_dir")
     card, seen = data_flags.asked_data()
     config = make_config(card, options, seen, data_flags.asked_augmentation(seen))
@@ -121,6 +172,7 @@ def main() -> None:
         return
 
     headrace.import_tensorflow()
+    devices.configure(FLAGS.logical_devices, FLAGS.memory_limit_mb)
     from trainer import training  # with TensorFlow, takes seconds
 
     result = training.train(config, card, FLAGS.workdir, flags_as_text())
@@ -164,6 +216,11 @@ def make_config(
         batch_size=FLAGS.batch_size,
         optimizer=FLAGS.optimizer,
         learning_rate=FLAGS.learning_rate,
+        mixed_precision=FLAGS.mixed_precision,
+        accumulate=FLAGS.accumulate,
+        clip_norm=FLAGS.clip_norm,
+        ema=FLAGS.ema,
+        jit_compile=FLAGS.jit_compile,
         seed=FLAGS.seed,
         steps=FLAGS.steps or FLAGS.epochs * per_epoch,
         eval_every=FLAGS.eval_every,

@@ -54,7 +54,7 @@ def train(config: RunConfig, card: Card, workdir: str, flagfile: str) -> dict[st
         communication=config.communication,
         tpu=config.tpu,
     )
-    strategies.check_batch_size(strategy, config.batch_size)
+    strategies.check_batch_size(strategy, config.batch_size, config.accumulate)
     keras.utils.set_random_seed(config.seed)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -68,7 +68,9 @@ def train(config: RunConfig, card: Card, workdir: str, flagfile: str) -> dict[st
         mean_image = data.mean_image(workdir)
         with strategy.scope():
             model = network.build(config, mean_image)
-            optimizer = optimizers.create(config.optimizer, config.learning_rate)
+            optimizer = optimizers.create(
+                config.optimizer, config.learning_rate, config.ema, config.mixed_precision
+            )
             optimizer.build(model.trainable_variables)
             saved = checkpoints.Checkpoints(workdir, model, optimizer, together.is_chief)
             start = saved.restore()

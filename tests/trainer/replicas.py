@@ -41,6 +41,11 @@ def main(data_dir: str, strategy_name: str, cpus: str, output: str) -> None:
         batch_size=BATCH,
         optimizer="momentum",
         learning_rate=0.01,
+        mixed_precision="none",
+        accumulate=1,
+        clip_norm=0.0,
+        ema=0.0,
+        jit_compile=False,
         # With a few seeds an activation within rounding of zero falls on the other side of its
         # ReLU, and the weights then differ by 1e-3; with the others by 1e-6.
         seed=6,

@@ -1,0 +1,111 @@
+"""Trains a small network with each of some options, on one device and on two replicas.
+
+python -m tests.trainer.options OUTPUT.npz
+
+In a process of its own, since it splits the CPU. OUTPUT has arrays `CASE/STRATEGY/REPLICA/NUMBER`,
+the weights after `STEPS` steps, and `CASE/STRATEGY/sums`, cross-entropy and hits of all of them.
+"""
+
+import sys
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from trainer import devices, network, optimizers, steps
+
+BATCH, STEPS, FEATURES, CLASSES = 16, 8, 5, 3
+
+CASES = {
+    "plain": {},
+    "plain_in_one_call": {"calls": (STEPS,)},
+    "adam": {"optimizer": "adam"},
+    "penalty": {"regularizer": "l2"},
+    "norm": {"norm": True},
+    "clip": {"clip_norm": 0.05},
+    "accumulate": {"accumulate": 4},
+    "accumulate_norm": {"accumulate": 4, "norm": True},
+    "accumulate_clip_penalty": {"accumulate": 2, "clip_norm": 0.05, "regularizer": "l2"},
+    "clip_penalty": {"clip_norm": 0.05, "regularizer": "l2"},
+    "ema": {"ema": 0.9},
+    "bfloat16": {"mixed_precision": "bfloat16"},
+    "float16": {"mixed_precision": "float16"},
+    "float16_clip": {"mixed_precision": "float16", "clip_norm": 0.05},
+    "float16_overflow": {"mixed_precision": "float16", "overflows": True},
+    "jit": {"jit_compile": True},
+    "jit_all": {
+        "jit_compile": True,
+        "mixed_precision": "float16",
+        "clip_norm": 0.05,
+        "accumulate": 2,
+        "ema": 0.9,
+    },
+}
+
+
+def main(output: str) -> None:
+    devices.configure(logical=2)
+    one = tf.distribute.get_strategy()
+    two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    found = {}
+    for name, options in CASES.items():
+        for strategy_name, strategy in (("one", one), ("two", two)):
+            for key, value in trained(strategy, **options).items():
+                found[f"{name}/{strategy_name}/{key}"] = value
+    np.savez(output, **found)
+
+
+def trained(
+    strategy: tf.distribute.Strategy,
+    *,
+    optimizer: str = "momentum",
+    regularizer: str | None = None,
+    norm: bool = False,
+    ema: float = 0.0,
+    mixed_precision: str = "none",
+    overflows: bool = False,
+    calls: tuple[int, ...] = (1, 3, STEPS - 4),
+    **options,
+) -> dict[str, np.ndarray]:
+    keras.utils.set_random_seed(3)
+    with strategy.scope():
+        with network.policy(mixed_precision):
+            inputs = keras.Input((FEATURES,))
+            x = keras.layers.Dense(8, "tanh", kernel_regularizer=regularizer)(inputs)
+            x = keras.layers.BatchNormalization(momentum=0.9, synchronized=True)(x) if norm else x
+            logits = keras.ops.cast(keras.layers.Dense(CLASSES)(x), "float32")
+        model = keras.Model(inputs, logits)
+        made = optimizers.create(optimizer, 0.1, ema, mixed_precision)
+        made.build(model.trainable_variables)
+    train_steps = steps.make_train_steps(strategy, model, made, BATCH, **options)
+    iterator = iter(strategy.experimental_distribute_dataset(batches(overflows)))
+    sums = steps.no_sums(strategy)
+    for count in calls:
+        sums = train_steps(iterator, tf.constant(count, tf.int64), sums)
+    found = {"sums": steps.total(strategy, sums)}
+    if mixed_precision == "float16":
+        found["scale"] = made.dynamic_scale.numpy()
+    for number, variable in enumerate(model.variables):
+        for replica, value in enumerate(strategy.experimental_local_results(variable.value)):
+            found[f"{replica}/{number}"] = value.numpy()
+    with optimizers.averaged(model, made):
+        for number, variable in enumerate(model.variables):
+            found[f"averaged/{number}"] = variable.numpy()
+    return found
+
+
+def batches(overflows: bool) -> tf.data.Dataset:
+    """Random records. Where it overflows, the last record of each batch, so one of the second of
+    two replicas, has a gradient that float16 cannot hold at first."""
+    rng = np.random.default_rng(0)
+    image = rng.normal(size=(BATCH * STEPS, FEATURES)).astype(np.float32)
+    label = rng.integers(0, CLASSES, BATCH * STEPS)
+    weight = np.ones(BATCH * STEPS, np.float32)
+    if overflows:
+        weight[BATCH - 1 :: BATCH] = 100
+    records = {"image": image, "label": label, "weight": weight}
+    return tf.data.Dataset.from_tensor_slices(records).batch(BATCH, True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
