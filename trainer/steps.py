@@ -84,7 +84,7 @@ def make_train_steps(
     def train_steps(iterator: Iterator, count: tf.Tensor, sums: Sums) -> Sums:
         for _ in tf.range(count):
             sums = strategy.run(replica_step, args=(next(iterator), sums))
-        return sums
+        return _on_replicas(strategy, sums)
 
     return train_steps
 
@@ -135,7 +135,7 @@ def _accumulating(
                 tf.autograph.experimental.set_loop_options(parallel_iterations=1)
                 sums = strategy.run(add_part, args=(batch, part, sums))
             strategy.run(apply_sums)
-        return sums
+        return _on_replicas(strategy, sums)
 
     return train_steps
 
@@ -145,9 +145,15 @@ def no_sums(strategy: tf.distribute.Strategy) -> Sums:
 
     @tf.function
     def zeros() -> Sums:
-        return strategy.run(tf.zeros, args=([2], tf.float64))
+        return _on_replicas(strategy, tf.zeros([2], tf.float64))
 
     return zeros()
+
+
+def _on_replicas(strategy: tf.distribute.Strategy, sums: Sums) -> Sums:
+    """Sums that lie on the devices of their replicas, from which a loop moves them: TensorFlow
+    optimizes `train_steps` again for sums that lie elsewhere than the first."""
+    return strategy.run(tf.identity, args=(sums,))
 
 
 def total(strategy: tf.distribute.Strategy, sums: Sums) -> np.ndarray:

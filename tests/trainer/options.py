@@ -80,9 +80,10 @@ def trained(
     train_steps = steps.make_train_steps(strategy, model, made, BATCH, **options)
     iterator = iter(strategy.experimental_distribute_dataset(batches(overflows)))
     sums = steps.no_sums(strategy)
+    found = {"devices_before": devices_of(strategy, sums)}
     for count in calls:
         sums = train_steps(iterator, tf.constant(count, tf.int64), sums)
-    found = {"sums": steps.total(strategy, sums)}
+    found |= {"sums": steps.total(strategy, sums), "devices": devices_of(strategy, sums)}
     if mixed_precision == "float16":
         found["scale"] = made.dynamic_scale.numpy()
     for number, variable in enumerate(model.variables):
@@ -92,6 +93,10 @@ def trained(
         for number, variable in enumerate(model.variables):
             found[f"averaged/{number}"] = variable.numpy()
     return found
+
+
+def devices_of(strategy: tf.distribute.Strategy, sums) -> list[str]:
+    return [value.backing_device for value in strategy.experimental_local_results(sums)]
 
 
 def batches(overflows: bool) -> tf.data.Dataset:

@@ -56,6 +56,15 @@ def test_a_batch_that_does_not_divide_is_refused_with_sizes_that_do():
         strategies.check_batch_size(TwoReplicas, 1)
 
 
+@pytest.mark.parametrize(
+    ("accumulate", "use"), [(3, "use 2 or 4"), (33, "use 32$"), (20, "use 16 or 32")]
+)
+def test_parts_that_do_not_divide_a_replicas_share_are_refused(accumulate, use):
+    strategies.check_batch_size(TwoReplicas, 64, 16)
+    with pytest.raises(UsageError, match=f"--accumulate={accumulate} .* 32 images .*{use}"):
+        strategies.check_batch_size(TwoReplicas, 64, accumulate)
+
+
 @pytest.mark.parametrize(("asked", "given"), [(64, 64), (65, 64), (1, 2)])
 def test_evaluation_takes_the_nearest_size_that_divides(asked, given):
     assert strategies.dividing_batch_size(TwoReplicas, asked) == given

@@ -74,3 +74,22 @@ def test_each_part_of_a_mixed_image_counts_by_its_own_class():
     for variable, expected in zip(one, same, strict=True):
         np.testing.assert_allclose(variable, expected, rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(sums[0], same_sums[0], rtol=1e-5)
+
+
+def test_xla_compiles_the_gradients_and_the_update():
+    assert compiled_functions(jit_compile=True) == 2
+    assert compiled_functions(jit_compile=False) == 0
+
+
+def compiled_functions(**options) -> int:
+    strategy = tf.distribute.get_strategy()
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])
+    optimizer = keras.optimizers.SGD(0.5)
+    optimizer.build(model.trainable_variables)
+    train_steps = steps.make_train_steps(strategy, model, optimizer, 2, **options)
+    batch = {"image": np.ones((2, 3), "f4"), "label": np.array([0, 1])}
+    batches = iter(tf.data.Dataset.from_tensors(batch))
+    graph = train_steps.get_concrete_function(
+        batches, tf.constant(1, tf.int64), steps.no_sums(strategy)
+    ).graph.as_graph_def()
+    return sum("_XlaMustCompile" in function.attr for function in graph.library.function)

@@ -262,6 +262,9 @@ def test_a_loss_that_is_not_finite_ends_in_one_line(prepared, tmp_path):
             ["--epochs=1", "--batch_sampling=balanced", "--class_weights=balanced"],
             ["--batch_sampling=balanced and --class_weights=balanced", "give one of them"],
         ),
+        (["--epochs=1", "--ema=1"], ["--ema=1", "less than 1"]),
+        (["--epochs=1", "--accumulate=3"], ["--accumulate=3", "16 images", "use 2 or 4"]),
+        (["--epochs=1", "--mixed_precision=float8"], ["--mixed_precision=float8"]),
         (["--epochs=1", "stray"], ["unexpected argument: stray"]),
     ],
 )
