@@ -77,7 +77,8 @@ class Loop:
         self.evaluate_batches = steps.make_evaluate(strategy, model, len(card.classes))
         self.watched = config.validation_split
         self.step = 0
-        self.sums = steps.sums(strategy, saved.sums.numpy())
+        self.no_sums = steps.first_sums(strategy)
+        self.sums = steps.first_sums(strategy, saved.sums.numpy())
         self.saved_at = time.monotonic()
         self.results: dict[str, dict[str, float]] = {}
 
@@ -244,8 +245,8 @@ class Loop:
                 "learning_rate": self.config.learning_rate,
             },
         )
-        self.saved.sums.assign(tf.zeros_like(self.saved.sums))
-        self.sums = steps.sums(self.strategy, self.saved.sums.numpy())
+        self.saved.sums.assign([0.0, 0.0])
+        self.sums = self.no_sums
         self.saved.since.assign(self.step)
 
     def _log(self, split: str, values: dict[str, float]) -> None:

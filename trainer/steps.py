@@ -4,7 +4,7 @@ Several steps run per call, so Python costs nothing between them.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import keras
 import numpy as np
@@ -48,7 +48,7 @@ def make_train_steps(
 
     Returns:
         A function of a distributed iterator over batches of `stream.training`, an int64 count, and
-        the sums so far, at first those of `no_sums`; it gives the sums after these steps, see
+        the sums so far, at first those of `first_sums`; it gives the sums after these steps, see
         `total`. They are handed on and not added up outside, so that they are the same to the last
         bit however a run is cut into calls, and each replica has its own, so that none waits for
         the others.
@@ -140,14 +140,14 @@ def _accumulating(
     return train_steps
 
 
-def no_sums(strategy: tf.distribute.Strategy) -> Sums:
-    """What `train_steps` adds to at first: nothing, of each replica."""
+def first_sums(strategy: tf.distribute.Strategy, total: Sequence[float] = (0.0, 0.0)) -> Sums:
+    """What `train_steps` adds to at first: so much on the first replica, nothing on others."""
 
-    @tf.function
-    def zeros() -> Sums:
-        return _on_replicas(strategy, tf.zeros([2], tf.float64))
+    def own() -> tf.Tensor:
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        return tf.where(tf.equal(replica, 0), tf.constant(total, tf.float64), 0.0)
 
-    return zeros()
+    return tf.function(lambda: _on_replicas(strategy, strategy.run(own)))()
 
 
 def _on_replicas(strategy: tf.distribute.Strategy, sums: Sums) -> Sums:

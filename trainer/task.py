@@ -20,9 +20,8 @@ from input import cache, dataset_dir, files, order
 from input.augmentation import Augmentation
 from input.view import View
 from models import normalization
-from trainer import cluster, data_flags, optimizers, run_dir, splits, strategies
-from trainer import config as run_config
 from trainer import cluster, data_flags, devices, optimizers, run_dir, splits, strategies
+from trainer import config as run_config
 from trainer.config import RunConfig
 
 FLAGS = flags.FLAGS

@@ -79,7 +79,7 @@ def trained(
         made.build(model.trainable_variables)
     train_steps = steps.make_train_steps(strategy, model, made, BATCH, **options)
     iterator = iter(strategy.experimental_distribute_dataset(batches(overflows)))
-    sums = steps.no_sums(strategy)
+    sums = steps.first_sums(strategy)
     found = {"devices_before": devices_of(strategy, sums)}
     for count in calls:
         sums = train_steps(iterator, tf.constant(count, tf.int64), sums)

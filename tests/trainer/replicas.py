@@ -80,7 +80,7 @@ def main(data_dir: str, strategy_name: str, cpus: str, output: str) -> None:
     batches = stream.training(reader, order, config.view)
     iterator = iter(strategy.experimental_distribute_dataset(batches))
     train_steps = steps.make_train_steps(strategy, model, optimizer, BATCH)
-    train_steps(iterator, tf.constant(STEPS, tf.int64), steps.no_sums(strategy))
+    train_steps(iterator, tf.constant(STEPS, tf.int64), steps.first_sums(strategy))
     replicas = [strategy.experimental_local_results(v.value) for v in model.variables]
     assert all(len(values) == strategy.num_replicas_in_sync for values in replicas)
     np.savez(
