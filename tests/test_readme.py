@@ -26,6 +26,7 @@ def test_every_command_works_as_pasted(tmp_path):
         "beam_pipelines.prepare",
         "trainer.inspect",
         "trainer.task",
+        "trainer.task",
         "trainer.evaluate",
         "trainer.export",
         "trainer.predict",

@@ -15,7 +15,7 @@ import headrace
 from headrace import UserError, check
 from input import dataset_dir, files, slices
 from trainer import config as run_config
-from trainer import run_dir
+from trainer import devices, run_dir
 
 FLAGS = flags.FLAGS
 
@@ -62,6 +62,7 @@ def main() -> None:
     )
     average = run_config.wants_average(config, FLAGS.workdir, FLAGS.weights)
     headrace.import_tensorflow()
+    devices.configure()
     result = evaluate(
         FLAGS.workdir,
         config,

@@ -14,7 +14,7 @@ from etils import epath
 
 import headrace
 from trainer import config as run_config
-from trainer import run_dir
+from trainer import devices, run_dir
 
 FLAGS = flags.FLAGS
 
@@ -34,6 +34,7 @@ def main() -> None:
     config = run_config.read(FLAGS.workdir)
     average = run_config.wants_average(config, FLAGS.workdir, FLAGS.weights)
     headrace.import_tensorflow()
+    devices.configure()
     print(export(FLAGS.workdir, config, FLAGS.checkpoint, average))
 
 

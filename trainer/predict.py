@@ -11,7 +11,7 @@ from etils import epath
 import headrace
 from headrace import UserError, check
 from trainer import config as run_config
-from trainer import run_dir
+from trainer import devices, run_dir
 
 FLAGS = flags.FLAGS
 
@@ -33,6 +33,7 @@ def main(*files: str) -> None:
     average = run_config.wants_average(config, FLAGS.workdir, FLAGS.weights)
     encoded = [_read(file) for file in files]
     headrace.import_tensorflow()
+    devices.configure()
     from trainer import network  # with TensorFlow, takes seconds
 
     model, _ = network.restore(config, FLAGS.workdir, FLAGS.checkpoint, average)

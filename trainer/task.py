@@ -161,6 +161,11 @@ def main() -> None:
     )
     check(FLAGS.ema < 1, f"--ema={FLAGS.ema:g}: expected less than 1, such as 0.999")
     strategies.check_parts(FLAGS.batch_size, FLAGS.accumulate)
+    check(
+        not (FLAGS.jit_compile and FLAGS.deterministic),
+        "--jit_compile and --deterministic: XLA has no deterministic gradient of max pooling; "
+        "give one of them",
+    )
     files.check(FLAGS.data_dir, "data_dir")
     card, seen = data_flags.asked_data()
     config = make_config(card, options, seen, data_flags.asked_augmentation(seen))

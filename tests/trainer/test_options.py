@@ -8,8 +8,6 @@ from tests.trainer.options import CASES
 
 EXACT = [
     "plain",
-    "adam",
-    "penalty",
     "norm",
     "clip",
     "clip_penalty",

@@ -265,6 +265,7 @@ def test_a_loss_that_is_not_finite_ends_in_one_line(prepared, tmp_path):
         (["--epochs=1", "--ema=1"], ["--ema=1", "less than 1"]),
         (["--epochs=1", "--accumulate=3"], ["--accumulate=3", "16 images", "use 2 or 4"]),
         (["--epochs=1", "--mixed_precision=float8"], ["--mixed_precision=float8"]),
+        (["--epochs=1", "--jit_compile"], ["--jit_compile and --deterministic", "one of them"]),
         (["--epochs=1", "stray"], ["unexpected argument: stray"]),
     ],
 )
