@@ -75,6 +75,9 @@ class Ending:
         return self.code == 2 or (self.code == 1 and self.words.startswith("error: "))
 
     def __str__(self) -> str:
+        if self.code < 0 and self.told:
+            name = signal.Signals(-self.code).name
+            return f"worker {self.worker} had not ended when it was killed ({name})"
         if self.code < 0:
             return f"worker {self.worker} was killed ({signal.Signals(-self.code).name})"
         if self.code == INTERRUPTED:
@@ -97,11 +100,17 @@ def exit_code(code: int) -> int:
     return code if code >= 0 else 128 - code
 
 
+def unsaved(endings: Sequence[Ending]) -> list[Ending]:
+    """The workers that have not ended well after they were told to stop, leaving aside those that
+    lost a peer by it."""
+    return [end for end in endings if end.code not in (0, INTERRUPTED) and not end.blames_peer]
+
+
 def exit_code_after_signal(endings: Sequence[Ending], number: int) -> int:
     """The exit code of the launcher when a signal stopped it: that of the workers if all have
-    finished or saved, but for those that lost a peer by it, or else what stands for the signal."""
+    finished or saved, or else the one that stands for the signal."""
     codes = {ending.code for ending in endings if not ending.blames_peer}
-    return max(codes) if codes and codes <= {0, INTERRUPTED} else 128 + number
+    return max(codes) if codes and not unsaved(endings) else 128 + number
 
 
 @dataclasses.dataclass(frozen=True)

@@ -140,6 +140,8 @@ async def _supervise(job: _Job) -> int:
             job.command, _environments(count), requests, job.grace_seconds, output
         )
         if requests.asked.done():
+            for ending in endings.unsaved(ended):
+                output.say(f"{ending}; the last checkpoint is of before")
             return endings.exit_code_after_signal(ended, requests.asked.result())
         if all(ending.code == 0 for ending in ended):
             return 0

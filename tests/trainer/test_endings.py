@@ -75,6 +75,8 @@ def test_after_a_signal_the_exit_code_says_whether_all_was_saved():
     assert code([saved, lost_peer], signal.SIGTERM) == 75
     assert code([lost_peer], signal.SIGTERM) == 143
     assert code([saved, killed], signal.SIGINT) == 130
+    assert endings.unsaved([finished, saved, lost_peer, killed]) == [killed]
+    assert str(killed) == "worker 3 had not ended when it was killed (SIGKILL)"
 
 
 def test_a_worker_killed_by_a_signal_gives_the_exit_code_of_a_shell():

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from tests.conftest import ROOT, assert_one_line_error, run_program
+from tests.trainer.conftest import TASK
 from trainer import cluster
 
 WORKER = "tests.trainer.launched"
@@ -55,7 +56,7 @@ def start(tmp_path):
 
 def wait_until(condition) -> None:
     """Waits until something is so; not for ever."""
-    for _ in range(3000):
+    for _ in range(10000):
         if condition():
             return
         time.sleep(0.02)
@@ -287,8 +288,9 @@ def test_workers_that_hear_no_sigterm_are_killed_after_the_grace(start, tmp_path
     process = start("0:ignore_sigterm", "all:ready", "all:sleep", grace_seconds=0.5)
     wait_for_files(tmp_path, "0-ready", "1-ready")
     process.send_signal(number)
-    process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=60)
     assert process.returncode == code
+    assert "[launch] worker 0 had not ended when it was killed (SIGKILL)" in stderr
     assert alive(tmp_path) == []
     assert starts(tmp_path) == ["0-0", "1-0"]
 
@@ -310,6 +312,44 @@ def test_no_worker_outlives_a_launcher_that_was_killed(start, tmp_path):
     assert len(alive(tmp_path)) == 2
     process.kill()
     wait_until(lambda: not alive(tmp_path))
+
+
+def test_a_run_whose_worker_is_killed_is_finished_by_the_same_command(prepared, tmp_path):
+    workdir = tmp_path / "run"
+    command = [sys.executable, "-m", "trainer.launch", "--workers=2", "--", *TASK]
+    flags = [f"--data_dir={prepared}", f"--workdir={workdir}", "--steps=200"]
+    with subprocess.Popen(
+        [*command, *flags, "--save_every_steps=25"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            wait_until(lambda: logged(workdir, "train")[-1:] >= [50] or process.poll() is not None)
+            chief, other = psutil.Process(process.pid).children()
+            assert '"index": 0' in chief.environ()["TF_CONFIG"]
+            other.kill()
+            stdout, stderr = process.communicate(timeout=300)
+        finally:
+            process.kill()
+    assert process.returncode == 0, stderr
+    (line,) = said(stderr)
+    assert line.startswith("[launch] worker 1 was killed (SIGKILL) after ")
+    assert re.search(
+        r"^\[worker 0\] resuming from the checkpoint at step \d+$", stdout, re.MULTILINE
+    )
+    assert json.loads((workdir / "result.json").read_text())["steps"] == 200
+    # 4 steps an epoch, and at every checkpoint: nothing is logged twice, and nothing is left out.
+    assert logged(workdir, "train") == sorted({*range(4, 201, 4), *range(25, 201, 25)})
+
+
+def logged(workdir: pathlib.Path, split: str) -> list[int]:
+    """The steps at which a run has logged the numbers of a split."""
+    path = workdir / "metrics.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    rows = [json.loads(line) for line in lines if line.endswith("}")]
+    return [row["step"] for row in rows if row["split"] == split]
 
 
 @pytest.mark.parametrize(
