@@ -1,17 +1,35 @@
-"""Checkpoints of a run: the latest few to go on from, and the best by validation rank-1.
+"""Checkpoints of a run: the latest few to go on from, and the best of all evaluations.
 
-A checkpoint holds the model, the optimizer with its slots, the step and the best rank-1 so far.
-Nothing of the batch stream is in it: the stream is a function of the step.
+    saved = Checkpoints(workdir, model, optimizer)
+    for step in range(saved.restore(), steps):
+        …
+        saved.save(step + 1)            # takes a snapshot; a thread writes it
+    saved.wait()
+
+A checkpoint is a folder, `checkpoints/step-00001234/` or `checkpoints/best/step-00001234/`, with
+TensorFlow's files and their hashes: the model, the optimizer with its slots, and how far the run
+is. Nothing of the batch stream is in it: the stream is a function of the step. It is checked before
+it gets its name, and again before it is restored; those before it go when it stands.
 """
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import keras
 import tensorflow as tf
-from etils import epath
 
 from headrace import UserError
-from trainer import run_dir
+from trainer import run_dir, sealed
+from trainer.snapshot import Snapshot
 
 KEEP = 3
+
+_PREFIX = "variables"
+
+# Where a damaged checkpoint of a step is still there, the next one of that step has a number more.
+_NAME = re.compile(r"step-(\d{8,})(?:-(\d+))?")
 
 
 class Checkpoints:
@@ -19,7 +37,7 @@ class Checkpoints:
 
     Attributes:
         step: int64 variable, optimizer steps taken.
-        best: float32 variable, the best rank-1 that an evaluation gave.
+        best: float32 variable, the best value that an evaluation gave; more is better.
         sums: float64 variable `[2]`, of `train_steps`, not logged yet.
         since: int64 variable, the step they begin at.
     """
@@ -29,11 +47,28 @@ class Checkpoints:
         workdir: str,
         model: keras.Model,
         optimizer: keras.optimizers.Optimizer,
+        *,
+        keep: int = KEEP,
         writes: bool = True,
+        note: Callable[[str], None] = lambda text: None,
+        fingerprint: Mapping[str, object] | None = None,
+        extra: Mapping[str, object] | None = None,
     ) -> None:
-        self._writes = writes
+        """Makes the variables.
+
+        Args:
+            workdir: the run directory, local or `gs://`.
+            model: built.
+            optimizer: built.
+            keep: how many of the latest checkpoints stay.
+            writes: whether this process saves; one that does not restores all the same.
+            note: called with lines for the user.
+            fingerprint: what a run must have in common with the one it goes on from, by name; of
+                values that JSON holds.
+            extra: more that TensorFlow can track, by name.
+        """
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self.best = tf.Variable(-1.0, trainable=False)
+        self.best = tf.Variable(float("-inf"), dtype=tf.float32, trainable=False)
         self.sums = tf.Variable([0.0, 0.0], dtype=tf.float64, trainable=False)
         self.since = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._checkpoint = tf.train.Checkpoint(
@@ -43,38 +78,99 @@ class Checkpoints:
             best=self.best,
             sums=self.sums,
             since=self.since,
+            **(extra or {}),
         )
-        latest, best = _directory(workdir, "latest"), _directory(workdir, "best")
-        self._latest = tf.train.CheckpointManager(self._checkpoint, latest, max_to_keep=KEEP)
-        self._best = tf.train.CheckpointManager(self._checkpoint, best, max_to_keep=1)
+        self._snapshot = Snapshot(self._checkpoint)
+        self._latest, self._best = (_directory(workdir, which) for which in run_dir.WHICH)
+        self._keep, self._writes, self._note = keep, writes, note
+        self._fingerprint = dict(fingerprint or {})
+        self._saved: int | None = None
+        self._damaged: list[str] = []
+        # One thread, so that checkpoints are written one after the other.
+        self._writer = ThreadPoolExecutor(1)
+        self._under_way: dict[str, Future] = {}
 
-    def restore(self) -> int:
-        """Restores the latest checkpoint, if there is one; the step it was saved at, else 0.
+    def restore(self, allow_changes: bool = False) -> int:
+        """Restores the newest sound checkpoint, if there is any; the step it was saved at, else 0.
+
+        Says which newer ones are damaged. They go when the next checkpoint stands.
+
+        Args:
+            allow_changes: go on from a checkpoint with another fingerprint.
 
         Raises:
-            UserError: it is of another model, or damaged.
+            UserError: there are checkpoints but none is sound, or it is of another model or run.
         """
-        if self._latest.latest_checkpoint:
-            _restore(self._checkpoint, self._latest.latest_checkpoint, whole=True)
+        if self._writes:
+            sealed.clean(self._latest, _NAME)
+            sealed.clean(self._best, _NAME)
+
+        fingerprint = None if allow_changes else self._fingerprint
+        damaged = _restore_newest(self._latest, self._checkpoint, True, fingerprint)
+        for folder, reason in damaged.items():
+            self._note(f"checkpoint {folder} is damaged ({reason}): going on from the one before")
+        self._damaged = list(damaged)
+        if _found(self._latest):
+            self._saved = int(self.step.numpy())
         return int(self.step.numpy())
 
     def save(self, step: int) -> None:
-        """Saves as the latest, unless that was saved at this step already."""
-        if (
-            self._writes
-            and self._latest.latest_checkpoint != f"{self._latest.directory}/ckpt-{step}"
-        ):
-            self.step.assign(step)
-            self._latest.save(checkpoint_number=step)
+        """Saves as the latest, unless that was saved at this step already.
 
-    def save_if_best(self, step: int, rank1: float) -> None:
-        """Saves as the best when `rank1` beats all before it."""
-        if rank1 > float(self.best.numpy()):
-            self.best.assign(rank1)
-            self.step.assign(step)
-            if not self._writes:
-                return
-            self._best.save(checkpoint_number=step)
+        Values are those of now; a thread writes them, and one that is still at the one before is
+        waited for.
+
+        Raises:
+            UserError: an earlier checkpoint could not be written.
+        """
+        if self._writes and self._saved != step:
+            self._save(self._latest, step, self._keep)
+            self._saved = step
+
+    def save_best(self, step: int, value: float) -> None:
+        """Saves as the best when `value` beats all before it; else as `save`."""
+        if value > float(self.best.numpy()):
+            self.best.assign(value)
+            if self._writes:
+                self._save(self._best, step, 1)
+
+    def wait(self) -> None:
+        """Waits until everything is written.
+
+        Raises:
+            UserError: a checkpoint could not be written.
+        """
+        for home in list(self._under_way):
+            self._under_way.pop(home).result()
+
+    def _save(self, home: str, step: int, keep: int) -> None:
+        for other, future in list(self._under_way.items()):
+            if other == home or future.done():
+                self._under_way.pop(other).result()
+        self.step.assign(step)
+        values = self._snapshot.take()
+        self._under_way[home] = self._writer.submit(self._write, home, step, keep, values)
+
+    def _write(self, home: str, step: int, keep: int, values: list[tf.Tensor]) -> None:
+        before = [path for path in _found(home) if path not in self._damaged]
+        folder = _free_name(home, step)
+
+        def fill(making: str) -> None:
+            self._snapshot.write(values, f"{making}/{_PREFIX}")
+            _read_through(f"{making}/{_PREFIX}")
+
+        try:
+            sealed.write(folder, fill, {"step": step, "fingerprint": self._fingerprint})
+        except (OSError, tf.errors.OpError) as error:
+            raise UserError(
+                f"checkpoint {folder} cannot be written ({_reason(error)}); it takes "
+                f"{self._snapshot.size / 1e6:,.1f} MB: make room there or check the disk, and "
+                "start again with the same command to go on from the one before"
+            ) from None
+        kept = before[: keep - 1]
+        for path in _found(home):
+            if path != folder and path not in kept:
+                sealed.remove(path)
 
 
 def restore_model(workdir: str, model: keras.Model, which: str, **more) -> int:
@@ -90,39 +186,130 @@ def restore_model(workdir: str, model: keras.Model, which: str, **more) -> int:
         The step of the checkpoint.
 
     Raises:
-        UserError: there is no checkpoint, it is of another model, or damaged.
+        UserError: there is no checkpoint, it is of another model, or none is sound.
     """
-    path = tf.train.latest_checkpoint(_directory(workdir, which))
-    if path is None:
+    step = tf.Variable(0, dtype=tf.int64, trainable=False)
+    checkpoint = tf.train.Checkpoint(model=model, step=step, **more)
+    home = _directory(workdir, which)
+    if not _found(home):
         raise UserError(
             f"{workdir} has no {which} checkpoint yet; train with `python -m trainer.task`"
         )
-    step = tf.Variable(0, dtype=tf.int64, trainable=False)
-    _restore(tf.train.Checkpoint(model=model, step=step, **more), path, whole=False)
+    _restore_newest(home, checkpoint, whole=False)
     return int(step.numpy())
 
 
-def _restore(checkpoint: tf.train.Checkpoint, path: str, whole: bool) -> None:
+def _restore_newest(
+    home: str,
+    checkpoint: tf.train.Checkpoint,
+    whole: bool,
+    fingerprint: Mapping[str, object] | None = None,
+) -> dict[str, str]:
+    """Restores the newest sound checkpoint, if there is any.
+
+    Args:
+        home: the folder that checkpoints are in.
+        checkpoint: what to restore.
+        whole: whether all that was saved must be restored.
+        fingerprint: what the checkpoint must have been saved with.
+
+    Returns:
+        Paths of newer ones that are damaged, and what is wrong with them.
+
+    Raises:
+        UserError: none is sound, or it is of another model or run.
+    """
+    damaged: dict[str, str] = {}
+    for folder in _untried(home):
+        try:
+            with sealed.opened(folder) as (local, about):
+                if fingerprint is not None:
+                    _check_fingerprint(folder, about["fingerprint"], fingerprint)
+                _read(checkpoint, folder, f"{local}/{_PREFIX}", whole)
+        except sealed.DamagedError as error:
+            damaged[folder] = str(error)
+        else:
+            return damaged
+    if damaged:
+        reasons = "; ".join(f"{path}: {reason}" for path, reason in damaged.items())
+        raise UserError(
+            f"{home} has no sound checkpoint ({reasons}); put a copy back, or start in another "
+            "--workdir"
+        )
+    return {}
+
+
+def _untried(home: str) -> Iterator[str]:
+    """Paths of checkpoints, the newest first; a run in training may add and remove some."""
+    tried: set[str] = set()
+    while left := [path for path in _found(home) if path not in tried]:
+        tried.add(left[0])
+        yield left[0]
+
+
+def _check_fingerprint(folder: str, saved: Mapping[str, object], now: Mapping[str, object]) -> None:
+    now = json.loads(json.dumps(now))  # as it was saved: lists for tuples
+    differences = [
+        f"{name} was {saved.get(name)} and is {now.get(name)}"
+        for name in {**saved, **now}
+        if saved.get(name) != now.get(name)
+    ]
+    if differences:
+        raise UserError(
+            f"checkpoint {folder} is of another run: {'; '.join(differences)}; "
+            "use the same values, or another --workdir"
+        )
+
+
+def _read(checkpoint: tf.train.Checkpoint, folder: str, prefix: str, whole: bool) -> None:
     try:
-        status = checkpoint.restore(path)
+        status = checkpoint.read(prefix).expect_partial()  # or it warns of what the errors say
         status.assert_existing_objects_matched()
         if whole:
             status.assert_consumed()
-        else:
-            status.expect_partial()
-    except (AssertionError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except (AssertionError, ValueError, tf.errors.InvalidArgumentError) as error:
         raise UserError(
-            f"checkpoint {path} is of another model ({reason}); use another --workdir"
+            f"checkpoint {folder} is of another model ({_reason(error)}); use another --workdir"
         ) from None
     except tf.errors.OpError as error:
-        reason = error.message.splitlines()[0]
-        raise UserError(
-            f"checkpoint {path} cannot be read ({reason}); delete its files to go on from the "
-            "one before"
-        ) from None
+        raise sealed.DamagedError(f"TensorFlow cannot read it: {_reason(error)}") from None
+
+
+def _read_through(prefix: str) -> None:
+    """Reads all that was written; TensorFlow compares it with sums it made in memory.
+
+    Raises:
+        tf.errors.OpError: something is not what was to be written.
+    """
+    reader = tf.train.load_checkpoint(prefix)
+    for name in reader.get_variable_to_shape_map():
+        reader.get_tensor(name)
+
+
+def _reason(error: Exception) -> str:
+    """Why, in a line; without the operation and the file that TensorFlow puts before it."""
+    if isinstance(error, tf.errors.OpError):
+        line = re.sub(r" \[Op:\w+\]$", "", error.message.splitlines()[0])
+        return line.rpartition("; ")[2]
+    text = error.strerror if isinstance(error, OSError) else None
+    return (text or str(error)).strip().splitlines()[0]
 
 
 def _directory(workdir: str, which: str) -> str:
-    directory = epath.Path(workdir) / run_dir.CHECKPOINTS
-    return str(directory / run_dir.BEST if which == "best" else directory)
+    home = f"{workdir}/{run_dir.CHECKPOINTS}"
+    return f"{home}/{run_dir.BEST}" if which == "best" else home
+
+
+def _found(home: str) -> list[str]:
+    """Paths of the checkpoints in a folder, the newest first; damaged ones as well."""
+    return [f"{home}/{name}" for name in sorted(sealed.names(home, _NAME), key=_age, reverse=True)]
+
+
+def _age(name: str) -> tuple[int, int]:
+    step, again = _NAME.fullmatch(name).groups(default="0")
+    return int(step), int(again)
+
+
+def _free_name(home: str, step: int) -> str:
+    taken = [again for at, again in map(_age, sealed.names(home, _NAME)) if at == step]
+    return f"{home}/step-{step:08d}" + (f"-{max(taken) + 1}" if taken else "")

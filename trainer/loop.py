@@ -118,6 +118,7 @@ class Loop:
             "splits": self.results,
             "bad_records": int(bad),
         }
+        self.saved.wait()
         if self.together.is_chief:
             run_dir.write_result(self.workdir, result)
         self.together.wait()  # a worker that left would take the others' collectives with it
@@ -130,6 +131,7 @@ class Loop:
             StoppedError: it was a signal that ended it.
         """
         self._save()
+        self.saved.wait()
         self.together.wait()
         where = f"stopped at step {self.step:,} of {self.config.steps:,}, and saved"
         if stop.signalled:
@@ -269,7 +271,7 @@ class Loop:
         if self.step == self.config.steps:
             self.results[self.watched] = result
         self._log(self.watched, result)
-        self.saved.save_if_best(self.step, result["rank1"])
+        self.saved.save_best(self.step, result["rank1"])
         if self.together.is_chief:
             curves.draw(self.workdir)
         self.progress.note(

@@ -1,7 +1,7 @@
 """The run directory: metrics, the final result, and where everything else in it is.
 
 config.json  flags.txt   everything needed to repeat the run
-checkpoints/             the latest few, and `best/`
+checkpoints/             the latest few, `step-00001234/`, and `best/` with the best one
 metrics.jsonl            one line per logging step and per evaluation
 tensorboard/             train/ and validation/
 curves.png               redrawn at every evaluation

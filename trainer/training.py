@@ -72,7 +72,9 @@ def train(config: RunConfig, card: Card, workdir: str, flagfile: str) -> dict[st
                 config.optimizer, config.learning_rate, config.ema, config.mixed_precision
             )
             optimizer.build(model.trainable_variables)
-            saved = checkpoints.Checkpoints(workdir, model, optimizer, together.is_chief)
+            saved = checkpoints.Checkpoints(
+                workdir, model, optimizer, writes=together.is_chief, note=progress.note
+            )
             start = saved.restore()
         _check_same_start(together, start)
         if together.is_chief:

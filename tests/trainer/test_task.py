@@ -18,12 +18,12 @@ from trainer import run_dir, task
 
 
 def variables(workdir) -> dict[str, np.ndarray]:
-    path = tf.train.latest_checkpoint(str(workdir / "checkpoints"))
-    reader = tf.train.load_checkpoint(path)
+    latest = max((workdir / "checkpoints").glob("step-*"))
+    reader = tf.train.load_checkpoint(latest / "variables")
     return {
         name: reader.get_tensor(name)
         for name in reader.get_variable_to_shape_map()
-        if "OBJECT_GRAPH" not in name and "save_counter" not in name
+        if "OBJECT_GRAPH" not in name
     }
 
 
@@ -35,8 +35,9 @@ def without_rates(workdir) -> list[dict]:
 def test_a_run_directory_holds_what_was_promised(run):
     for name in ("config.json", "flags.txt", "metrics.jsonl", "curves.png", "result.json"):
         assert (run / name).stat().st_size > 0
-    assert len(list((run / "checkpoints").glob("ckpt-*.index"))) == 3
-    assert len(list((run / "checkpoints/best").glob("ckpt-*.index"))) == 1
+    latest = {path.name for path in (run / "checkpoints").iterdir()}
+    assert latest == {"best", "step-00000072", "step-00000076", "step-00000080"}
+    assert len(list((run / "checkpoints/best").glob("step-*"))) == 1
     for part in ("train", "validation"):
         assert list((run / "tensorboard" / part).glob("events*"))
     assert (run / "curves.png").read_bytes().startswith(b"\x89PNG")
@@ -87,7 +88,7 @@ def test_a_killed_run_resumes_and_ends_as_if_nothing_had_been(run, prepared, tmp
         [sys.executable, "-m", *arguments], cwd=ROOT, stdout=subprocess.DEVNULL
     )
     deadline = time.monotonic() + 120
-    while not (tmp_path / "run/checkpoints/ckpt-20.index").exists():
+    while not (tmp_path / "run/checkpoints/step-00000020").exists():
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.005)

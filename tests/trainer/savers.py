@@ -1,0 +1,144 @@
+"""Processes that save checkpoints, for tests that kill them, fill their disk or span several.
+
+They are forked from a server that has TensorFlow imported, so that each starts in a moment.
+"""
+
+import json
+import multiprocessing
+import os
+import resource
+import signal
+
+import numpy as np
+
+import headrace
+
+headrace.import_tensorflow()
+
+import keras  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+from trainer.checkpoints import Checkpoints  # noqa: E402
+
+processes = multiprocessing.get_context("forkserver")
+processes.set_forkserver_preload(["tests.trainer.savers"])
+
+
+def tiny(seed: int = 0, units: int = 40) -> tuple[keras.Model, keras.optimizers.Optimizer]:
+    """A model with batch statistics, and an optimizer with slots, built."""
+    keras.utils.set_random_seed(seed)
+    layers = [
+        keras.Input((6,)),
+        keras.layers.Dense(units),
+        keras.layers.BatchNormalization(),
+        keras.layers.Dense(3),
+    ]
+    model = keras.Sequential(layers)
+    optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
+    optimizer.build(model.trainable_variables)
+    return model, optimizer
+
+
+def train(strategy, model, optimizer, steps: int = 3) -> None:
+    """Takes steps, so that every variable changes."""
+
+    def replica_step() -> None:
+        with tf.GradientTape() as tape:
+            logits = model(tf.random.stateless_normal([8, 6], [1, 2]), training=True)
+            loss = tf.reduce_mean(logits**2)
+        variables = model.trainable_variables
+        optimizer.apply(tape.gradient(loss, variables), variables)
+
+    @tf.function
+    def step() -> None:
+        strategy.run(replica_step)
+
+    for _ in range(steps):
+        step()
+
+
+def values(model, optimizer) -> list[bytes]:
+    """What the variables hold, replica after replica."""
+    strategy = tf.distribute.get_strategy()
+    return [
+        each.numpy().tobytes()
+        for variable in model.variables + optimizer.variables
+        for each in strategy.experimental_local_results(variable.value)
+    ]
+
+
+def fill(model, saved: Checkpoints, step: int) -> None:
+    """Lets all that a checkpoint holds tell its step."""
+    for variable in model.variables:
+        variable.assign(tf.fill(variable.shape, float(step)))
+    saved.sums.assign([step, step])
+    saved.since.assign(step)
+
+
+def held(model, saved: Checkpoints) -> set[float]:
+    """What `fill` filled in, as far as it is the same everywhere."""
+    found = [saved.step, saved.since, saved.sums, *model.variables]
+    return {float(value) for each in found for value in np.unique(each.numpy())}
+
+
+def save_for_ever(workdir: str, answer) -> None:
+    """Goes on from the last checkpoint and saves step after step; tells each that stands."""
+    model, optimizer = tiny()
+    saved = Checkpoints(workdir, model, optimizer, keep=1)
+    step = saved.restore()
+    answer.send(step)
+    while True:
+        step += 1
+        fill(model, saved, step)
+        saved.save_best(step, step)
+        saved.save(step)
+        if step % 3 == 0:
+            saved.wait()
+            answer.send(step)
+
+
+def save_on_a_full_disk(workdir: str, answer) -> None:
+    """Saves step 1, and then step 2 where a file can have only 2,000 bytes; tells the error."""
+    model, optimizer = tiny()
+    saved = Checkpoints(workdir, model, optimizer)
+    fill(model, saved, 1)
+    saved.save(1)
+    saved.wait()
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+    fill(model, saved, 2)
+    saved.save(2)
+    try:
+        saved.wait()
+    except Exception as error:
+        answer.send(f"{type(error).__name__} {error}")
+
+
+def under_a_strategy(
+    workdir: str, answer, seed: int, cpus: int, cluster: list[str], index: int, saves: bool
+) -> None:
+    """Trains and saves, or restores, on logical CPUs or as one of several workers.
+
+    Answers the step and the values of all replicas.
+    """
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0],
+        [tf.config.LogicalDeviceConfiguration()] * cpus,
+    )
+    if cluster:
+        task = {"type": "worker", "index": index}
+        os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": cluster}, "task": task})
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    else:
+        strategy = tf.distribute.MirroredStrategy([f"CPU:{number}" for number in range(cpus)])
+    with strategy.scope():
+        model, optimizer = tiny(seed)
+        saved = Checkpoints(workdir, model, optimizer, writes=index == 0)
+        step = saved.restore()
+    if saves:
+        train(strategy, model, optimizer)
+        saved.save(3)
+        saved.wait()
+    with strategy.scope():
+        answer.send((step, values(model, optimizer)))
+    answer.recv()  # a worker that left would take the others with it

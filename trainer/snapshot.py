@@ -1,0 +1,71 @@
+"""The values of a checkpoint at one moment, written while training goes on.
+
+    snapshot = Snapshot(tf.train.Checkpoint(model=model, optimizer=optimizer))
+    values = snapshot.take()                # in milliseconds
+    …                                       # train on, which changes the model and not the values
+    snapshot.write(values, "folder/model")  # in any thread
+
+TensorFlow's own `CheckpointOptions(enable_async=True)` fails on the variables of Keras 3.
+"""
+
+import keras
+import tensorflow as tf
+
+
+class Snapshot:
+    """Writes what `checkpoint.write` would, of values that were taken before.
+
+    The objects that the checkpoint holds must not change; what their variables hold may.
+    """
+
+    def __init__(self, checkpoint: tf.train.Checkpoint) -> None:
+        self._view = tf.train.TrackableView(checkpoint)
+        self._objects = self._view.descendants()
+        self._variables = [each for each in self._objects if _is_variable(each)]
+        self._twin: tf.train.Checkpoint | None = None
+        self._copies: list[tf.Variable] = []
+
+    @property
+    def size(self) -> int:
+        """Bytes of all values."""
+        return sum(
+            tf.TensorShape(each.shape).num_elements() * tf.as_dtype(each.dtype).size
+            for each in self._variables
+        )
+
+    def take(self) -> list[tf.Tensor]:
+        """The values, in host memory. On a CPU they are not copied before they change."""
+        with tf.device("CPU:0"):
+            return [tf.identity(each) for each in self._variables]
+
+    def write(self, values: list[tf.Tensor], prefix: str) -> None:
+        """Writes TensorFlow's files of these values.
+
+        To be called outside a strategy's scope, where variables would be on all its devices; a
+        thread of its own is outside.
+
+        Raises:
+            tf.errors.OpError: they cannot be written.
+        """
+        if self._twin is None:
+            self._make_twin(values)
+        for copy, value in zip(self._copies, values, strict=True):
+            copy.assign(value)
+        self._twin.write(prefix)
+
+    def _make_twin(self, values: list[tf.Tensor]) -> None:
+        """Objects that hang together as those of the checkpoint do, with variables of the host."""
+        with tf.device("CPU:0"):
+            self._copies = [tf.Variable(value, trainable=False) for value in values]
+        twins = {id(each): tf.train.Checkpoint() for each in self._objects}
+        copies = zip(self._variables, self._copies, strict=True)
+        twins |= {id(each): copy for each, copy in copies}
+        for each in self._objects:
+            if not _is_variable(each):
+                for name, child in self._view.children(each).items():
+                    setattr(twins[id(each)], name, twins[id(child)])
+        self._twin = twins[id(self._objects[0])]
+
+
+def _is_variable(trackable: object) -> bool:
+    return isinstance(trackable, tf.Variable | keras.Variable)
