@@ -24,8 +24,6 @@ from headrace import UserError
 from trainer import run_dir, sealed
 from trainer.snapshot import Snapshot
 
-KEEP = 3
-
 _PREFIX = "variables"
 
 # Where a damaged checkpoint of a step is still there, the next one of that step has a number more.
@@ -37,7 +35,7 @@ class Checkpoints:
 
     Attributes:
         step: int64 variable, optimizer steps taken.
-        best: float32 variable, the best value that an evaluation gave; more is better.
+        best: float64 variable, the best value that an evaluation gave; more is better.
         sums: float64 variable `[2]`, of `train_steps`, not logged yet.
         since: int64 variable, the step they begin at.
     """
@@ -48,7 +46,7 @@ class Checkpoints:
         model: keras.Model,
         optimizer: keras.optimizers.Optimizer,
         *,
-        keep: int = KEEP,
+        keep: int = 3,
         writes: bool = True,
         note: Callable[[str], None] = lambda text: None,
         fingerprint: Mapping[str, object] | None = None,
@@ -68,7 +66,7 @@ class Checkpoints:
             extra: more that TensorFlow can track, by name.
         """
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self.best = tf.Variable(float("-inf"), dtype=tf.float32, trainable=False)
+        self.best = tf.Variable(float("-inf"), dtype=tf.float64, trainable=False)
         self.sums = tf.Variable([0.0, 0.0], dtype=tf.float64, trainable=False)
         self.since = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._checkpoint = tf.train.Checkpoint(

@@ -35,6 +35,7 @@ _FIXED = {
     "clip_norm": "--clip_norm",
     "ema": "--ema",
     "seed": "--seed",
+    "monitor": "--monitor",
     "augmentation": "--augment and its flags",
 }
 
@@ -64,7 +65,9 @@ class RunConfig:
         cache, cache_dir: where decoded images are kept; see `input.cache`.
         steps: at which training ends.
         eval_every: epochs between evaluations.
+        monitor: one of `monitor.NAMES`, which the best checkpoint has the best of.
         save_every_steps, save_every_seconds: between checkpoints; no seconds if 0.
+        keep: how many of the latest checkpoints stay.
         max_minutes: after which a start saves and ends; None for no end but the last step.
         strategy, devices, communication, tpu: as for `strategies.create`.
     """
@@ -94,8 +97,10 @@ class RunConfig:
     seed: int
     steps: int
     eval_every: int
+    monitor: str
     save_every_steps: int
     save_every_seconds: float
+    keep: int
     max_minutes: float | None
     strategy: str
     devices: list[str]

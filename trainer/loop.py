@@ -18,7 +18,7 @@ import tensorflow as tf
 from headrace import StoppedError, UserError
 from input import fetch
 from input.dataset_dir import Card
-from trainer import checkpoints, curves, optimizers, run_dir, schedule, steps
+from trainer import checkpoints, curves, monitor, optimizers, run_dir, schedule, steps
 from trainer.config import RunConfig
 from trainer.data import Data
 from trainer.interruption import Interruption
@@ -271,7 +271,7 @@ class Loop:
         if self.step == self.config.steps:
             self.results[self.watched] = result
         self._log(self.watched, result)
-        self.saved.save_best(self.step, result["rank1"])
+        self.saved.save_best(self.step, monitor.worth(result, self.config.monitor))
         if self.together.is_chief:
             curves.draw(self.workdir)
         self.progress.note(

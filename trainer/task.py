@@ -20,13 +20,14 @@ from input import cache, dataset_dir, files, order
 from input.augmentation import Augmentation
 from input.view import View
 from models import normalization
-from trainer import cluster, data_flags, devices, optimizers, run_dir, splits, strategies
+from trainer import cluster, data_flags, devices, optimizers, run_dir, run_flags, splits, strategies
 from trainer import config as run_config
 from trainer.config import RunConfig
 
 FLAGS = flags.FLAGS
 
 flags.adopt_module_key_flags(data_flags)
+flags.adopt_module_key_flags(run_flags)
 flags.mark_flag_as_required("data_dir")
 flags.DEFINE_string(
     "workdir", None, "The run directory: checkpoints, metrics and results go there.", required=True
@@ -135,15 +136,6 @@ flags.DEFINE_integer(
 flags.DEFINE_bool(
     "deterministic", False, "Make every operation repeatable bit for bit, at some cost in speed."
 )
-flags.DEFINE_integer("eval_every", 1, "Epochs between evaluations.", 1)
-flags.DEFINE_integer("save_every_steps", 0, "Steps between checkpoints; 0 saves once an epoch.", 0)
-flags.DEFINE_float("save_every_seconds", 0, "Save so often, too; 0 for steps alone.", 0.0)
-flags.DEFINE_float(
-    "max_minutes",
-    None,
-    "Save and end after so many minutes; the same command goes on from there.",
-    0.0,
-)
 
 
 def main() -> None:
@@ -161,6 +153,7 @@ def main() -> None:
     )
     check(FLAGS.ema < 1, f"--ema={FLAGS.ema:g}: expected less than 1, such as 0.999")
     strategies.check_parts(FLAGS.batch_size, FLAGS.accumulate)
+    run_flags.check()
     check(
         not (FLAGS.jit_compile and FLAGS.deterministic),
         "--jit_compile and --deterministic: XLA has no deterministic gradient of max pooling; "
@@ -227,10 +220,6 @@ def make_config(
         jit_compile=FLAGS.jit_compile,
         seed=FLAGS.seed,
         steps=FLAGS.steps or FLAGS.epochs * per_epoch,
-        eval_every=FLAGS.eval_every,
-        save_every_steps=FLAGS.save_every_steps or per_epoch,
-        save_every_seconds=FLAGS.save_every_seconds,
-        max_minutes=FLAGS.max_minutes,
         strategy=FLAGS.strategy,
         devices=FLAGS.devices,
         communication=FLAGS.communication,
@@ -245,6 +234,7 @@ def make_config(
         cache=FLAGS.cache,
         cache_dir=FLAGS.cache_dir,
         augmentation=dataclasses.asdict(varied),
+        **run_flags.asked(per_epoch),
     )
 
 

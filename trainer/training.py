@@ -73,7 +73,12 @@ def train(config: RunConfig, card: Card, workdir: str, flagfile: str) -> dict[st
             )
             optimizer.build(model.trainable_variables)
             saved = checkpoints.Checkpoints(
-                workdir, model, optimizer, writes=together.is_chief, note=progress.note
+                workdir,
+                model,
+                optimizer,
+                keep=config.keep,
+                writes=together.is_chief,
+                note=progress.note,
             )
             start = saved.restore()
         _check_same_start(together, start)
