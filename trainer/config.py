@@ -9,8 +9,7 @@ from headrace import UserError
 from input.dataset_dir import Card
 from input.order import Order
 from input.view import View
-
-CONFIG = "config.json"
+from trainer.run_dir import CONFIG
 
 # A run goes on only with the same values of these; the others may change between two starts.
 _FIXED = {
@@ -140,10 +139,9 @@ class RunConfig:
         )
 
 
-def write(workdir: str, config: RunConfig) -> None:
-    """Writes `config.json`."""
-    text = json.dumps(dataclasses.asdict(config), indent=2, ensure_ascii=False)
-    (epath.Path(workdir) / CONFIG).write_text(text + "\n")
+def to_json(config: RunConfig) -> str:
+    """What `read` reads."""
+    return json.dumps(dataclasses.asdict(config), indent=2, ensure_ascii=False) + "\n"
 
 
 def read(workdir: str) -> RunConfig:
@@ -193,7 +191,7 @@ def check_same_run(workdir: str, config: RunConfig) -> None:
     if not directory.exists():
         return
     if not (directory / CONFIG).exists():
-        if any(directory.iterdir()):
+        if any(not path.name.startswith(".") for path in directory.iterdir()):
             raise UserError(
                 f"--workdir={workdir} has files in it but is no run directory; use an empty one"
             )

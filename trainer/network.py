@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 import models
+from headrace import UserError
 from models.normalization import normalise
 from trainer import checkpoints, optimizers, run_dir
 from trainer.config import RunConfig
@@ -26,7 +27,13 @@ def restore(
     Raises:
         UserError: there is no such checkpoint, or it does not fit the run's config.
     """
-    model = build(config, run_dir.read_mean_image(workdir))
+    mean_image = run_dir.read_mean_image(workdir)
+    if config.normalization == "mean_image" and mean_image is None:
+        raise UserError(
+            f"{workdir} has no {run_dir.MEAN_IMAGE} yet; train with `python -m trainer.task`, "
+            "which writes it"
+        )
+    model = build(config, mean_image)
     if not average:
         return model, checkpoints.restore_model(workdir, model, which)
     optimizer = optimizers.create(

@@ -16,6 +16,7 @@ import json
 import numpy as np
 from etils import epath
 
+CONFIG = "config.json"
 METRICS = "metrics.jsonl"
 RESULT = "result.json"
 MEAN_IMAGE = "mean_image.npy"
@@ -33,11 +34,24 @@ WHICH = ("latest", "best")
 WEIGHTS = ("auto", "raw", "ema")
 
 
-def make(workdir: str, flagfile: str) -> None:
-    """Makes the run directory, with `flags.txt` in it."""
+def make(workdir: str, config: str, flagfile: str, mean_image: np.ndarray | None = None) -> None:
+    """Makes the run directory, or brings the one that is there up to date.
+
+    Killed at any moment, it leaves a directory that the same run can start in: a config, which
+    says whose the other files are, or nothing but hidden files.
+
+    Args:
+        workdir: its path.
+        config: what `config.json` holds.
+        flagfile: what `flags.txt` holds.
+        mean_image: see `read_mean_image`; None for none.
+    """
     directory = epath.Path(workdir)
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / FLAGS).write_text(flagfile)
+    write_whole(directory / CONFIG, config.encode())
+    write_whole(directory / FLAGS, flagfile.encode())
+    if mean_image is not None:
+        _write_mean_image(directory / MEAN_IMAGE, mean_image)
 
 
 def append_metrics(workdir: str, row: dict[str, object]) -> None:
@@ -69,13 +83,6 @@ def read_mean_image(workdir: str) -> np.ndarray | None:
     return np.load(io.BytesIO(path.read_bytes())) if path.exists() else None
 
 
-def write_mean_image(workdir: str, image: np.ndarray) -> None:
-    """Writes what `read_mean_image` reads."""
-    content = io.BytesIO()
-    np.save(content, image)
-    write_whole(epath.Path(workdir) / MEAN_IMAGE, content.getvalue())
-
-
 def read_result(workdir: str) -> dict[str, object] | None:
     """`result.json`, or None while the run is unfinished."""
     path = epath.Path(workdir) / RESULT
@@ -92,3 +99,9 @@ def write_whole(path: epath.Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_bytes(content)
     temporary.replace(path)
+
+
+def _write_mean_image(path: epath.Path, image: np.ndarray) -> None:
+    content = io.BytesIO()
+    np.save(content, image)
+    write_whole(path, content.getvalue())

@@ -83,10 +83,8 @@ def train(config: RunConfig, card: Card, workdir: str, flagfile: str) -> dict[st
             start = saved.restore()
         _check_same_start(together, start)
         if together.is_chief:
-            run_dir.make(workdir, flagfile)
-            if mean_image is not None:
-                run_dir.write_mean_image(workdir, mean_image)
-            run_config.write(workdir, config)
+            # All workers are here and have found the same in the directory: it may change now.
+            run_dir.make(workdir, run_config.to_json(config), flagfile, mean_image)
         loop = Loop(
             config, card, workdir, strategy, model, optimizer, saved, data, together,
             interruption, progress,

@@ -1,6 +1,64 @@
-"""Metrics of a run that was killed."""
+"""What is in the run directory of a run that was killed."""
 
-from trainer import run_dir
+import dataclasses
+
+import pytest
+
+from headrace import UserError
+from tests.conftest import run_program
+from trainer import config as run_config
+from trainer import network, run_dir
+
+
+@pytest.fixture(scope="module")
+def left_by_kills(run, tmp_path_factory):
+    """The config of a run, and its run directory as kills at its making left it, by when."""
+    folder = tmp_path_factory.mktemp("killed")
+    finished = run_program("tests.trainer.deaths", run, folder)
+    assert finished.returncode == 0, finished.stderr
+    return run_config.read(str(run)), {path.name: path for path in folder.iterdir()}
+
+
+def shown(directory) -> list[str]:
+    return sorted(path.name for path in directory.iterdir() if not path.name.startswith("."))
+
+
+def test_whenever_the_making_of_a_run_directory_is_killed_the_same_run_can_start_in_it(
+    left_by_kills,
+):
+    config, directories = left_by_kills
+    whole = ["config.json", "flags.txt", "mean_image.npy"]
+    assert {tuple(shown(directory)) for directory in directories.values()} == {
+        tuple(whole[:count]) for count in range(4)
+    }
+    for directory in directories.values():
+        workdir = str(directory)
+        run_config.check_same_run(workdir, config)
+        if shown(directory):
+            assert run_config.read(workdir) == config
+        else:
+            with pytest.raises(UserError, match="is no run directory"):
+                run_config.read(workdir)
+        again = dataclasses.replace(config, steps=config.steps + 1)
+        run_dir.make(workdir, run_config.to_json(again), "--flag\n")
+        assert run_config.read(workdir) == again
+        assert (directory / "flags.txt").read_text() == "--flag\n"
+
+
+def test_from_its_config_on_a_directory_is_that_runs(left_by_kills):
+    config, directories = left_by_kills
+    other = dataclasses.replace(config, seed=config.seed + 1)
+    claimed = [directory for directory in directories.values() if shown(directory)]
+    assert claimed
+    for directory in claimed:
+        with pytest.raises(UserError, match="holds another run: --seed"):
+            run_config.check_same_run(str(directory), other)
+
+
+def test_a_network_that_subtracts_a_mean_image_is_not_made_without_it(run, tmp_path):
+    config = dataclasses.replace(run_config.read(str(run)), normalization="mean_image")
+    with pytest.raises(UserError, match=r"has no mean_image.npy yet; train with"):
+        network.restore(config, str(tmp_path), "latest")
 
 
 def test_a_line_cut_short_by_a_kill_is_passed_over(tmp_path):
