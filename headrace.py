@@ -18,6 +18,8 @@ else is a defect of Headrace and keeps its traceback.
 No TensorFlow is imported here, so `--help` and flag errors are immediate.
 """
 
+import atexit
+import gc
 import os
 import shutil
 import sys
@@ -81,6 +83,8 @@ def import_tensorflow() -> None:
     standard error is set aside for that long, and shown if the import fails. A log level of
     0 or 1 in TF_CPP_MIN_LOG_LEVEL turns this off.
     """
+    # Looking for garbage among all that TensorFlow makes keeps an ending process for seconds.
+    atexit.register(gc.freeze)
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2") in ("0", "1"):
         import tensorflow as tf  # takes seconds
 
