@@ -56,6 +56,7 @@ class Loop:
         together: Together,
         interruption: Interruption,
         progress: TrainingProgress,
+        compiled: steps.Compiled,
     ) -> None:
         self.config, self.card, self.workdir = config, card, workdir
         self.strategy, self.model, self.optimizer = strategy, model, optimizer
@@ -64,18 +65,8 @@ class Loop:
         self.per_epoch = data.order.steps_per_epoch
         self.journal = Journal(workdir, self.per_epoch) if together.is_chief else None
         self.rate = Rate()
-        self.train_steps = steps.make_train_steps(
-            strategy,
-            model,
-            optimizer,
-            config.batch_size,
-            data.class_weights(),
-            clip_norm=config.clip_norm,
-            accumulate=config.accumulate,
-            jit_compile=config.jit_compile,
-        )
-        self.evaluate_batches = steps.make_evaluate(strategy, model, len(card.classes))
-        self.watched = config.validation_split
+        self.compiled = compiled
+        self.watched = config.validation_split if compiled.watches else None
         self.step = 0
         self.no_sums = steps.first_sums(strategy)
         self.sums = steps.first_sums(strategy, saved.sums.numpy())
@@ -185,7 +176,7 @@ class Loop:
             count = self._steps_to(stop)
             started = time.perf_counter()
             with fetch.errors_of(self.data.reader):
-                self.sums = self.train_steps(batches, tf.constant(count, tf.int64), self.sums)
+                self.sums = self.compiled.train(batches, tf.constant(count, tf.int64), self.sums)
             self.saved.sums.assign(steps.total(self.strategy, self.sums))
             seconds = time.perf_counter() - started
             self.step += count
@@ -214,8 +205,9 @@ class Loop:
         due, pace = self._heed(due, pace)
         if due:
             self._save()
+        least = self.compiled.least if self.rate.calls else 1
         return schedule.steps_in_call(
-            stop - self.step, pace / self.together.workers, _SECONDS_PER_CALL
+            stop - self.step, pace / self.together.workers, _SECONDS_PER_CALL, least
         )
 
     def _heed(self, *values: float) -> list[float]:
@@ -274,15 +266,12 @@ class Loop:
         self.saved.save_best(self.step, monitor.worth(result, self.config.monitor))
         if self.together.is_chief:
             curves.draw(self.workdir)
-        self.progress.note(
-            f"epoch {self.step / self.per_epoch:g}  {self.watched}: loss {result['loss']:.4f}  "
-            f"rank-1 {result['rank1']:.4f}  rank-5 {result['rank5']:.4f}"
-        )
+        self.progress.note_evaluation(self.step / self.per_epoch, self.watched, result)
 
     def _evaluate(self, split: str) -> dict[str, float]:
         batches, reader = self.data.evaluation(split)
         with fetch.errors_of(reader), optimizers.averaged(self.model, self.optimizer):
-            result = self.evaluate_batches(self._heeding(batches))
+            result = self.compiled.evaluate(self._heeding(batches))
         return {name: result[name] for name in ("rank1", "rank5", "loss", "records")}
 
     def _heeding(self, batches: Iterable) -> Iterator:

@@ -2,7 +2,7 @@
 
 import datetime
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -79,6 +79,13 @@ class TrainingProgress:
     def note(self, line: str) -> None:
         """Prints a line that stays."""
         self._console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+    def note_evaluation(self, epoch: float, split: str, result: Mapping[str, float]) -> None:
+        """Prints what the evaluation of a split gave."""
+        self.note(
+            f"epoch {epoch:g}  {split}: loss {result['loss']:.4f}  rank-1 {result['rank1']:.4f}  "
+            f"rank-5 {result['rank5']:.4f}"
+        )
 
     def _time_left(self, step: int) -> str:
         """At the pace since the first update: before that, time went into compiling."""

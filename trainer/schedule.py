@@ -10,12 +10,14 @@ def next_stop(step: int, end: int, *intervals: int) -> int:
     return min(end, *(step - step % interval + interval for interval in intervals))
 
 
-def steps_in_call(to_stop: int, seconds_per_step: float, target_seconds: float) -> int:
+def steps_in_call(
+    to_stop: int, seconds_per_step: float, target_seconds: float, least: int = 1
+) -> int:
     """How many steps to run in one call into the graph.
 
-    As many as fill `target_seconds`, so that progress shows and signals are heard, but never past
-    the next stop.
+    As many as fill `target_seconds`, so that progress shows and signals are heard, and at least
+    `least`, but never past the next stop.
     """
     if seconds_per_step <= 0:
         return to_stop
-    return max(1, int(min(to_stop, target_seconds / seconds_per_step)))
+    return min(to_stop, max(least, int(min(to_stop, target_seconds / seconds_per_step))))

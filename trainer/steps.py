@@ -3,6 +3,7 @@
 Several steps run per call, so Python costs nothing between them.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -16,6 +17,24 @@ RANK = 5
 
 Sums = tf.Tensor | tf.distribute.DistributedValues
 TrainSteps = Callable[[Iterator, tf.Tensor, Sums], Sums]
+Evaluate = Callable[[Iterable], dict[str, object]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Compiled:
+    """What a run does with batches.
+
+    Attributes:
+        train: see `make_train_steps`.
+        evaluate: see `make_evaluate`.
+        least: steps that a call should have, to be worth its beginning and its end.
+        watches: whether evaluation is due while the run trains, or else another process does it.
+    """
+
+    train: TrainSteps
+    evaluate: Evaluate
+    least: int = 1
+    watches: bool = True
 
 
 def make_train_steps(
@@ -162,9 +181,7 @@ def total(strategy: tf.distribute.Strategy, sums: Sums) -> np.ndarray:
     return strategy.reduce("SUM", sums, axis=None).numpy()
 
 
-def make_evaluate(
-    strategy: tf.distribute.Strategy, model: keras.Model, classes: int
-) -> Callable[[Iterable], dict[str, object]]:
+def make_evaluate(strategy: tf.distribute.Strategy, model: keras.Model, classes: int) -> Evaluate:
     """Makes `evaluate(batches)`, which goes once over distributed batches of `stream.evaluation`.
 
     Returns:

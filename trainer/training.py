@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from headrace import StoppedError, UserError
 from input.dataset_dir import Card
-from trainer import checkpoints, network, optimizers, run_dir, strategies
+from trainer import checkpoints, network, optimizers, run_dir, steps, strategies
 from trainer import config as run_config
 from trainer.config import RunConfig
 from trainer.data import Data
@@ -85,9 +85,22 @@ def train(config: RunConfig, card: Card, workdir: str, flagfile: str) -> dict[st
         if together.is_chief:
             # All workers are here and have found the same in the directory: it may change now.
             run_dir.make(workdir, run_config.to_json(config), flagfile, mean_image)
+        compiled = steps.Compiled(
+            steps.make_train_steps(
+                strategy,
+                model,
+                optimizer,
+                config.batch_size,
+                data.class_weights(),
+                clip_norm=config.clip_norm,
+                accumulate=config.accumulate,
+                jit_compile=config.jit_compile,
+            ),
+            steps.make_evaluate(strategy, model, len(card.classes)),
+        )
         loop = Loop(
             config, card, workdir, strategy, model, optimizer, saved, data, together,
-            interruption, progress,
+            interruption, progress, compiled,
         )  # fmt: skip
         try:
             loop.train_from(start)

@@ -23,3 +23,12 @@ def test_a_call_makes_progress_and_ends_at_the_stop(to_stop, pace, target):
     assert 1 <= count <= to_stop
     if count > 1 and pace > 0:
         assert count * pace <= target * (1 + 1e-9)
+
+
+@given(positive, st.floats(0, 100), st.floats(0.1, 10), positive)
+def test_a_call_has_at_least_the_steps_that_it_should_unless_it_stops_before(
+    to_stop, pace, target, least
+):
+    count = schedule.steps_in_call(to_stop, pace, target, least)
+    assert min(least, to_stop) <= count <= to_stop
+    assert count in (least, schedule.steps_in_call(to_stop, pace, target), to_stop)
