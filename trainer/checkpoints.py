@@ -12,7 +12,6 @@ is. Nothing of the batch stream is in it: the stream is a function of the step. 
 it gets its name, and again before it is restored; those before it go when it stands.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,6 +20,7 @@ import keras
 import tensorflow as tf
 
 from headrace import UserError
+from trainer import fingerprint as run_fingerprint
 from trainer import run_dir, sealed
 from trainer.snapshot import Snapshot
 
@@ -38,6 +38,7 @@ class Checkpoints:
         best: float64 variable, the best value that an evaluation gave; more is better.
         sums: float64 variable `[2]`, of `train_steps`, not logged yet.
         since: int64 variable, the step they begin at.
+        changes: after `restore`, what the run now has otherwise, see `fingerprint.differences`.
     """
 
     def __init__(
@@ -61,27 +62,29 @@ class Checkpoints:
             keep: how many of the latest checkpoints stay.
             writes: whether this process saves; one that does not restores all the same.
             note: called with lines for the user.
-            fingerprint: what a run must have in common with the one it goes on from, by name; of
-                values that JSON holds.
+            fingerprint: what a run must have in common with the one it goes on from, see
+                `fingerprint.fingerprint`.
             extra: more that TensorFlow can track, by name.
         """
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.best = tf.Variable(float("-inf"), dtype=tf.float64, trainable=False)
         self.sums = tf.Variable([0.0, 0.0], dtype=tf.float64, trainable=False)
         self.since = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self._checkpoint = tf.train.Checkpoint(
-            model=model,
-            optimizer=optimizer,
-            step=self.step,
-            best=self.best,
-            sums=self.sums,
-            since=self.since,
+        tracked = {
+            "model": model,
+            "step": self.step,
+            "best": self.best,
+            "sums": self.sums,
+            "since": self.since,
             **(extra or {}),
-        )
+        }
+        self._checkpoint = tf.train.Checkpoint(optimizer=optimizer, **tracked)
+        self._without_optimizer = tf.train.Checkpoint(**tracked)
         self._snapshot = Snapshot(self._checkpoint)
         self._latest, self._best = (_directory(workdir, which) for which in run_dir.WHICH)
         self._keep, self._writes, self._note = keep, writes, note
         self._fingerprint = dict(fingerprint or {})
+        self.changes: dict[str, str] = {}
         self._saved: int | None = None
         self._damaged: list[str] = []
         # One thread, so that checkpoints are written one after the other.
@@ -94,7 +97,8 @@ class Checkpoints:
         Says which newer ones are damaged. They go when the next checkpoint stands.
 
         Args:
-            allow_changes: go on from a checkpoint with another fingerprint.
+            allow_changes: go on from a checkpoint with another fingerprint; where by that the
+                optimizer has other variables, it stays as it is.
 
         Raises:
             UserError: there are checkpoints but none is sound, or it is of another model or run.
@@ -103,8 +107,19 @@ class Checkpoints:
             sealed.clean(self._latest, _NAME)
             sealed.clean(self._best, _NAME)
 
-        fingerprint = None if allow_changes else self._fingerprint
-        damaged = _restore_newest(self._latest, self._checkpoint, True, fingerprint)
+        def read(folder: str, prefix: str, about: Mapping[str, object]) -> None:
+            self.changes = run_fingerprint.differences(about["fingerprint"], self._fingerprint)
+            if self.changes and not allow_changes:
+                raise UserError(
+                    f"checkpoint {folder} is of another run: {'; '.join(self.changes.values())}; "
+                    f"{run_fingerprint.REMEDY}"
+                )
+            if run_fingerprint.changes_optimizer(self.changes):
+                _read(self._without_optimizer, folder, prefix, whole=False)
+            else:
+                _read(self._checkpoint, folder, prefix, whole=True)
+
+        damaged = _restore_newest(self._latest, read)
         for folder, reason in damaged.items():
             self._note(f"checkpoint {folder} is damaged ({reason}): going on from the one before")
         self._damaged = list(damaged)
@@ -193,23 +208,19 @@ def restore_model(workdir: str, model: keras.Model, which: str, **more) -> int:
         raise UserError(
             f"{workdir} has no {which} checkpoint yet; train with `python -m trainer.task`"
         )
-    _restore_newest(home, checkpoint, whole=False)
+    _restore_newest(home, lambda folder, prefix, _: _read(checkpoint, folder, prefix, whole=False))
     return int(step.numpy())
 
 
 def _restore_newest(
-    home: str,
-    checkpoint: tf.train.Checkpoint,
-    whole: bool,
-    fingerprint: Mapping[str, object] | None = None,
+    home: str, read: Callable[[str, str, Mapping[str, object]], None]
 ) -> dict[str, str]:
     """Restores the newest sound checkpoint, if there is any.
 
     Args:
         home: the folder that checkpoints are in.
-        checkpoint: what to restore.
-        whole: whether all that was saved must be restored.
-        fingerprint: what the checkpoint must have been saved with.
+        read: restores a checkpoint: called with its path, that of TensorFlow's files in it, and
+            what was said about it when it was saved.
 
     Returns:
         Paths of newer ones that are damaged, and what is wrong with them.
@@ -221,9 +232,7 @@ def _restore_newest(
     for folder in _untried(home):
         try:
             with sealed.opened(folder) as (local, about):
-                if fingerprint is not None:
-                    _check_fingerprint(folder, about["fingerprint"], fingerprint)
-                _read(checkpoint, folder, f"{local}/{_PREFIX}", whole)
+                read(folder, f"{local}/{_PREFIX}", about)
         except sealed.DamagedError as error:
             damaged[folder] = str(error)
         else:
@@ -243,20 +252,6 @@ def _untried(home: str) -> Iterator[str]:
     while left := [path for path in _found(home) if path not in tried]:
         tried.add(left[0])
         yield left[0]
-
-
-def _check_fingerprint(folder: str, saved: Mapping[str, object], now: Mapping[str, object]) -> None:
-    now = json.loads(json.dumps(now))  # as it was saved: lists for tuples
-    differences = [
-        f"{name} was {saved.get(name)} and is {now.get(name)}"
-        for name in {**saved, **now}
-        if saved.get(name) != now.get(name)
-    ]
-    if differences:
-        raise UserError(
-            f"checkpoint {folder} is of another run: {'; '.join(differences)}; "
-            "use the same values, or another --workdir"
-        )
 
 
 def _read(checkpoint: tf.train.Checkpoint, folder: str, prefix: str, whole: bool) -> None:

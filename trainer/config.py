@@ -11,33 +11,6 @@ from input.order import Order
 from input.view import View
 from trainer.run_dir import CONFIG
 
-# A run goes on only with the same values of these; the others may change between two starts.
-_FIXED = {
-    "dataset_fingerprint": "dataset",
-    "train_split": "--train_split",
-    "model": "--model",
-    "model_options": "--model_options",
-    "image_size": "--image_size",
-    "resize_to": "--resize_to",
-    "resize": "--resize",
-    "normalization": "--normalization",
-    "batch_size": "--batch_size",
-    "lanes": "--lanes",
-    "batch_sampling": "--batch_sampling",
-    "class_weights": "--class_weights",
-    "chunk": "--chunk",
-    "window": "--window",
-    "optimizer": "--optimizer",
-    "learning_rate": "--learning_rate",
-    "mixed_precision": "--mixed_precision",
-    "accumulate": "--accumulate",
-    "clip_norm": "--clip_norm",
-    "ema": "--ema",
-    "seed": "--seed",
-    "monitor": "--monitor",
-    "augmentation": "--augment and its flags",
-}
-
 
 @dataclasses.dataclass(frozen=True)
 class RunConfig:
@@ -181,34 +154,6 @@ def wants_average(config: RunConfig, workdir: str, weights: str) -> bool:
     return bool(config.ema) and weights != "raw"
 
 
-def check_same_run(workdir: str, config: RunConfig) -> None:
-    """Makes sure that a run directory, if it holds a run, holds this one.
-
-    Raises:
-        UserError: it holds a run of another dataset, model or flags; all differences are named.
-    """
-    directory = epath.Path(workdir)
-    if not directory.exists():
-        return
-    if not (directory / CONFIG).exists():
-        if any(not path.name.startswith(".") for path in directory.iterdir()):
-            raise UserError(
-                f"--workdir={workdir} has files in it but is no run directory; use an empty one"
-            )
-        return
-    earlier, now = (json.loads(json.dumps(dataclasses.asdict(c))) for c in (read(workdir), config))
-    differences = [
-        f"{flag} was {_shown(earlier, name)} and is {_shown(now, name)}"
-        for name, flag in _FIXED.items()
-        if earlier[name] != now[name]
-    ]
-    if differences:
-        raise UserError(
-            f"--workdir={workdir} holds another run: {'; '.join(differences)}; "
-            "use the same values, or another --workdir"
-        )
-
-
 def image_size(card: Card, asked: list[int]) -> list[int]:
     """The size of the model's input: as asked for, or that of the dataset's images.
 
@@ -224,9 +169,3 @@ def image_size(card: Card, asked: list[int]) -> list[int]:
             f"{columns['min']}-{columns['max']} columns); say --image_size=ROWS,COLUMNS"
         )
     return list(card.uniform_size)
-
-
-def _shown(config: dict[str, object], name: str) -> str:
-    if name == "dataset_fingerprint":
-        return f"{config['data_dir']} ({config[name][:12]})"
-    return str(config[name])

@@ -9,7 +9,7 @@ from input.dataset_dir import Card
 from input.kept import Kept, keep
 from input.reader import Reader
 from models import normalization
-from trainer import run_dir, strategies
+from trainer import fingerprint, run_dir, strategies
 from trainer.config import RunConfig
 from trainer.progress import TrainingProgress
 
@@ -81,10 +81,9 @@ class Data:
         """The mean of each pixel of what is trained on, if the network subtracts it."""
         if self._config.normalization != "mean_image":
             return None
-        found = run_dir.read_mean_image(workdir)
-        if found is not None:
+        config, found = self._config, run_dir.read_mean_image(workdir)
+        if found is not None and fingerprint.agree(workdir, config, fingerprint.OF_MEAN_IMAGE):
             return found
-        config = self._config
         batches = stream.evaluation(self.reader, config.view, batch_size=config.batch_size)
         with fetch.errors_of(self.reader):
             return normalization.mean_image(batches.as_numpy_iterator())

@@ -48,6 +48,9 @@ def make(workdir: str, config: str, flagfile: str, mean_image: np.ndarray | None
     """
     directory = epath.Path(workdir)
     directory.mkdir(parents=True, exist_ok=True)
+    kept = None if mean_image is None else read_mean_image(workdir)
+    if kept is not None and not np.array_equal(kept, mean_image):
+        (directory / MEAN_IMAGE).unlink()  # before a config says that it is its own
     write_whole(directory / CONFIG, config.encode())
     write_whole(directory / FLAGS, flagfile.encode())
     if mean_image is not None:

@@ -37,6 +37,13 @@ flags.DEFINE_float(
     "Save and end after so many minutes; the same command goes on from there.",
     0.0,
 )
+flags.DEFINE_bool(
+    "allow_changes",
+    False,
+    "Go on, from the same step, with another dataset or other flags than the run in --workdir has. "
+    "The network must have the same weights; with another --optimizer, --mixed_precision or --ema "
+    "the optimizer starts afresh.",
+)
 
 
 def check() -> None:

@@ -20,8 +20,17 @@ from input import cache, dataset_dir, files, order
 from input.augmentation import Augmentation
 from input.view import View
 from models import normalization
-from trainer import cluster, data_flags, devices, optimizers, run_dir, run_flags, splits, strategies
-from trainer import config as run_config
+from trainer import (
+    cluster,
+    data_flags,
+    devices,
+    fingerprint,
+    optimizers,
+    run_dir,
+    run_flags,
+    splits,
+    strategies,
+)
 from trainer.config import RunConfig
 
 FLAGS = flags.FLAGS
@@ -162,7 +171,7 @@ def main() -> None:
     files.check(FLAGS.data_dir, "data_dir")
     card, seen = data_flags.asked_data()
     config = make_config(card, options, seen, data_flags.asked_augmentation(seen))
-    run_config.check_same_run(FLAGS.workdir, config)
+    fingerprint.check_same_run(FLAGS.workdir, config, FLAGS.allow_changes)
     result = run_dir.read_result(FLAGS.workdir)
     if result and result["steps"] >= config.steps:
         print(f"{FLAGS.workdir} is finished, at step {result['steps']}; more --epochs train on")
@@ -172,7 +181,7 @@ def main() -> None:
     devices.configure(FLAGS.logical_devices, FLAGS.memory_limit_mb)
     from trainer import training  # with TensorFlow, takes seconds
 
-    result = training.train(config, card, FLAGS.workdir, flags_as_text())
+    result = training.train(config, card, FLAGS.workdir, flags_as_text(), FLAGS.allow_changes)
     if result and cluster.is_chief(os.environ):
         print_result(result)
 
@@ -260,7 +269,9 @@ def parse_model_options(text: str) -> dict[str, object]:
 def flags_as_text() -> str:
     """This program's flags as a flagfile: `--flagfile=RUN/flags.txt` repeats the run."""
     return "".join(
-        f"{flag.serialize()}\n" for flag in headrace.own_flags() if flag.value is not None
+        f"{flag.serialize()}\n"
+        for flag in headrace.own_flags()
+        if flag.value is not None and flag.name != "allow_changes"
     )
 
 

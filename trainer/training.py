@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from headrace import StoppedError, UserError
 from input.dataset_dir import Card
-from trainer import checkpoints, network, optimizers, run_dir, steps, strategies
+from trainer import checkpoints, fingerprint, network, optimizers, run_dir, steps, strategies
 from trainer import config as run_config
 from trainer.config import RunConfig
 from trainer.data import Data
@@ -22,7 +22,9 @@ from trainer.progress import TrainingProgress
 from trainer.together import Together
 
 
-def train(config: RunConfig, card: Card, workdir: str, flagfile: str) -> dict[str, object] | None:
+def train(
+    config: RunConfig, card: Card, workdir: str, flagfile: str, allow_changes: bool = False
+) -> dict[str, object] | None:
     """Trains to `config.steps`, from the last checkpoint in `workdir` where there is one.
 
     The config is written once the model stands and fits the checkpoint, so that a start that
@@ -33,6 +35,7 @@ def train(config: RunConfig, card: Card, workdir: str, flagfile: str) -> dict[st
         card: of the dataset in `config.data_dir`.
         workdir: the run directory; made if need be.
         flagfile: flags that repeat the run, for `flags.txt`.
+        allow_changes: go on from a checkpoint of another dataset or other flags.
 
     Returns:
         What `result.json` holds: `steps`, `images_per_second`, under `splits` `rank1`, `rank5`,
@@ -42,7 +45,7 @@ def train(config: RunConfig, card: Card, workdir: str, flagfile: str) -> dict[st
 
     Raises:
         UserError: the batch does not divide over the replicas, the checkpoint is of another
-            model, a record is damaged, or the loss is no longer finite.
+            model or run, a record is damaged, or the loss is no longer finite.
         StoppedError: a signal ended it, or another worker did; the run is saved as far as it could
             be.
     """
@@ -79,8 +82,11 @@ def train(config: RunConfig, card: Card, workdir: str, flagfile: str) -> dict[st
                 keep=config.keep,
                 writes=together.is_chief,
                 note=progress.note,
+                fingerprint=fingerprint.fingerprint(config),
             )
-            start = saved.restore()
+            start = saved.restore(allow_changes)
+            if saved.changes:
+                _take_up_changes(saved, config, optimizer, progress)
         _check_same_start(together, start)
         if together.is_chief:
             # All workers are here and have found the same in the directory: it may change now.
@@ -108,6 +114,24 @@ def train(config: RunConfig, card: Card, workdir: str, flagfile: str) -> dict[st
         except StopError as stop:
             loop.save_and_stop(stop)
             return None
+
+
+def _take_up_changes(
+    saved: checkpoints.Checkpoints,
+    config: RunConfig,
+    optimizer: keras.optimizers.Optimizer,
+    progress: TrainingProgress,
+) -> None:
+    """Leaves nothing of what was restored that was true of the flags before only."""
+    progress.note(f"going on with changes: {'; '.join(saved.changes.values())}")
+    if fingerprint.changes_optimizer(saved.changes):
+        progress.note("the optimizer starts afresh")
+    if "learning_rate" in saved.changes:
+        optimizer.learning_rate = config.learning_rate
+    if fingerprint.changes_evaluation(saved.changes):
+        saved.best.assign(float("-inf"))
+    saved.sums.assign([0.0, 0.0])
+    saved.since.assign(saved.step)
 
 
 @contextlib.contextmanager

@@ -272,13 +272,17 @@ def test_a_checkpoint_of_another_model_is_an_error_and_no_reason_to_go_back(run,
 
 
 def test_a_checkpoint_of_another_run_names_the_differences(again):
-    again(fingerprint={"dataset": "a", "size": (8, 8), "batch": 4}).save(7)
-    assert again(fingerprint={"dataset": "a", "size": (8, 8), "batch": 4}).saved.restore() == 7
-    other = {"dataset": "b", "size": (8, 8), "seed": 1}
-    differences = "dataset was a and is b; batch was 4 and is None; seed was None and is 1"
+    same = {"dataset_fingerprint": "a", "image_size": [8, 8], "batch_size": 4, "seed": 0}
+    again(fingerprint=same).save(7)
+    run = again(fingerprint=same)
+    assert (run.saved.restore(), run.saved.changes) == (7, {})
+    other = same | {"dataset_fingerprint": "b", "seed": 1}
+    differences = "dataset was a and is b; --seed was 0 and is 1"
     with pytest.raises(UserError, match=rf"is of another run: {differences}; use the same"):
         again(fingerprint=other).saved.restore()
-    assert again(fingerprint=other).saved.restore(allow_changes=True) == 7
+    run = again(fingerprint=other)
+    assert run.saved.restore(allow_changes=True) == 7
+    assert "; ".join(run.saved.changes.values()) == differences
 
 
 def test_what_a_killed_save_left_is_no_checkpoint_and_goes(run, again, home):

@@ -156,7 +156,7 @@ def test_a_workdir_of_another_dataset_is_refused(copy, tmp_path):
     assert made.returncode == 0, made.stderr
     message = refused(copy, tmp_path / "other")
     assert "holds another run: dataset was" in message
-    assert "use the same values, or another --workdir" in message
+    assert "use the same values, another --workdir, or --allow_changes" in message
 
 
 def test_a_workdir_of_another_model_is_refused(copy, prepared):
@@ -179,13 +179,18 @@ def test_a_checkpoint_of_another_model_is_refused(copy, prepared, tmp_path):
     shutil.copytree(other / "checkpoints", copy / "checkpoints")
     kept = everything(copy / "checkpoints")
     (copy / "result.json").unlink()
-    for program in (
-        [*TASK, f"--data_dir={prepared}", f"--workdir={copy}", "--epochs=20"],
-        ["trainer.evaluate", f"--workdir={copy}"],
-        ["trainer.export", f"--workdir={copy}"],
+    start = [*TASK, f"--data_dir={prepared}", f"--workdir={copy}", "--epochs=20"]
+    for program, words in (
+        (
+            start,
+            ["is of another run: --model_options was", "'filters': [4, 4, 8]", "--allow_changes"],
+        ),
+        ([*start, "--allow_changes"], ["is of another model"]),
+        (["trainer.evaluate", f"--workdir={copy}"], ["is of another model"]),
+        (["trainer.export", f"--workdir={copy}"], ["is of another model"]),
     ):
         finished = run_program(*program)
-        assert_one_line_error(finished, 1, "is of another model", "--workdir")
+        assert_one_line_error(finished, 1, "checkpoints/step-00000001", "--workdir", *words)
     assert everything(copy / "checkpoints") == kept
 
 

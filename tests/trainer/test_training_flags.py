@@ -1,6 +1,7 @@
 """Runs with options of training, as their users start them: on two replicas of one machine."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from tests.conftest import assert_one_line_error, run_program
 from tests.trainer.conftest import TASK
 from tests.trainer.test_task import variables, without_rates
 from trainer import config as run_config
-from trainer import network
+from trainer import fingerprint, network, optimizers
+from trainer.checkpoints import Checkpoints
 from trainer.serving import Classifier
 
 SMALL = "--model_options=stages=(1,);filters=(4,8)"
@@ -45,8 +47,37 @@ def pixels():
     return np.random.default_rng(0).integers(0, 256, (4, 8, 8, 1), np.uint8)
 
 
+def save_again_on_one_device(workdir) -> None:
+    """Leaves one checkpoint of the same step, by a process without replicas."""
+    config = run_config.read(str(workdir))
+    model = network.build(config)
+    optimizer = optimizers.create(
+        config.optimizer, config.learning_rate, config.ema, config.mixed_precision
+    )
+    optimizer.build(model.trainable_variables)
+
+    def checkpoints() -> Checkpoints:
+        same = fingerprint.fingerprint(config)
+        return Checkpoints(str(workdir), model, optimizer, fingerprint=same)
+
+    found, before = checkpoints(), variables(workdir)
+    step = found.restore()
+    shutil.rmtree(workdir / "checkpoints")
+    again = checkpoints()
+    for name in ("best", "sums", "since"):
+        getattr(again, name).assign(getattr(found, name))
+    again.save(step)
+    again.wait()
+    after = variables(workdir)
+    assert after.keys() == before.keys()
+    for name, value in before.items():
+        np.testing.assert_array_equal(after[name], value, err_msg=name)
+
+
 def test_a_run_resumes_with_its_averages_slots_and_loss_scale(trained, prepared, tmp_path):
+    """Also when it was on one device in between, where all that it has is the same."""
     workdir = train(prepared, tmp_path / "run", "--steps=6")
+    save_again_on_one_device(workdir)
     train(prepared, workdir, "--steps=12")
     # The first start watched its last step too, which falls within an epoch.
     rows = [row for row in without_rates(workdir) if row["step"] != 6 or row["split"] == "train"]
