@@ -38,6 +38,7 @@ class Checkpoints:
         best: float64 variable, the best value that an evaluation gave; more is better.
         sums: float64 variable `[2]`, of `train_steps`, not logged yet.
         since: int64 variable, the step they begin at.
+        found: after `restore`, whether there was a checkpoint.
         changes: after `restore`, what the run now has otherwise, see `fingerprint.differences`.
     """
 
@@ -84,6 +85,7 @@ class Checkpoints:
         self._latest, self._best = (_directory(workdir, which) for which in run_dir.WHICH)
         self._keep, self._writes, self._note = keep, writes, note
         self._fingerprint = dict(fingerprint or {})
+        self.found = False
         self.changes: dict[str, str] = {}
         self._saved: int | None = None
         self._damaged: list[str] = []
@@ -123,7 +125,8 @@ class Checkpoints:
         for folder, reason in damaged.items():
             self._note(f"checkpoint {folder} is damaged ({reason}): going on from the one before")
         self._damaged = list(damaged)
-        if _found(self._latest):
+        self.found = bool(_found(self._latest))
+        if self.found:
             self._saved = int(self.step.numpy())
         return int(self.step.numpy())
 
@@ -184,6 +187,11 @@ class Checkpoints:
         for path in _found(home):
             if path != folder and path not in kept:
                 sealed.remove(path)
+
+
+def exists(workdir: str, which: str) -> bool:
+    """Whether a run has a checkpoint, `latest` or `best`."""
+    return bool(_found(_directory(workdir, which)))
 
 
 def restore_model(workdir: str, model: keras.Model, which: str, **more) -> int:

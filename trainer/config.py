@@ -35,6 +35,8 @@ class RunConfig:
         augmentation: fields of `input.augmentation.Augmentation`.
         on_bad_record: `stop`, or `skip` to take the next good record in its place.
         cache, cache_dir: where decoded images are kept; see `input.cache`.
+        init_from, init_checkpoint, init_optimizer: the run directory that it starts from, or none;
+            see `trainer.init_from`.
         steps: at which training ends.
         eval_every: epochs between evaluations.
         monitor: one of `monitor.NAMES`, which the best checkpoint has the best of.
@@ -67,6 +69,9 @@ class RunConfig:
     ema: float
     jit_compile: bool
     seed: int
+    init_from: str
+    init_checkpoint: str
+    init_optimizer: str
     steps: int
     eval_every: int
     monitor: str
@@ -117,22 +122,31 @@ def to_json(config: RunConfig) -> str:
     return json.dumps(dataclasses.asdict(config), indent=2, ensure_ascii=False) + "\n"
 
 
-def read(workdir: str) -> RunConfig:
+def exists(workdir: str) -> bool:
+    """Whether a run has begun in a run directory."""
+    return (epath.Path(workdir) / CONFIG).exists()
+
+
+def read(workdir: str, flag: str = "--workdir") -> RunConfig:
     """Reads `config.json`.
+
+    Args:
+        workdir: the run directory.
+        flag: that named it.
 
     Raises:
         UserError: there is none, or it cannot be read.
     """
     path = epath.Path(workdir) / CONFIG
-    if not path.exists():
+    if not exists(workdir):
         raise UserError(
             f"{workdir} is no run directory: it has no {CONFIG}; "
-            "train with `python -m trainer.task`, or check --workdir"
+            f"train with `python -m trainer.task`, or check {flag}"
         )
     try:
         return RunConfig(**json.loads(path.read_text()))
     except (ValueError, TypeError) as error:
-        raise UserError(f"{path} is damaged ({error}); use another --workdir") from None
+        raise UserError(f"{path} is damaged ({error}); use another {flag}") from None
 
 
 def wants_average(config: RunConfig, workdir: str, weights: str) -> bool:

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Mapping
 from etils import epath
 
 from headrace import UserError
-from trainer.config import RunConfig, read
-from trainer.run_dir import CONFIG
+from trainer.config import RunConfig, exists, read
 
 # What to do about a run directory that holds another run.
 REMEDY = "use the same values, another --workdir, or --allow_changes to go on with the new ones"
@@ -42,6 +41,9 @@ _FIXED = {
     "clip_norm": "--clip_norm",
     "ema": "--ema",
     "seed": "--seed",
+    "init_from": "--init_from",
+    "init_checkpoint": "--init_checkpoint",
+    "init_optimizer": "--init_optimizer",
     "monitor": "--monitor",
     "augmentation": "--augment and its flags",
 }
@@ -113,7 +115,7 @@ def check_same_run(workdir: str, config: RunConfig, allow_changes: bool = False)
     directory = epath.Path(workdir)
     if not directory.exists():
         return
-    if not (directory / CONFIG).exists():
+    if not exists(workdir):
         if any(not path.name.startswith(".") for path in directory.iterdir()):
             raise UserError(
                 f"--workdir={workdir} has files in it but is no run directory; use an empty one"

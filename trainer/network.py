@@ -27,22 +27,28 @@ def restore(
     Raises:
         UserError: there is no such checkpoint, or it does not fit the run's config.
     """
+    model = of_run(config, workdir)
+    if not average:
+        return model, checkpoints.restore_model(workdir, model, which)
+    optimizer = optimizers.of(config, model)
+    step = checkpoints.restore_model(workdir, model, which, optimizer=optimizer)
+    optimizer.finalize_variable_values(model.trainable_variables)
+    return model, step
+
+
+def of_run(config: RunConfig, workdir: str) -> keras.Model:
+    """The network of a run, untrained.
+
+    Raises:
+        UserError: it subtracts a mean image, and the run has not written that yet.
+    """
     mean_image = run_dir.read_mean_image(workdir)
     if config.normalization == "mean_image" and mean_image is None:
         raise UserError(
             f"{workdir} has no {run_dir.MEAN_IMAGE} yet; train with `python -m trainer.task`, "
             "which writes it"
         )
-    model = build(config, mean_image)
-    if not average:
-        return model, checkpoints.restore_model(workdir, model, which)
-    optimizer = optimizers.create(
-        config.optimizer, config.learning_rate, config.ema, config.mixed_precision
-    )
-    optimizer.build(model.trainable_variables)
-    step = checkpoints.restore_model(workdir, model, which, optimizer=optimizer)
-    optimizer.finalize_variable_values(model.trainable_variables)
-    return model, step
+    return build(config, mean_image)
 
 
 def build(config: RunConfig, mean_image: np.ndarray | None = None) -> keras.Model:

@@ -8,6 +8,8 @@ import contextlib
 import functools
 from collections.abc import Iterator
 
+from trainer.config import RunConfig
+
 NAMES = (
     "sgd",
     "momentum",
@@ -51,6 +53,13 @@ def create(name: str, learning_rate: float, ema: float = 0.0, mixed_precision: s
     made = makers[name](learning_rate=learning_rate, **average)
     # Small gradients are 0 in float16, unless the loss is multiplied. bfloat16 has float32's range.
     return optimizers.LossScaleOptimizer(made) if mixed_precision == "float16" else made
+
+
+def of(config: RunConfig, model):
+    """The optimizer of a run, built for its model."""
+    optimizer = create(config.optimizer, config.learning_rate, config.ema, config.mixed_precision)
+    optimizer.build(model.trainable_variables)
+    return optimizer
 
 
 @contextlib.contextmanager

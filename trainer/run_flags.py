@@ -1,4 +1,4 @@
-"""Flags about the course of a run: when it evaluates and saves, and by which number it goes.
+"""Flags about the course of a run: what it starts from, when it saves, which number it goes by.
 
     from trainer import run_flags
 
@@ -14,10 +14,29 @@ No TensorFlow is imported here.
 from absl import flags
 
 import headrace
-from trainer import monitor
+from trainer import init_from, monitor, run_dir
 
 FLAGS = flags.FLAGS
 
+flags.DEFINE_string(
+    "init_from",
+    "",
+    "Start a new run from the weights of the run in this directory, of the same model; with a "
+    "moving average, from that. Where the classes are others, the last layer starts afresh.",
+)
+flags.DEFINE_enum(
+    "init_checkpoint",
+    "best",
+    run_dir.WHICH,
+    "Of --init_from: which checkpoint; the latest where it has no best.",
+)
+flags.DEFINE_enum(
+    "init_optimizer",
+    "fresh",
+    init_from.OPTIMIZERS,
+    "Of --init_from: kept takes over its optimizer's state too, with the weights as training left "
+    "them; the rate is that of --learning_rate.",
+)
 flags.DEFINE_integer("eval_every", 1, "Epochs between evaluations.", 1)
 flags.DEFINE_enum(
     "monitor",
@@ -56,11 +75,18 @@ def check() -> None:
         not (FLAGS.save_every_steps and FLAGS.save_every_epochs),
         "--save_every_steps and --save_every_epochs both say when to save; give one of them",
     )
+    headrace.check(
+        FLAGS.init_from or FLAGS.init_optimizer == "fresh",
+        "--init_optimizer=kept: say of which run, with --init_from",
+    )
 
 
 def asked(steps_per_epoch: int) -> dict[str, object]:
     """The fields of `config.RunConfig` that the flags say."""
     return {
+        "init_from": FLAGS.init_from,
+        "init_checkpoint": FLAGS.init_checkpoint,
+        "init_optimizer": FLAGS.init_optimizer,
         "eval_every": FLAGS.eval_every,
         "monitor": FLAGS.monitor,
         "save_every_steps": FLAGS.save_every_steps

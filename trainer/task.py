@@ -25,12 +25,14 @@ from trainer import (
     data_flags,
     devices,
     fingerprint,
+    init_from,
     optimizers,
     run_dir,
     run_flags,
     splits,
     strategies,
 )
+from trainer import config as run_config
 from trainer.config import RunConfig
 
 FLAGS = flags.FLAGS
@@ -172,6 +174,8 @@ def main() -> None:
     card, seen = data_flags.asked_data()
     config = make_config(card, options, seen, data_flags.asked_augmentation(seen))
     fingerprint.check_same_run(FLAGS.workdir, config, FLAGS.allow_changes)
+    if config.init_from and not run_config.exists(FLAGS.workdir):
+        init_from.check(config)
     result = run_dir.read_result(FLAGS.workdir)
     if result and result["steps"] >= config.steps:
         print(f"{FLAGS.workdir} is finished, at step {result['steps']}; more --epochs train on")

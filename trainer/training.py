@@ -12,7 +12,16 @@ import tensorflow as tf
 
 from headrace import StoppedError, UserError
 from input.dataset_dir import Card
-from trainer import checkpoints, fingerprint, network, optimizers, run_dir, steps, strategies
+from trainer import (
+    checkpoints,
+    fingerprint,
+    init_from,
+    network,
+    optimizers,
+    run_dir,
+    steps,
+    strategies,
+)
 from trainer import config as run_config
 from trainer.config import RunConfig
 from trainer.data import Data
@@ -71,10 +80,7 @@ def train(
         mean_image = data.mean_image(workdir)
         with strategy.scope():
             model = network.build(config, mean_image)
-            optimizer = optimizers.create(
-                config.optimizer, config.learning_rate, config.ema, config.mixed_precision
-            )
-            optimizer.build(model.trainable_variables)
+            optimizer = optimizers.of(config, model)
             saved = checkpoints.Checkpoints(
                 workdir,
                 model,
@@ -87,10 +93,16 @@ def train(
             start = saved.restore(allow_changes)
             if saved.changes:
                 _take_up_changes(saved, config, optimizer, progress)
-        _check_same_start(together, start)
+        _check_same_start(together, start, "--workdir")
+        begins = bool(config.init_from) and not saved.found
+        if begins:
+            step = init_from.load(config, model, optimizer, progress.note)
+            _check_same_start(together, step, "--init_from")
         if together.is_chief:
             # All workers are here and have found the same in the directory: it may change now.
             run_dir.make(workdir, run_config.to_json(config), flagfile, mean_image)
+        if begins:
+            saved.save(0)  # from here on, whatever becomes of the other run is nothing to this one
         compiled = steps.Compiled(
             steps.make_train_steps(
                 strategy,
@@ -148,7 +160,7 @@ def _peers(together: Together) -> Iterator[None]:
         ) from None
 
 
-def _check_same_start(together: Together, start: int) -> None:
+def _check_same_start(together: Together, start: int, flag: str) -> None:
     """All workers must have found the same checkpoint.
 
     Raises:
@@ -158,5 +170,6 @@ def _check_same_start(together: Together, start: int) -> None:
     if total != together.workers * start or square != together.workers * start * start:
         raise UserError(
             f"this worker found the checkpoint of step {start} and others found another; give all "
-            "of them one --workdir that they share, as gs:// or on a shared disk"
+            f"of them one {flag} that they share, as gs:// or on a shared disk, and in which no "
+            "other run is training"
         )

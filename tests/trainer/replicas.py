@@ -49,6 +49,9 @@ def main(data_dir: str, strategy_name: str, cpus: str, output: str) -> None:
         # With a few seeds an activation within rounding of zero falls on the other side of its
         # ReLU, and the weights then differ by 1e-3; with the others by 1e-6.
         seed=6,
+        init_from="",
+        init_checkpoint="best",
+        init_optimizer="fresh",
         steps=STEPS,
         eval_every=1,
         monitor="rank1",

@@ -183,7 +183,7 @@ def test_a_checkpoint_of_another_model_is_refused(copy, prepared, tmp_path):
     for program, words in (
         (
             start,
-            ["is of another run: --model_options was", "'filters': [4, 4, 8]", "--allow_changes"],
+            ["another run: --model_options was", "'filters': [4, 4, 8]", "--allow_changes"],
         ),
         ([*start, "--allow_changes"], ["is of another model"]),
         (["trainer.evaluate", f"--workdir={copy}"], ["is of another model"]),

@@ -51,10 +51,7 @@ def save_again_on_one_device(workdir) -> None:
     """Leaves one checkpoint of the same step, by a process without replicas."""
     config = run_config.read(str(workdir))
     model = network.build(config)
-    optimizer = optimizers.create(
-        config.optimizer, config.learning_rate, config.ema, config.mixed_precision
-    )
-    optimizer.build(model.trainable_variables)
+    optimizer = optimizers.of(config, model)
 
     def checkpoints() -> Checkpoints:
         same = fingerprint.fingerprint(config)
