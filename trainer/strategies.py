@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from headrace import UsageError
+from headrace import UsageError, UserError
 from trainer import cluster
 from trainer.cluster import Cluster
 
@@ -10,16 +10,19 @@ NAMES = ("auto", "one_device", "mirrored", "multi_worker_mirrored", "tpu")
 COMMUNICATION = ("auto", "ring", "nccl")
 
 
-def check(name: str, environment: Mapping[str, str], devices: Sequence[str]) -> None:
-    """Makes sure that the environment has what a strategy needs.
+def check(
+    name: str, environment: Mapping[str, str], devices: Sequence[str] = (), tpu: str = ""
+) -> None:
+    """Makes sure that the environment has what a strategy needs, and that flags fit it.
 
     Args:
         name: one of `NAMES`.
         environment: of the process.
         devices: asked for with --devices.
+        tpu: asked for with --tpu.
 
     Raises:
-        UsageError: it has not.
+        UsageError: it has not, or they do not.
     """
     several = cluster.find(environment) or cluster.in_slurm(environment)
     if name == "multi_worker_mirrored" and not several:
@@ -32,8 +35,14 @@ def check(name: str, environment: Mapping[str, str], devices: Sequence[str]) -> 
             f"--strategy={name} is for one process, and this one is of several; use "
             "--strategy=multi_worker_mirrored, or start it by itself"
         )
-    if devices and name not in ("mirrored", "auto"):
-        raise UsageError(f"--devices is for --strategy=mirrored, not for --strategy={name}")
+    for flag, value, owner in (("devices", devices, "mirrored"), ("tpu", tpu, "tpu")):
+        if value and name not in (owner, "auto"):
+            raise UsageError(f"--{flag} is for --strategy={owner}, not for --strategy={name}")
+    if devices and (several or tpu):
+        raise UsageError(
+            "--devices is for a process that trains alone on GPUs; leave it out, and choose those "
+            "of each worker by CUDA_VISIBLE_DEVICES"
+        )
 
 
 def find_cluster(environment: Mapping[str, str]) -> Cluster | None:
@@ -65,6 +74,7 @@ def create(
 
     Raises:
         UsageError: there are no such devices.
+        UserError: there is no such TPU.
     """
     import tensorflow as tf  # takes seconds; NAMES must be had without
 
@@ -175,8 +185,16 @@ def _tpu(name: str):
     """As TensorFlow's guide to TPUs says: resolve, connect, initialise, before anything else."""
     import tensorflow as tf
 
-    resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=name or "local")
-    if name not in ("", "local"):
-        tf.config.experimental_connect_to_cluster(resolver)
-    tf.tpu.experimental.initialize_tpu_system(resolver)
+    name = name or "local"
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=name)
+        if name != "local":
+            tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+    except (tf.errors.OpError, OSError, ValueError, RuntimeError) as error:
+        (reason, *_) = str(error).splitlines() or [type(error).__name__]
+        raise UserError(
+            f"--tpu={name}: there is no such TPU ({reason[:200]}); check its name or address, or "
+            "leave out --tpu and --strategy to train on what this machine has"
+        ) from None
     return tf.distribute.TPUStrategy(resolver)

@@ -155,7 +155,7 @@ def main() -> None:
         (FLAGS.epochs is None) != (FLAGS.steps is None),
         "say how long to train: either --epochs or --steps, not both",
     )
-    strategies.check(FLAGS.strategy, os.environ, FLAGS.devices)
+    strategies.check(FLAGS.strategy, os.environ, FLAGS.devices, FLAGS.tpu)
     options = parse_model_options(FLAGS.model_options)
     models.check(FLAGS.model, options)
     check(

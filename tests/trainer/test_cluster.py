@@ -78,5 +78,7 @@ def test_devices_are_for_mirroring():
     strategies.check("mirrored", {}, ["GPU:0"])
     with pytest.raises(UsageError, match="--devices is for --strategy=mirrored"):
         strategies.check("one_device", {}, ["GPU:0"])
+    with pytest.raises(UsageError, match="--devices is for a process that trains alone"):
+        strategies.check("auto", environment({"worker": ["a:1", "b:1"]}, "worker", 0), ["GPU:0"])
     with pytest.raises(UsageError, match="there is no GPU:7 here; there are CPU:0"):
         strategies.create("mirrored", devices=["GPU:7"])
