@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 
 from headrace import UserError
+from trainer import slurm
 
 _TASKS = ("chief", "worker", "ps", "evaluator")
 
@@ -54,14 +55,22 @@ class Cluster:
 
 
 def find(environment: Mapping[str, str]) -> Cluster | None:
-    """The cluster that `TF_CONFIG` describes, or None where there is none or nobody else is in it.
+    """The cluster that this process is part of, or None where nobody else is in it.
+
+    `TF_CONFIG` describes it, or else Slurm does.
 
     Raises:
-        UserError: it describes none.
+        UserError: it cannot be read.
     """
     text = environment.get("TF_CONFIG", "")
-    if not text:
-        return None
+    found = _read(text) if text else None
+    if not found and slurm.has_several_tasks(environment):
+        addresses, index = slurm.addresses(environment)
+        return Cluster({"worker": addresses}, "worker", index)
+    return found
+
+
+def _read(text: str) -> Cluster | None:
     try:
         found = json.loads(text)
         if not found.get("cluster"):
@@ -84,22 +93,6 @@ _EXPECTED = (
 
 
 def is_chief(environment: Mapping[str, str]) -> bool:
-    """Whether this process writes the run directory, as far as its environment says."""
+    """Whether this process writes the run directory."""
     found = find(environment)
-    if found is None and in_slurm(environment):
-        return environment.get("SLURM_PROCID", "0") == "0"
     return found is None or found.is_chief
-
-
-def in_slurm(environment: Mapping[str, str]) -> bool:
-    """Whether this is one of several tasks of a Slurm step."""
-    return int(environment.get("SLURM_STEP_NUM_TASKS", "1")) > 1
-
-
-def from_slurm() -> Cluster:
-    """The cluster that the tasks of this Slurm step make up, as TensorFlow reads it."""
-    import tensorflow as tf  # takes seconds
-
-    resolver = tf.distribute.cluster_resolver.SlurmClusterResolver()
-    addresses = resolver.cluster_spec().as_dict()
-    return Cluster(addresses, resolver.task_type, resolver.task_id)

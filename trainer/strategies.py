@@ -24,7 +24,7 @@ def check(
     Raises:
         UsageError: it has not, or they do not.
     """
-    several = cluster.find(environment) or cluster.in_slurm(environment)
+    several = cluster.find(environment)
     if name == "multi_worker_mirrored" and not several:
         raise UsageError(
             "--strategy=multi_worker_mirrored needs to know its workers: set TF_CONFIG, start it "
@@ -45,12 +45,6 @@ def check(
         )
 
 
-def find_cluster(environment: Mapping[str, str]) -> Cluster | None:
-    """The cluster this process is part of, or None where it trains by itself."""
-    found = cluster.find(environment)
-    return cluster.from_slurm() if not found and cluster.in_slurm(environment) else found
-
-
 def create(
     name: str,
     members: Cluster | None = None,
@@ -67,7 +61,7 @@ def create(
 
     Args:
         name: one of `NAMES`.
-        members: of `find_cluster`.
+        members: of `cluster.find`.
         devices: of `mirrored`, such as `GPU:0`.
         communication: one of `COMMUNICATION`, between workers.
         tpu: name or address; empty or `local` for that of this machine.

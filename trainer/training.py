@@ -14,6 +14,7 @@ from headrace import StoppedError, UserError
 from input.dataset_dir import Card
 from trainer import (
     checkpoints,
+    cluster,
     fingerprint,
     init_from,
     network,
@@ -58,7 +59,7 @@ def train(
         StoppedError: a signal ended it, or another worker did; the run is saved as far as it could
             be.
     """
-    members = strategies.find_cluster(os.environ)
+    members = cluster.find(os.environ)
     strategy = strategies.create(
         config.strategy,
         members,

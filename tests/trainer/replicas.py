@@ -1,8 +1,11 @@
-"""Trains 20 steps in a process of its own and saves every replica's variables.
+"""Trains 50 steps in a process of its own and saves every one of its replicas' variables.
 
-python -m tests.trainer.replicas DATA_DIR STRATEGY LOGICAL_CPUS OUTPUT.npz
+python -m tests.trainer.replicas DATA_DIR STRATEGY LOGICAL_CPUS FOLDER
+
+Writes FOLDER/NUMBER.npz, with the number of the worker: 0 for the only one.
 """
 
+import os
 import sys
 
 import numpy as np
@@ -11,13 +14,14 @@ import tensorflow as tf
 from input import dataset_dir, stream
 from input.order import Order
 from input.reader import Reader
-from trainer import network, optimizers, steps, strategies
+from trainer import cluster, network, optimizers, steps, strategies
 from trainer.config import RunConfig
+from trainer.together import Together
 
-STEPS, BATCH = 20, 24
+STEPS, BATCH, LANES = 50, 24, 4
 
 
-def main(data_dir: str, strategy_name: str, cpus: str, output: str) -> None:
+def main(data_dir: str, strategy_name: str, cpus: str, folder: str) -> None:
     tf.config.set_logical_device_configuration(
         tf.config.list_physical_devices("CPU")[0],
         [tf.config.LogicalDeviceConfiguration()] * int(cpus),
@@ -64,7 +68,7 @@ def main(data_dir: str, strategy_name: str, cpus: str, output: str) -> None:
         communication="auto",
         tpu="",
         deterministic=True,
-        lanes=2,
+        lanes=LANES,
         batch_sampling="natural",
         class_weights="none",
         chunk=1,
@@ -74,29 +78,35 @@ def main(data_dir: str, strategy_name: str, cpus: str, output: str) -> None:
         cache_dir="",
         augmentation={},
     )
+    members = cluster.find(os.environ)
+    strategy = strategies.create(strategy_name, members)
     tf.keras.utils.set_random_seed(config.seed)
-    strategy = strategies.create(strategy_name)
     with strategy.scope():
         model = network.build(config)
         optimizer = optimizers.create(config.optimizer, config.learning_rate)
         optimizer.build(model.trainable_variables)
     reader = Reader(data_dir, card, "train")
     order = Order(len(reader), BATCH, config.lanes, config.seed)
-    batches = stream.training(reader, order, config.view)
-    iterator = iter(strategy.experimental_distribute_dataset(batches))
+
+    def batches(pipeline: int, pipelines: int) -> tf.data.Dataset:
+        return stream.training(reader, order, config.view, pipeline=pipeline, pipelines=pipelines)
+
+    iterator = iter(strategies.distribute(strategy, batches, BATCH))
     train_steps = steps.make_train_steps(strategy, model, optimizer, BATCH)
     train_steps(iterator, tf.constant(STEPS, tf.int64), steps.first_sums(strategy))
     replicas = [strategy.experimental_local_results(v.value) for v in model.variables]
-    assert all(len(values) == strategy.num_replicas_in_sync for values in replicas)
+    own = strategy.num_replicas_in_sync // (members.trainers if members else 1)
+    assert all(len(values) == own for values in replicas)
     np.savez(
-        output,
+        f"{folder}/{members.index if members else 0}.npz",
         replicas=strategy.num_replicas_in_sync,
         **{
             f"{replica}/{number:03d}/{variable.path}": values[replica].numpy()
             for number, (variable, values) in enumerate(zip(model.variables, replicas, strict=True))
-            for replica in range(strategy.num_replicas_in_sync)
+            for replica in range(own)
         },
     )
+    Together(strategy, members).wait()
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
 """Who trains together, from the environment."""
 
+import itertools
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from headrace import UsageError, UserError
-from trainer import cluster, strategies
+from trainer import cluster, slurm, strategies
 from trainer.cluster import Cluster
 
 
@@ -32,12 +35,59 @@ def test_without_a_chief_apart_worker_0_is_chief():
     assert not cluster.is_chief(environment(addresses, "worker", 1))
 
 
-def test_the_first_task_of_a_slurm_step_is_chief():
-    step = {"SLURM_STEP_NUM_TASKS": "4"}
-    assert cluster.in_slurm(step)
-    assert not cluster.in_slurm({"SLURM_STEP_NUM_TASKS": "1"})
-    assert cluster.is_chief({**step, "SLURM_PROCID": "0"})
-    assert not cluster.is_chief({**step, "SLURM_PROCID": "3"})
+def of_task(task: int, nodes: str = "n[9-10]", counts: str = "2(x2)") -> dict[str, str]:
+    """What the tasks of a Slurm step find in their environment, two on each node."""
+    return {
+        "SLURM_JOB_ID": "1402",
+        "SLURM_STEP_NUM_TASKS": "4",
+        "SLURM_STEP_NODELIST": nodes,
+        "SLURM_STEP_TASKS_PER_NODE": counts,
+        "SLURM_PROCID": str(task),
+        "SLURM_NODEID": str(task // 2),
+        "SLURM_LOCALID": str(task % 2),
+    }
+
+
+def test_the_tasks_of_a_slurm_step_are_workers_and_the_first_is_chief():
+    addresses = {"worker": ["n9:10064", "n9:10065", "n10:10064", "n10:10065"]}
+    for task in range(4):
+        assert cluster.find(of_task(task)) == Cluster(addresses, "worker", task)
+        assert cluster.is_chief(of_task(task)) == (task == 0)
+    assert cluster.find({**of_task(0), "SLURM_STEP_NUM_TASKS": "1"}) is None
+    told = environment({"worker": ["a:1", "b:1"]}, "worker", 1)
+    assert cluster.find({**of_task(0), **told}).index == 1
+
+
+def test_a_slurm_step_that_cannot_be_read_is_told():
+    dealt_out = {**of_task(1), "SLURM_NODEID": "1", "SLURM_LOCALID": "0"}
+    with pytest.raises(UserError, match="srun --distribution=block"):
+        cluster.find(dealt_out)
+    with pytest.raises(UserError, match="srun --distribution=block"):
+        cluster.find(of_task(0, counts="2,1,1"))
+    without = of_task(0)
+    del without["SLURM_STEP_NODELIST"]
+    with pytest.raises(UserError, match=r"'SLURM_STEP_NODELIST' is missing .*; start it by srun"):
+        cluster.find(without)
+
+
+@pytest.mark.parametrize(
+    ("text", "nodes"),
+    [
+        ("one", ["one"]),
+        ("n[08-11]", ["n08", "n09", "n10", "n11"]),
+        ("n[1,3-4],big,a-b7", ["n1", "n3", "n4", "big", "a-b7"]),
+        ("r[1-2]n[8-9]x", ["r1n8x", "r1n9x", "r2n8x", "r2n9x"]),
+    ],
+)
+def test_slurm_writes_nodes_in_short(text, nodes):
+    assert list(slurm.expand_nodes(text)) == nodes
+
+
+@given(st.lists(st.integers(1, 32), min_size=1))
+def test_slurm_writes_equal_numbers_of_tasks_in_short(counts):
+    runs = [(count, len(list(same))) for count, same in itertools.groupby(counts)]
+    short = ",".join(f"{count}(x{times})" if times > 1 else f"{count}" for count, times in runs)
+    assert list(slurm.expand_counts(short)) == counts
 
 
 @pytest.mark.parametrize(
