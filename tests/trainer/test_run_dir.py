@@ -7,7 +7,7 @@ import pytest
 from headrace import UserError
 from tests.conftest import run_program
 from trainer import config as run_config
-from trainer import network, run_dir
+from trainer import fingerprint, network, run_dir
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_whenever_the_making_of_a_run_directory_is_killed_the_same_run_can_start
     }
     for directory in directories.values():
         workdir = str(directory)
-        run_config.check_same_run(workdir, config)
+        fingerprint.check_same_run(workdir, config)
         if shown(directory):
             assert run_config.read(workdir) == config
         else:
@@ -52,7 +52,7 @@ def test_from_its_config_on_a_directory_is_that_runs(left_by_kills):
     assert claimed
     for directory in claimed:
         with pytest.raises(UserError, match="holds another run: --seed"):
-            run_config.check_same_run(str(directory), other)
+            fingerprint.check_same_run(str(directory), other)
 
 
 def test_a_network_that_subtracts_a_mean_image_is_not_made_without_it(run, tmp_path):
