@@ -36,6 +36,8 @@ class Checkpoints:
     Attributes:
         step: int64 variable, optimizer steps taken.
         best: float64 variable, the best value that an evaluation gave; more is better.
+        waited: int64 variable, how many evaluations there were since that.
+        evaluated: int64 variable, the step of the last of them.
         sums: float64 variable `[2]`, of `train_steps`, not logged yet.
         since: int64 variable, the step they begin at.
         found: after `restore`, whether there was a checkpoint.
@@ -69,12 +71,16 @@ class Checkpoints:
         """
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.best = tf.Variable(float("-inf"), dtype=tf.float64, trainable=False)
+        self.waited = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.evaluated = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.sums = tf.Variable([0.0, 0.0], dtype=tf.float64, trainable=False)
         self.since = tf.Variable(0, dtype=tf.int64, trainable=False)
         tracked = {
             "model": model,
             "step": self.step,
             "best": self.best,
+            "waited": self.waited,
+            "evaluated": self.evaluated,
             "sums": self.sums,
             "since": self.since,
             **(extra or {}),
@@ -144,8 +150,15 @@ class Checkpoints:
             self._saved = step
 
     def save_best(self, step: int, value: float) -> None:
-        """Saves as the best when `value` beats all before it; else as `save`."""
-        if value > float(self.best.numpy()):
+        """Takes note of an evaluation; saves as the best when its value beats all before it.
+
+        Otherwise as `save`, which by this has something new to save at this step.
+        """
+        better = value > float(self.best.numpy())
+        self.waited.assign(0 if better else self.waited + 1)
+        self.evaluated.assign(step)
+        self._saved = None
+        if better:
             self.best.assign(value)
             if self._writes:
                 self._save(self._best, step, 1)
@@ -168,8 +181,9 @@ class Checkpoints:
         self._under_way[home] = self._writer.submit(self._write, home, step, keep, values)
 
     def _write(self, home: str, step: int, keep: int, values: list[tf.Tensor]) -> None:
-        before = [path for path in _found(home) if path not in self._damaged]
         folder = _free_name(home, step)
+        before = [path for path in _found(home) if path not in self._damaged]
+        before = [path for path in before if _age(path)[0] != step]
 
         def fill(making: str) -> None:
             self._snapshot.write(values, f"{making}/{_PREFIX}")
@@ -306,8 +320,8 @@ def _found(home: str) -> list[str]:
     return [f"{home}/{name}" for name in sorted(sealed.names(home, _NAME), key=_age, reverse=True)]
 
 
-def _age(name: str) -> tuple[int, int]:
-    step, again = _NAME.fullmatch(name).groups(default="0")
+def _age(path: str) -> tuple[int, int]:
+    step, again = _NAME.fullmatch(path.rpartition("/")[2]).groups(default="0")
     return int(step), int(again)
 
 

@@ -40,6 +40,9 @@ class RunConfig:
         steps: at which training ends.
         eval_every: epochs between evaluations.
         monitor: one of `monitor.NAMES`, which the best checkpoint has the best of.
+        patience: evaluations without a better one that end the run; 0 for no such end.
+        plateau: evaluations without a better one after which the learning rate is multiplied by
+            plateau_factor, each time anew; 0 for a constant one.
         save_every_steps, save_every_seconds: between checkpoints; no seconds if 0.
         keep: how many of the latest checkpoints stay.
         max_minutes: after which a start saves and ends; None for no end but the last step.
@@ -75,6 +78,9 @@ class RunConfig:
     steps: int
     eval_every: int
     monitor: str
+    patience: int
+    plateau: int
+    plateau_factor: float
     save_every_steps: int
     save_every_seconds: float
     keep: int

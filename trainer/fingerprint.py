@@ -45,6 +45,8 @@ _FIXED = {
     "init_checkpoint": "--init_checkpoint",
     "init_optimizer": "--init_optimizer",
     "monitor": "--monitor",
+    "plateau": "--plateau",
+    "plateau_factor": "--plateau_factor",
     "augmentation": "--augment and its flags",
 }
 

@@ -3,7 +3,8 @@
 At every stop the order is log, evaluate, save: so what a checkpoint's step has logged is all there
 when a run resumes from it, and what came after it is dropped and made again. A run that is told to
 stop saves wherever it is; sums that are not logged yet are part of the checkpoint, and an
-evaluation that was due is made first when it goes on.
+evaluation that was due is made first when it goes on. A checkpoint knows the last evaluation that
+counts in it, whatever the log says: none is counted twice, or not at all.
 
 In a cluster all workers run this, step by step together, and the chief alone writes.
 """
@@ -79,22 +80,23 @@ class Loop:
         Raises:
             StopError: before it, at a call's end, with nothing saved yet.
         """
-        config, self.step = self.config, start
+        self.step = start
         if self.together.is_chief:
-            run_dir.forget_metrics_after(self.workdir, start)
+            run_dir.forget_metrics_after(self.workdir, start, int(self.saved.evaluated.numpy()))
         self._announce(start)
-        if start and self._evaluates_at(start) and not self._evaluated_at(start):
+        if start and self._evaluates_at(start) and int(self.saved.evaluated.numpy()) < start:
             self._evaluate_watched()
-        if start == config.steps:
+            self._save()
+        if self._is_over():
             return
         batches = iter(self.data.training(start))
-        while self.step < config.steps:
+        while not self._is_over():
             self._train_to_next_stop(batches)
             if self._logs_at(self.step):
                 self._log_training()
             if self._evaluates_at(self.step):
                 self._evaluate_watched()
-            if self._saves_at(self.step):
+            if self._saves_at(self.step) or self._is_over():
                 self._save()
 
     def finish(self) -> dict[str, object]:
@@ -104,9 +106,10 @@ class Loop:
                 self.results[split] = self._evaluate(split)
         (bad,) = self.together.sum(len(self.data.reader.bad))
         result = {
-            "steps": self.config.steps,
+            "steps": self.step,
             "images_per_second": round(self.rate.mean, 1) or self._logged_rate(),
             "splits": self.results,
+            "evaluations_since_best": int(self.saved.waited.numpy()),
             "bad_records": int(bad),
         }
         self.saved.wait()
@@ -140,10 +143,10 @@ class Loop:
     def _saves_at(self, step: int) -> bool:
         return step == self.config.steps or step % self.config.save_every_steps == 0
 
-    def _evaluated_at(self, step: int) -> bool:
-        rows = run_dir.read_metrics(self.workdir)
-        found = any(row["step"] == step and row["split"] == self.watched for row in rows)
-        return self.together.sum(float(found))[0] > 0
+    def _is_over(self) -> bool:
+        """The same for all workers: an all-reduce gives all of them the same bits."""
+        waited = int(self.saved.waited.numpy())
+        return self.step >= self.config.steps or monitor.ends(waited, self.config.patience)
 
     def _logged_rate(self) -> float:
         """The last rate in the log: of a run that was killed with nothing left to train."""
@@ -187,7 +190,7 @@ class Loop:
                 loss=loss,
                 rank1=rank1,
                 images_per_second=self.rate.add(count * config.batch_size, seconds),
-                learning_rate=config.learning_rate,
+                learning_rate=optimizers.rate(self.optimizer),
             )
             self._check_finite(loss)
 
@@ -236,7 +239,7 @@ class Loop:
                 "loss": loss,
                 "rank1": rank1,
                 "images_per_second": round(self.rate.since_log(), 1),
-                "learning_rate": self.config.learning_rate,
+                "learning_rate": optimizers.rate(self.optimizer),
             },
         )
         self.saved.sums.assign([0.0, 0.0])
@@ -260,13 +263,24 @@ class Loop:
 
     def _evaluate_watched(self) -> None:
         result = self._evaluate(self.watched)
-        if self.step == self.config.steps:
-            self.results[self.watched] = result
+        self.results = {self.watched: result}
         self._log(self.watched, result)
         self.saved.save_best(self.step, monitor.worth(result, self.config.monitor))
         if self.together.is_chief:
             curves.draw(self.workdir)
         self.progress.note_evaluation(self.step / self.per_epoch, self.watched, result)
+        self._follow()
+
+    def _follow(self) -> None:
+        """Does what the run's number asks for."""
+        config, waited = self.config, int(self.saved.waited.numpy())
+        since = f"{config.monitor} has not been better for {waited} evaluations"
+        if monitor.lowers(waited, config.plateau):
+            lower = optimizers.rate(self.optimizer) * config.plateau_factor
+            self.optimizer.learning_rate = lower
+            self.progress.note(f"{since}: the learning rate is {lower:.3g} from now on")
+        if monitor.ends(waited, config.patience):
+            self.progress.note(f"{since}: the run ends")
 
     def _evaluate(self, split: str) -> dict[str, float]:
         batches, reader = self.data.evaluation(split)

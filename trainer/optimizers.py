@@ -62,6 +62,11 @@ def of(config: RunConfig, model):
     return optimizer
 
 
+def rate(optimizer) -> float:
+    """The learning rate as it is now, to the digits that 32 bits have."""
+    return float(f"{float(optimizer.learning_rate.numpy()):.7g}")
+
+
 @contextlib.contextmanager
 def averaged(model, optimizer) -> Iterator[None]:
     """The model has the moving averages of its weights meanwhile, if the optimizer keeps them.

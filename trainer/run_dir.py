@@ -72,9 +72,19 @@ def read_metrics(workdir: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in whole.splitlines()]
 
 
-def forget_metrics_after(workdir: str, step: int) -> None:
-    """Drops lines of steps that a restored checkpoint has not seen: they will be made again."""
-    rows = [row for row in read_metrics(workdir) if row["step"] <= step]
+def forget_metrics_after(workdir: str, step: int, evaluated: int) -> None:
+    """Drops what a restored checkpoint has not seen: it will be made again.
+
+    Args:
+        workdir: the run directory.
+        step: up to which it has trained.
+        evaluated: the step of the last evaluation that it knows of.
+    """
+    rows = [
+        row
+        for row in read_metrics(workdir)
+        if row["step"] <= (step if row["split"] == "train" else evaluated)
+    ]
     write_whole(
         epath.Path(workdir) / METRICS, "".join(json.dumps(row) + "\n" for row in rows).encode()
     )

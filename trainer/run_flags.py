@@ -1,4 +1,4 @@
-"""Flags about the course of a run: what it starts from, when it saves, which number it goes by.
+"""Flags about the course of a run: how long, from what it starts, when it saves, what it goes by.
 
     from trainer import run_flags
 
@@ -18,6 +18,8 @@ from trainer import init_from, monitor, run_dir
 
 FLAGS = flags.FLAGS
 
+flags.DEFINE_integer("epochs", None, "Train for so many passes over the training split.", 1)
+flags.DEFINE_integer("steps", None, "Train for so many steps; in place of --epochs.", 1)
 flags.DEFINE_string(
     "init_from",
     "",
@@ -42,8 +44,20 @@ flags.DEFINE_enum(
     "monitor",
     "rank1",
     monitor.NAMES,
-    "The number of what is watched (--validation_split) that the best checkpoint has the best of.",
+    "The number of what is watched (--validation_split) that the run goes by: the best checkpoint "
+    "has the best of it, and --patience and --plateau wait for a better one.",
 )
+flags.DEFINE_integer(
+    "patience", 0, "End after so many evaluations without a better one; 0 for never.", 0
+)
+flags.DEFINE_integer(
+    "plateau",
+    0,
+    "Multiply the learning rate by --plateau_factor after so many evaluations without a better "
+    "one, and again after as many; 0 for never.",
+    0,
+)
+flags.DEFINE_float("plateau_factor", 0.1, "See --plateau; between 0 and 1.")
 flags.DEFINE_integer("save_every_epochs", None, "Epochs between checkpoints. Default: 1.", 1)
 flags.DEFINE_integer(
     "save_every_steps", 0, "Steps between checkpoints, in place of --save_every_epochs; or 0.", 0
@@ -72,6 +86,10 @@ def check() -> None:
         UsageError: they do not.
     """
     headrace.check(
+        (FLAGS.epochs is None) != (FLAGS.steps is None),
+        "say how long to train: either --epochs or --steps, not both",
+    )
+    headrace.check(
         not (FLAGS.save_every_steps and FLAGS.save_every_epochs),
         "--save_every_steps and --save_every_epochs both say when to save; give one of them",
     )
@@ -79,16 +97,37 @@ def check() -> None:
         FLAGS.init_from or FLAGS.init_optimizer == "fresh",
         "--init_optimizer=kept: say of which run, with --init_from",
     )
+    headrace.check(
+        0 < FLAGS.plateau_factor < 1,
+        f"--plateau_factor={FLAGS.plateau_factor:g}: expected more than 0 and less than 1",
+    )
 
 
-def asked(steps_per_epoch: int) -> dict[str, object]:
-    """The fields of `config.RunConfig` that the flags say."""
+def asked(steps_per_epoch: int, watched: str | None) -> dict[str, object]:
+    """The fields of `config.RunConfig` that the flags say.
+
+    Args:
+        steps_per_epoch: of the training split.
+        watched: what is evaluated while training, or None.
+
+    Raises:
+        UsageError: the run is to wait for a better evaluation, and there is none.
+    """
+    headrace.check(
+        watched or not (FLAGS.patience or FLAGS.plateau),
+        "--patience and --plateau wait for a better evaluation, and nothing is evaluated while "
+        "training; name something with --validation_split",
+    )
     return {
+        "steps": FLAGS.steps or FLAGS.epochs * steps_per_epoch,
         "init_from": FLAGS.init_from,
         "init_checkpoint": FLAGS.init_checkpoint,
         "init_optimizer": FLAGS.init_optimizer,
         "eval_every": FLAGS.eval_every,
         "monitor": FLAGS.monitor,
+        "patience": FLAGS.patience,
+        "plateau": FLAGS.plateau,
+        "plateau_factor": FLAGS.plateau_factor,
         "save_every_steps": FLAGS.save_every_steps
         or (FLAGS.save_every_epochs or 1) * steps_per_epoch,
         "save_every_seconds": FLAGS.save_every_seconds,

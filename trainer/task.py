@@ -26,6 +26,7 @@ from trainer import (
     devices,
     fingerprint,
     init_from,
+    monitor,
     optimizers,
     run_dir,
     run_flags,
@@ -64,8 +65,6 @@ flags.DEFINE_enum(
     + "; ".join(f"{name}: {text}" for name, text in normalization.MODES.items())
     + ".",
 )
-flags.DEFINE_integer("epochs", None, "Train for so many passes over the training split.", 1)
-flags.DEFINE_integer("steps", None, "Train for so many steps; in place of --epochs.", 1)
 flags.DEFINE_enum(
     "class_weights",
     "none",
@@ -151,10 +150,7 @@ flags.DEFINE_bool(
 
 def main() -> None:
     """Runs the program."""
-    check(
-        (FLAGS.epochs is None) != (FLAGS.steps is None),
-        "say how long to train: either --epochs or --steps, not both",
-    )
+    run_flags.check()
     strategies.check(FLAGS.strategy, os.environ, FLAGS.devices, FLAGS.tpu)
     options = parse_model_options(FLAGS.model_options)
     models.check(FLAGS.model, options)
@@ -164,7 +160,6 @@ def main() -> None:
     )
     check(FLAGS.ema < 1, f"--ema={FLAGS.ema:g}: expected less than 1, such as 0.999")
     strategies.check_parts(FLAGS.batch_size, FLAGS.accumulate)
-    run_flags.check()
     check(
         not (FLAGS.jit_compile and FLAGS.deterministic),
         "--jit_compile and --deterministic: XLA has no deterministic gradient of max pooling; "
@@ -179,6 +174,13 @@ def main() -> None:
     result = run_dir.read_result(FLAGS.workdir)
     if result and result["steps"] >= config.steps:
         print(f"{FLAGS.workdir} is finished, at step {result['steps']}; more --epochs train on")
+        return
+    if result and monitor.ends(result["evaluations_since_best"], config.patience):
+        print(
+            f"{FLAGS.workdir} is finished, at step {result['steps']}, after "
+            f"{result['evaluations_since_best']} evaluations without a better one; more --patience "
+            "trains on"
+        )
         return
 
     headrace.import_tensorflow()
@@ -207,12 +209,12 @@ def make_config(
     asked = data_flags.asked_order(card, splits.train_records(data_dir, card, train))
     order.check(asked)
     cache.choose(FLAGS.cache, card, asked.records, cache.keepable(card, seen, varied.crop))
-    per_epoch = asked.steps_per_epoch
+    watched = splits.watched(data_dir, card, train, FLAGS.validation_split)
     return RunConfig(
         data_dir=data_dir,
         dataset_fingerprint=card.fingerprint,
         train_split=train,
-        validation_split=splits.watched(data_dir, card, train, FLAGS.validation_split),
+        validation_split=watched,
         classes=card.classes,
         channels=card.channels,
         mean=card.mean,
@@ -232,7 +234,6 @@ def make_config(
         ema=FLAGS.ema,
         jit_compile=FLAGS.jit_compile,
         seed=FLAGS.seed,
-        steps=FLAGS.steps or FLAGS.epochs * per_epoch,
         strategy=FLAGS.strategy,
         devices=FLAGS.devices,
         communication=FLAGS.communication,
@@ -247,7 +248,7 @@ def make_config(
         cache=FLAGS.cache,
         cache_dir=FLAGS.cache_dir,
         augmentation=dataclasses.asdict(varied),
-        **run_flags.asked(per_epoch),
+        **run_flags.asked(asked.steps_per_epoch, watched),
     )
 
 

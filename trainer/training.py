@@ -35,7 +35,8 @@ from trainer.together import Together
 def train(
     config: RunConfig, card: Card, workdir: str, flagfile: str, allow_changes: bool = False
 ) -> dict[str, object] | None:
-    """Trains to `config.steps`, from the last checkpoint in `workdir` where there is one.
+    """Trains to `config.steps`, or until patience ends it, from the last checkpoint in `workdir`
+    where there is one.
 
     The config is written once the model stands and fits the checkpoint, so that a start that
     fails does not claim the run directory.
@@ -49,9 +50,10 @@ def train(
 
     Returns:
         What `result.json` holds: `steps`, `images_per_second`, under `splits` `rank1`, `rank5`,
-        `loss` and `records` of what was watched and of every split that was not trained on, and
-        `bad_records`, how many training records were found damaged since this start. None when the
-        minutes that were given ended before the steps did: the run is saved.
+        `loss` and `records` of what was watched and of every split that was not trained on,
+        `evaluations_since_best`, and `bad_records`, how many training records were found damaged
+        since this start. None when the minutes that were given ended before the steps did: the run
+        is saved.
 
     Raises:
         UserError: the batch does not divide over the replicas, the checkpoint is of another
@@ -143,6 +145,7 @@ def _take_up_changes(
         optimizer.learning_rate = config.learning_rate
     if fingerprint.changes_evaluation(saved.changes):
         saved.best.assign(float("-inf"))
+        saved.waited.assign(0)
     saved.sums.assign([0.0, 0.0])
     saved.since.assign(saved.step)
 

@@ -45,7 +45,8 @@ def test_the_best_checkpoint_is_that_of_the_least_loss_where_that_is_what_counts
 
 def go_on(workdir, *, allow_changes=False, **changes):
     """Starts a run again, with other flags."""
-    config = dataclasses.replace(run_config.read(str(workdir)), **changes)
+    before = run_config.read(str(workdir))
+    config = dataclasses.replace(before, deterministic=False, **changes)
     fingerprint.check_same_run(str(workdir), config, allow_changes)
     card = dataset_dir.read_card(config.data_dir)
     return training.train(config, card, str(workdir), "", allow_changes)

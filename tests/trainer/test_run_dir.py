@@ -69,13 +69,20 @@ def test_a_line_cut_short_by_a_kill_is_passed_over(tmp_path):
     assert [row["step"] for row in run_dir.read_metrics(str(tmp_path))] == [1, 2]
 
 
-def test_lines_after_the_checkpoint_are_dropped(tmp_path):
+def test_lines_that_the_checkpoint_has_not_seen_are_dropped(tmp_path):
+    def lines() -> list[tuple[int, str]]:
+        return [(row["step"], row["split"]) for row in run_dir.read_metrics(str(tmp_path))]
+
     for step in (10, 20, 30):
-        run_dir.append_metrics(str(tmp_path), {"step": step, "loss": 0.5})
-    run_dir.forget_metrics_after(str(tmp_path), 20)
-    assert [row["step"] for row in run_dir.read_metrics(str(tmp_path))] == [10, 20]
-    run_dir.append_metrics(str(tmp_path), {"step": 30, "loss": 0.4})
-    assert [row["step"] for row in run_dir.read_metrics(str(tmp_path))] == [10, 20, 30]
+        for split in ("train", "validation"):
+            run_dir.append_metrics(str(tmp_path), {"step": step, "split": split, "loss": 0.5})
+    before = lines()
+    run_dir.forget_metrics_after(str(tmp_path), 20, evaluated=20)
+    assert lines() == before[:4]
+    run_dir.forget_metrics_after(str(tmp_path), 20, evaluated=10)
+    assert lines() == before[:3]
+    run_dir.append_metrics(str(tmp_path), {"step": 20, "split": "validation", "loss": 0.4})
+    assert lines() == before[:4]
 
 
 def test_a_run_without_metrics_has_none(tmp_path):

@@ -272,6 +272,7 @@ def test_a_loss_that_is_not_finite_ends_in_one_line(prepared, tmp_path):
         (["--epochs=1", "--accumulate=3"], ["--accumulate=3", "16 images", "use 2 or 4"]),
         (["--epochs=1", "--mixed_precision=float8"], ["--mixed_precision=float8"]),
         (["--epochs=1", "--jit_compile"], ["--jit_compile and --deterministic", "one of them"]),
+        (["--epochs=1", "--plateau_factor=1"], ["--plateau_factor=1", "less than 1"]),
         (["--epochs=1", "--save_every_steps=9", "--save_every_epochs=2"], ["give one of them"]),
         (["--epochs=1", "stray"], ["unexpected argument: stray"]),
     ],

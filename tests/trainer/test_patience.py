@@ -1,0 +1,188 @@
+"""Ending a run, and lowering its learning rate, when what it goes by gets no better."""
+
+import dataclasses
+import json
+import os
+import shutil
+import signal
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tensorflow.python.framework.config import disable_op_determinism
+
+from headrace import StoppedError
+from input import dataset_dir
+from tests.conftest import assert_one_line_error, run_program
+from tests.trainer.conftest import TASK
+from tests.trainer.test_task import variables, without_rates
+from trainer import config as run_config
+from trainer import monitor, run_dir, training
+from trainer.data import Data
+
+
+@given(st.lists(st.sampled_from([0.25, 0.5, 0.75]), max_size=40), st.integers(1, 5))
+def test_a_plateau_lowers_the_rate_each_time_it_has_lasted_as_long_again(found, plateau):
+    lowered, best, since = [], float("-inf"), 0
+    waited = counted(found)
+    for number, value in enumerate(found):
+        since = 0 if value > best else since + 1
+        best = max(best, value)
+        if since == plateau:
+            lowered.append(number)
+            since = 0
+    assert [n for n, count in enumerate(waited) if monitor.lowers(count, plateau)] == lowered
+
+
+def counted(found: list[float]) -> list[int]:
+    """After each evaluation, how many there were since the best one."""
+    return [n - found.index(max(found[: n + 1])) for n in range(len(found))]
+
+
+def test_a_run_without_patience_or_plateau_waits_for_ever():
+    assert not any(monitor.ends(waited, 0) or monitor.lowers(waited, 0) for waited in range(100))
+    assert not monitor.lowers(0, 1)
+    assert [monitor.ends(waited, 3) for waited in range(5)] == [False] * 3 + [True] * 2
+
+
+def test_less_is_better_of_a_loss_alone():
+    result = {"rank1": 0.5, "rank5": 0.75, "loss": 2.0}
+    assert [monitor.worth(result, name) for name in monitor.NAMES] == [0.5, 0.75, -2.0]
+
+
+@pytest.fixture(scope="module")
+def config(run):
+    return dataclasses.replace(
+        run_config.read(str(run)),
+        model_options={"stages": [1], "filters": [4, 8]},
+        learning_rate=0.3,
+        steps=400,
+        keep=1000,
+        patience=4,
+        plateau=3,
+        plateau_factor=0.5,
+    )
+
+
+def train(workdir, config):
+    card = dataset_dir.read_card(config.data_dir)
+    try:
+        return training.train(config, card, str(workdir), "")
+    finally:
+        disable_op_determinism()
+
+
+@pytest.fixture(scope="module")
+def ended(config, tmp_path_factory):
+    """A run that patience ended; not to be changed."""
+    workdir = tmp_path_factory.mktemp("ended") / "run"
+    train(workdir, config)
+    return workdir
+
+
+def watched(workdir) -> list[dict]:
+    return [row for row in without_rates(workdir) if row["split"] == "validation"]
+
+
+def test_a_run_ends_after_so_many_evaluations_without_a_better_one(ended, config):
+    rows, result = watched(ended), json.loads((ended / "result.json").read_text())
+    waited = counted([row["rank1"] for row in rows])
+    assert [count < 4 for count in waited] == [True] * (len(rows) - 1) + [False]
+    assert rows[-1]["step"] == result["steps"] < config.steps
+    assert result["evaluations_since_best"] == 4
+    last = {name: rows[-1][name] for name in ("rank1", "rank5", "loss", "records")}
+    assert result["splits"]["validation"] == last
+    assert "test" in result["splits"]
+    assert max((ended / "checkpoints").glob("step-*")).name == f"step-{result['steps']:08d}"
+
+
+def test_the_log_has_the_rate_that_each_step_was_trained_with(ended):
+    waited = counted([row["rank1"] for row in watched(ended)])
+    rate, expected = 0.3, []
+    for count in waited:
+        expected.append(rate)
+        rate *= 0.5 if monitor.lowers(count, 3) else 1
+    rates = [row["learning_rate"] for row in without_rates(ended) if row["split"] == "train"]
+    assert rates == pytest.approx(expected, rel=1e-6)
+    assert rates[-1] <= 0.15
+
+
+def assert_same_end(workdir, ended):
+    assert without_rates(workdir) == without_rates(ended)
+    first, second = variables(ended), variables(workdir)
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        np.testing.assert_array_equal(value, second[name], err_msg=name)
+    one, other = (json.loads((each / "result.json").read_text()) for each in (ended, workdir))
+    assert {**one, "images_per_second": 0} == {**other, "images_per_second": 0}
+
+
+def without_end(ended, workdir, after: int) -> None:
+    """A run as a kill after its end left it, with only the checkpoints up to a step."""
+    shutil.copytree(ended, workdir)
+    (workdir / "result.json").unlink()
+    for path in (workdir / "checkpoints").glob("step-*"):
+        if int(path.name.removeprefix("step-")) > after:
+            shutil.rmtree(path)
+
+
+@pytest.mark.parametrize("evaluations", [0, 2])
+def test_a_run_killed_while_it_waits_ends_where_it_would_have(ended, config, tmp_path, evaluations):
+    """Or after its last save, where nothing is left but to say so."""
+    rows = watched(ended)
+    without_end(ended, tmp_path / "run", after=rows[-1 - evaluations]["step"])
+    train(tmp_path / "run", config)
+    assert_same_end(tmp_path / "run", ended)
+
+
+def test_an_evaluation_that_a_signal_cut_short_counts_once(ended, config, tmp_path, monkeypatch):
+    """Also when the run is killed once it has made that again, before it saved anything."""
+    step = watched(ended)[-2]["step"]
+    without_end(ended, tmp_path / "run", after=step - 1)
+    evaluation = Data.evaluation
+
+    def signalled(self, split):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return evaluation(self, split)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Data, "evaluation", signalled)
+        with pytest.raises(StoppedError, match=f"stopped at step {step} of 400, and saved"):
+            train(tmp_path / "run", config)
+    made = [row["step"] for row in watched(tmp_path / "run")]
+    assert made[-1] < step
+    row = next(row for row in run_dir.read_metrics(str(ended)) if row in watched(ended)[-2:-1])
+    run_dir.append_metrics(str(tmp_path / "run"), row)
+    train(tmp_path / "run", config)
+    assert_same_end(tmp_path / "run", ended)
+
+
+def test_the_same_command_says_that_the_run_is_finished_and_more_patience_trains_on(
+    ended, config, prepared, tmp_path
+):
+    shutil.copytree(ended, tmp_path / "run")
+    steps = json.loads((ended / "result.json").read_text())["steps"]
+    asked = (
+        *TASK, "--model_options=stages=(1,);filters=(4,8)", f"--data_dir={prepared}",
+        f"--workdir={tmp_path / 'run'}", "--plateau=3", "--plateau_factor=0.5", "--steps=400",
+        "--learning_rate=0.3",
+    )  # fmt: skip
+    finished = run_program(*asked, "--patience=4")
+    assert finished.returncode == 0, finished.stderr
+    assert f"is finished, at step {steps}, after 4 evaluations without" in finished.stdout
+    result = train(tmp_path / "run", dataclasses.replace(config, patience=5))
+    assert result["steps"] == steps + 4 or result["evaluations_since_best"] < 5
+
+
+def test_waiting_for_what_is_not_evaluated_is_refused(prepared, tmp_path):
+    data = shutil.copytree(prepared, tmp_path / "data")
+    card = json.loads((data / "card.json").read_text())
+    asked = (*TASK, f"--workdir={tmp_path / 'run'}", "--epochs=1", "--patience=2")
+    assert {"validation", "test"} < set(card["splits"])
+    for split in ("validation", "test"):
+        del card["splits"][split]
+    (data / "card.json").write_text(json.dumps(card))
+    finished = run_program(*asked, f"--data_dir={data}")
+    assert_one_line_error(finished, 2, "--patience and --plateau", "--validation_split")
+    assert not (tmp_path / "run").exists()
