@@ -20,14 +20,11 @@ import keras
 import tensorflow as tf
 
 from headrace import UserError
+from trainer import checkpoint_dirs, run_dir, sealed
 from trainer import fingerprint as run_fingerprint
-from trainer import run_dir, sealed
 from trainer.snapshot import Snapshot
 
 _PREFIX = "variables"
-
-# Where a damaged checkpoint of a step is still there, the next one of that step has a number more.
-_NAME = re.compile(r"step-(\d{8,})(?:-(\d+))?")
 
 
 class Checkpoints:
@@ -88,7 +85,7 @@ class Checkpoints:
         self._checkpoint = tf.train.Checkpoint(optimizer=optimizer, **tracked)
         self._without_optimizer = tf.train.Checkpoint(**tracked)
         self._snapshot = Snapshot(self._checkpoint)
-        self._latest, self._best = (_directory(workdir, which) for which in run_dir.WHICH)
+        self._latest, self._best = (checkpoint_dirs.home(workdir, which) for which in run_dir.WHICH)
         self._keep, self._writes, self._note = keep, writes, note
         self._fingerprint = dict(fingerprint or {})
         self.found = False
@@ -112,8 +109,8 @@ class Checkpoints:
             UserError: there are checkpoints but none is sound, or it is of another model or run.
         """
         if self._writes:
-            sealed.clean(self._latest, _NAME)
-            sealed.clean(self._best, _NAME)
+            checkpoint_dirs.clean(self._latest)
+            checkpoint_dirs.clean(self._best)
 
         def read(folder: str, prefix: str, about: Mapping[str, object]) -> None:
             self.changes = run_fingerprint.differences(about["fingerprint"], self._fingerprint)
@@ -122,18 +119,15 @@ class Checkpoints:
                     f"checkpoint {folder} is of another run: {'; '.join(self.changes.values())}; "
                     f"{run_fingerprint.REMEDY}"
                 )
-            if run_fingerprint.changes_optimizer(self.changes):
-                _read(self._without_optimizer, folder, prefix, whole=False)
-            else:
-                _read(self._checkpoint, folder, prefix, whole=True)
+            whole = not run_fingerprint.changes_optimizer(self.changes)
+            _read(self._checkpoint if whole else self._without_optimizer, folder, prefix, whole)
 
         damaged = _restore_newest(self._latest, read)
         for folder, reason in damaged.items():
             self._note(f"checkpoint {folder} is damaged ({reason}): going on from the one before")
         self._damaged = list(damaged)
-        self.found = bool(_found(self._latest))
-        if self.found:
-            self._saved = int(self.step.numpy())
+        self.found = bool(checkpoint_dirs.found(self._latest))
+        self._saved = int(self.step.numpy()) if self.found else None
         return int(self.step.numpy())
 
     def save(self, step: int) -> None:
@@ -181,9 +175,9 @@ class Checkpoints:
         self._under_way[home] = self._writer.submit(self._write, home, step, keep, values)
 
     def _write(self, home: str, step: int, keep: int, values: list[tf.Tensor]) -> None:
-        folder = _free_name(home, step)
-        before = [path for path in _found(home) if path not in self._damaged]
-        before = [path for path in before if _age(path)[0] != step]
+        folder = checkpoint_dirs.free(home, step)
+        before = [path for path in checkpoint_dirs.found(home) if path not in self._damaged]
+        before = [path for path in before if checkpoint_dirs.step_of(path) != step]
 
         def fill(making: str) -> None:
             self._snapshot.write(values, f"{making}/{_PREFIX}")
@@ -198,14 +192,9 @@ class Checkpoints:
                 "start again with the same command to go on from the one before"
             ) from None
         kept = before[: keep - 1]
-        for path in _found(home):
+        for path in checkpoint_dirs.found(home):
             if path != folder and path not in kept:
                 sealed.remove(path)
-
-
-def exists(workdir: str, which: str) -> bool:
-    """Whether a run has a checkpoint, `latest` or `best`."""
-    return bool(_found(_directory(workdir, which)))
 
 
 def restore_model(workdir: str, model: keras.Model, which: str, **more) -> int:
@@ -225,8 +214,8 @@ def restore_model(workdir: str, model: keras.Model, which: str, **more) -> int:
     """
     step = tf.Variable(0, dtype=tf.int64, trainable=False)
     checkpoint = tf.train.Checkpoint(model=model, step=step, **more)
-    home = _directory(workdir, which)
-    if not _found(home):
+    home = checkpoint_dirs.home(workdir, which)
+    if not checkpoint_dirs.found(home):
         raise UserError(
             f"{workdir} has no {which} checkpoint yet; train with `python -m trainer.task`"
         )
@@ -271,7 +260,7 @@ def _restore_newest(
 def _untried(home: str) -> Iterator[str]:
     """Paths of checkpoints, the newest first; a run in training may add and remove some."""
     tried: set[str] = set()
-    while left := [path for path in _found(home) if path not in tried]:
+    while left := [path for path in checkpoint_dirs.found(home) if path not in tried]:
         tried.add(left[0])
         yield left[0]
 
@@ -308,23 +297,3 @@ def _reason(error: Exception) -> str:
         return line.rpartition("; ")[2]
     text = error.strerror if isinstance(error, OSError) else None
     return (text or str(error)).strip().splitlines()[0]
-
-
-def _directory(workdir: str, which: str) -> str:
-    home = f"{workdir}/{run_dir.CHECKPOINTS}"
-    return f"{home}/{run_dir.BEST}" if which == "best" else home
-
-
-def _found(home: str) -> list[str]:
-    """Paths of the checkpoints in a folder, the newest first; damaged ones as well."""
-    return [f"{home}/{name}" for name in sorted(sealed.names(home, _NAME), key=_age, reverse=True)]
-
-
-def _age(path: str) -> tuple[int, int]:
-    step, again = _NAME.fullmatch(path.rpartition("/")[2]).groups(default="0")
-    return int(step), int(again)
-
-
-def _free_name(home: str, step: int) -> str:
-    taken = [again for at, again in map(_age, sealed.names(home, _NAME)) if at == step]
-    return f"{home}/step-{step:08d}" + (f"-{max(taken) + 1}" if taken else "")

@@ -9,8 +9,8 @@ import dataclasses
 from collections.abc import Callable
 
 from headrace import UserError
+from trainer import checkpoint_dirs, fingerprint
 from trainer import config as run_config
-from trainer import fingerprint
 from trainer.config import RunConfig
 
 OPTIMIZERS = ("fresh", "kept")
@@ -22,10 +22,13 @@ def check(config: RunConfig) -> None:
     """Makes sure that a run can start from the one that it names, as far as its config tells.
 
     Raises:
-        UserError: there is no such run, it is of another model, or its optimizer cannot be kept.
+        UserError: there is no such run, it has no checkpoint, it is of another model, or its
+            optimizer cannot be kept.
     """
     source = run_config.read(config.init_from, "--init_from")
     start = f"--init_from={config.init_from}"
+    if not _has(config.init_from, _which(config)):
+        raise UserError(f"{start} has no {_which(config)} checkpoint yet; train it first")
     changes = fingerprint.differences(
         fingerprint.fingerprint(source), fingerprint.fingerprint(config)
     )
@@ -34,8 +37,8 @@ def check(config: RunConfig) -> None:
         raise UserError(f"{start}: {'; '.join(others)}; use the same values")
     if source.channels != config.channels:
         raise UserError(
-            f"{start} was trained on images of {source.channels} channels, and these have "
-            f"{config.channels}; prepare the dataset with the same --channels"
+            f"{start} was trained on images with {source.channels} channels, and these have "
+            f"{config.channels}; start from a run on images of the same kind"
         )
     if config.init_optimizer == "fresh":
         return
@@ -64,14 +67,13 @@ def load(config: RunConfig, model, optimizer, note: Callable[[str], None]) -> in
         The step of the checkpoint that they are from.
 
     Raises:
-        UserError: as for `check`; there is no checkpoint; or a weight has another shape.
+        UserError: as for `check`; or a weight has another shape.
     """
     from trainer import checkpoints, network, optimizers  # with TensorFlow, takes seconds
 
     check(config)
     home, source = config.init_from, run_config.read(config.init_from)
-    which = config.init_checkpoint if checkpoints.exists(home, config.init_checkpoint) else "latest"
-    kept = config.init_optimizer == "kept"
+    which, kept = _which(config), config.init_optimizer == "kept"
     if kept:
         other = network.of_run(source, home)
         others_optimizer = optimizers.of(source, other)
@@ -121,6 +123,15 @@ def _head(config: RunConfig, model) -> set[str]:
         for one, other in zip(model.weights, wider.weights, strict=True)
         if one.shape != other.shape
     }
+
+
+def _which(config: RunConfig) -> str:
+    asked = config.init_checkpoint
+    return asked if _has(config.init_from, asked) else "latest"
+
+
+def _has(workdir: str, which: str) -> bool:
+    return bool(checkpoint_dirs.found(checkpoint_dirs.home(workdir, which)))
 
 
 def _by(shape: tuple[int, ...]) -> str:

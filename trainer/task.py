@@ -38,8 +38,8 @@ from trainer.config import RunConfig
 
 FLAGS = flags.FLAGS
 
-flags.adopt_module_key_flags(data_flags)
 flags.adopt_module_key_flags(run_flags)
+flags.adopt_module_key_flags(data_flags)
 flags.mark_flag_as_required("data_dir")
 flags.DEFINE_string(
     "workdir", None, "The run directory: checkpoints, metrics and results go there.", required=True

@@ -139,7 +139,7 @@ def test_a_network_of_another_shape_is_refused_with_the_size_that_fits(config, t
     [
         ({"model": "lenet"}, "--model was resnet_cifar and is lenet; use the same values"),
         ({"model_options": {}}, "--model_options was {.*} and is {}; use the same values"),
-        ({"channels": 3}, "trained on images of 1 channels, and these have 3"),
+        ({"channels": 3}, "trained on images with 1 channels, and these have 3"),
         (
             {"init_optimizer": "kept", "optimizer": "adam", "ema": 0.5},
             "--optimizer was momentum and is adam; --ema was 0.0 and is 0.5; use .*=fresh",
