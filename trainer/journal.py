@@ -1,9 +1,13 @@
 """Writes down what a run measures: `metrics.jsonl`, and the same for TensorBoard."""
 
+import time
+
 import tensorflow as tf
 from etils import epath
 
 from trainer import run_dir
+
+_START = tf.compat.v1.SessionLog(status=tf.compat.v1.SessionLog.START)
 
 
 class Journal:
@@ -16,6 +20,16 @@ class Journal:
             name: tf.summary.create_file_writer(str(root / name))
             for name in ("train", "validation")
         }
+
+    def go_on(self, step: int, evaluated: int) -> None:
+        """Drops what will be logged again, see `run_dir.forget_metrics_after`."""
+        run_dir.forget_metrics_after(self._workdir, step, evaluated)
+        for name, seen in (("train", step), ("validation", evaluated)):
+            # By this TensorBoard forgets what files of earlier starts have of these steps.
+            start = tf.compat.v1.Event(step=seen + 1, wall_time=time.time(), session_log=_START)
+            writer = self._writers[name]
+            tf.raw_ops.ImportEvent(writer=writer._resource, event=start.SerializeToString())
+            writer.flush()
 
     def log(self, step: int, split: str, values: dict[str, float]) -> None:
         """Writes a line, and TensorBoard's scalars under train/, or else validation/."""

@@ -19,14 +19,13 @@ import tensorflow as tf
 from headrace import StoppedError, UserError
 from input import fetch
 from input.dataset_dir import Card
-from trainer import checkpoints, curves, monitor, optimizers, run_dir, schedule, steps
+from trainer import checkpoints, curves, monitor, optimizers, run_dir, schedule, splits, steps
 from trainer.config import RunConfig
 from trainer.data import Data
 from trainer.interruption import Interruption
 from trainer.journal import Journal
 from trainer.progress import TrainingProgress
 from trainer.rate import Rate
-from trainer.splits import evaluated
 from trainer.together import Together
 
 _LOG_EVERY_STEPS = 50
@@ -80,11 +79,11 @@ class Loop:
         Raises:
             StopError: before it, at a call's end, with nothing saved yet.
         """
-        self.step = start
-        if self.together.is_chief:
-            run_dir.forget_metrics_after(self.workdir, start, int(self.saved.evaluated.numpy()))
+        self.step, evaluated = start, int(self.saved.evaluated.numpy())
+        if self.journal:
+            self.journal.go_on(start, evaluated)
         self._announce(start)
-        if start and self._evaluates_at(start) and int(self.saved.evaluated.numpy()) < start:
+        if evaluated < start and self._evaluates_at(start):
             self._evaluate_watched()
             self._save()
         if self._is_over():
@@ -101,7 +100,7 @@ class Loop:
 
     def finish(self) -> dict[str, object]:
         """Evaluates what is still to be evaluated and writes `result.json`."""
-        for split in evaluated(self.config, self.card):
+        for split in splits.evaluated(self.config, self.card):
             if split not in self.results:
                 self.results[split] = self._evaluate(split)
         (bad,) = self.together.sum(len(self.data.reader.bad))

@@ -63,7 +63,7 @@ def test_a_network_that_subtracts_a_mean_image_is_not_made_without_it(run, tmp_p
 
 def test_a_line_cut_short_by_a_kill_is_passed_over(tmp_path):
     for step in (1, 2, 3):
-        run_dir.append_metrics(str(tmp_path), {"step": step, "loss": 0.5})
+        run_dir.append_metrics(str(tmp_path), {"step": step, "split": "train", "loss": 0.5})
     path = tmp_path / "metrics.jsonl"
     path.write_text(path.read_text()[:-4])
     assert [row["step"] for row in run_dir.read_metrics(str(tmp_path))] == [1, 2]
@@ -88,3 +88,12 @@ def test_lines_that_the_checkpoint_has_not_seen_are_dropped(tmp_path):
 def test_a_run_without_metrics_has_none(tmp_path):
     assert run_dir.read_metrics(str(tmp_path)) == []
     assert run_dir.read_result(str(tmp_path)) is None
+
+
+def test_evaluations_after_the_last_that_a_checkpoint_has_seen_are_dropped(tmp_path):
+    for step in (10, 20):
+        for split in ("train", "validation"):
+            run_dir.append_metrics(str(tmp_path), {"step": step, "split": split})
+    run_dir.forget_metrics_after(str(tmp_path), 20, 10)
+    rows = [(row["step"], row["split"]) for row in run_dir.read_metrics(str(tmp_path))]
+    assert rows == [(10, "train"), (10, "validation"), (20, "train")]

@@ -1,0 +1,48 @@
+"""What TensorBoard shows of a run that was started more than once."""
+
+from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
+
+from trainer import run_dir
+from trainer.journal import Journal
+
+
+def shown(workdir, curve) -> list[int]:
+    """The steps of a curve."""
+    events = EventAccumulator(str(workdir / "tensorboard" / curve)).Reload()
+    return [event.step for event in events.Tensors("loss")]
+
+
+def started(workdir, step, evaluated) -> Journal:
+    journal = Journal(str(workdir), steps_per_epoch=10)
+    journal.go_on(step, evaluated)
+    return journal
+
+
+def test_steps_that_are_made_again_are_shown_once(tmp_path):
+    first = started(tmp_path, 0, 0)
+    for step in (10, 20, 30):
+        first.log(step, "train", {"loss": 0.5})
+        first.log(step, "validation", {"loss": 0.5})
+    again = started(tmp_path, 20, 10)  # of a run that was stopped in its evaluation at step 20
+    assert (shown(tmp_path, "train"), shown(tmp_path, "validation")) == ([10, 20], [10])
+    again.log(20, "validation", {"loss": 0.5})
+    again.log(30, "train", {"loss": 0.5})
+    assert (shown(tmp_path, "train"), shown(tmp_path, "validation")) == ([10, 20, 30], [10, 20])
+    lines = [(row["step"], row["split"]) for row in run_dir.read_metrics(str(tmp_path))]
+    assert lines == [
+        (10, "train"),
+        (10, "validation"),
+        (20, "train"),
+        (20, "validation"),
+        (30, "train"),
+    ]
+
+
+def test_a_file_cut_short_by_a_kill_hides_nothing(tmp_path):
+    first = started(tmp_path, 0, 0)
+    for step in (10, 20):
+        first.log(step, "train", {"loss": 0.5})
+    (file,) = (tmp_path / "tensorboard/train").iterdir()
+    file.write_bytes(file.read_bytes()[:-9])
+    started(tmp_path, 10, 0).log(20, "train", {"loss": 0.5})
+    assert shown(tmp_path, "train") == [10, 20]
