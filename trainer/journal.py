@@ -1,6 +1,8 @@
 """Writes down what a run measures: `metrics.jsonl`, and the same for TensorBoard."""
 
+import contextlib
 import time
+from collections.abc import Iterator
 
 import tensorflow as tf
 from etils import epath
@@ -15,11 +17,12 @@ class Journal:
 
     def __init__(self, workdir: str, steps_per_epoch: int) -> None:
         self._workdir, self._steps_per_epoch = workdir, steps_per_epoch
-        root = epath.Path(workdir) / run_dir.TENSORBOARD
-        self._writers = {
-            name: tf.summary.create_file_writer(str(root / name))
-            for name in ("train", "validation")
-        }
+        self._root = epath.Path(workdir) / run_dir.TENSORBOARD
+        with self._writing():
+            self._writers = {
+                name: tf.summary.create_file_writer(str(self._root / name))
+                for name in ("train", "validation")
+            }
 
     def go_on(self, step: int, evaluated: int) -> None:
         """Drops what will be logged again, see `run_dir.forget_metrics_after`."""
@@ -27,9 +30,10 @@ class Journal:
         for name, seen in (("train", step), ("validation", evaluated)):
             # By this TensorBoard forgets what files of earlier starts have of these steps.
             start = tf.compat.v1.Event(step=seen + 1, wall_time=time.time(), session_log=_START)
-            writer = self._writers[name]
-            tf.raw_ops.ImportEvent(writer=writer._resource, event=start.SerializeToString())
-            writer.flush()
+            with self._writing():
+                writer = self._writers[name]
+                tf.raw_ops.ImportEvent(writer=writer._resource, event=start.SerializeToString())
+                writer.flush()
 
     def log(self, step: int, split: str, values: dict[str, float]) -> None:
         """Writes a line, and TensorBoard's scalars under train/, or else validation/."""
@@ -37,7 +41,15 @@ class Journal:
         row = {"step": step, "epoch": epoch, "split": split, **values}
         run_dir.append_metrics(self._workdir, row)
         writer = self._writers["train" if split == "train" else "validation"]
-        with writer.as_default(step=step):
+        with self._writing(), writer.as_default(step=step):
             for name, value in values.items():
                 tf.summary.scalar(name, value)
-        writer.flush()
+            writer.flush()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        with run_dir.writing(self._root):
+            try:
+                yield
+            except tf.errors.OpError as error:
+                raise OSError(error.message.splitlines()[0].rpartition("; ")[2]) from None

@@ -10,11 +10,15 @@ mean_image.npy           the mean of each pixel, where the network subtracts it
 export/0001/             SavedModel
 """
 
+import contextlib
 import io
 import json
+from collections.abc import Iterator
 
 import numpy as np
 from etils import epath
+
+from headrace import UserError
 
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"
@@ -47,7 +51,8 @@ def make(workdir: str, config: str, flagfile: str, mean_image: np.ndarray | None
         mean_image: see `read_mean_image`; None for none.
     """
     directory = epath.Path(workdir)
-    directory.mkdir(parents=True, exist_ok=True)
+    with writing(directory):
+        directory.mkdir(parents=True, exist_ok=True)
     kept = None if mean_image is None else read_mean_image(workdir)
     if kept is not None and not np.array_equal(kept, mean_image):
         (directory / MEAN_IMAGE).unlink()  # before a config says that it is its own
@@ -59,7 +64,8 @@ def make(workdir: str, config: str, flagfile: str, mean_image: np.ndarray | None
 
 def append_metrics(workdir: str, row: dict[str, object]) -> None:
     """Adds one line to `metrics.jsonl`."""
-    with (epath.Path(workdir) / METRICS).open("a") as file:
+    path = epath.Path(workdir) / METRICS
+    with writing(path), path.open("a") as file:
         file.write(json.dumps(row) + "\n")
 
 
@@ -110,8 +116,25 @@ def write_result(workdir: str, result: dict[str, object]) -> None:
 def write_whole(path: epath.Path, content: bytes) -> None:
     """Writes a file so that it is there in full or not at all."""
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(content)
-    temporary.replace(path)
+    with writing(path):
+        temporary.write_bytes(content)
+        temporary.replace(path)
+
+
+@contextlib.contextmanager
+def writing(path: epath.PathLike) -> Iterator[None]:
+    """Says which file or folder of the run directory cannot be written, and what to do.
+
+    Raises:
+        UserError: it cannot; of an `OSError` inside.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be written ({error.strerror or error}); make room there or check the "
+            "disk, and start again with the same command to go on from the last checkpoint"
+        ) from None
 
 
 def _write_mean_image(path: epath.Path, image: np.ndarray) -> None:

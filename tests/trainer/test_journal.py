@@ -1,7 +1,9 @@
 """What TensorBoard shows of a run that was started more than once."""
 
+import pytest
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 
+from headrace import UserError
 from trainer import run_dir
 from trainer.journal import Journal
 
@@ -46,3 +48,9 @@ def test_a_file_cut_short_by_a_kill_hides_nothing(tmp_path):
     file.write_bytes(file.read_bytes()[:-9])
     started(tmp_path, 10, 0).log(20, "train", {"loss": 0.5})
     assert shown(tmp_path, "train") == [10, 20]
+
+
+def test_curves_that_cannot_be_written_end_in_one_line(tmp_path):
+    (tmp_path / "tensorboard").write_text("in the way")
+    with pytest.raises(UserError, match=r"tensorboard cannot be written \(.*\); make room"):
+        Journal(str(tmp_path), steps_per_epoch=10)

@@ -97,3 +97,11 @@ def test_evaluations_after_the_last_that_a_checkpoint_has_seen_are_dropped(tmp_p
     run_dir.forget_metrics_after(str(tmp_path), 20, 10)
     rows = [(row["step"], row["split"]) for row in run_dir.read_metrics(str(tmp_path))]
     assert rows == [(10, "train"), (10, "validation"), (20, "train")]
+
+
+def test_a_full_disk_is_said_in_one_line(tmp_path):
+    (tmp_path / "metrics.jsonl").symlink_to("/dev/full")
+    (tmp_path / ".result.json.tmp").symlink_to("/dev/full")
+    for write in (run_dir.append_metrics, run_dir.write_result):
+        with pytest.raises(UserError, match=r"cannot be written \(No space left on device\); make"):
+            write(str(tmp_path), {"step": 1})
