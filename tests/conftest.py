@@ -107,10 +107,8 @@ def upload(bucket, folder: pathlib.Path, prefix: str) -> str:
     return f"gs://{bucket.name}/{prefix}"
 
 
-@pytest.fixture(scope="session")
-def prepared(tmp_path_factory) -> pathlib.Path:
-    """A dataset directory of 120 grey 8×8 images in three classes; not to be changed."""
-    folder = tmp_path_factory.mktemp("prepared")
+def prepare_shades(folder: pathlib.Path) -> pathlib.Path:
+    """Makes a dataset directory, in a folder, of 120 grey 8×8 images in three classes."""
     write_images(folder / "source", {"dark": 40, "grey": 40, "light": 40})
     finished = run_program(
         "beam_pipelines.prepare",
@@ -121,3 +119,9 @@ def prepared(tmp_path_factory) -> pathlib.Path:
     )
     assert finished.returncode == 0, finished.stderr
     return folder / "data"
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory) -> pathlib.Path:
+    """The dataset directory of `prepare_shades`; not to be changed."""
+    return prepare_shades(tmp_path_factory.mktemp("prepared"))
