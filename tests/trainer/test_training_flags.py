@@ -146,6 +146,15 @@ def test_parts_that_do_not_divide_a_replicas_share_are_refused(prepared, tmp_pat
     assert not (tmp_path / "run").exists()
 
 
+def test_a_batch_that_does_not_divide_over_the_replicas_is_refused(prepared, tmp_path):
+    finished = run_program(
+        *TASK, *REPLICAS, f"--data_dir={prepared}", f"--workdir={tmp_path / 'run'}", "--epochs=1",
+        "--batch_size=15",
+    )  # fmt: skip
+    assert_one_line_error(finished, 2, "--batch_size=15", "2 replicas; use 14 or 16")
+    assert not (tmp_path / "run").exists()
+
+
 def test_xla_is_refused_where_batch_normalisation_waits_for_other_replicas(prepared, tmp_path):
     finished = run_program(
         *TASK, *REPLICAS, f"--data_dir={prepared}", f"--workdir={tmp_path / 'run'}", "--epochs=1",

@@ -7,29 +7,36 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from tests.conftest import ROOT
 from trainer.cluster import Cluster
 
-LIMIT = 240
+LIMIT = 280
 
 
 @contextlib.contextmanager
-def started(count: int, *arguments: str) -> Iterator[list[subprocess.Popen]]:
-    """Processes of `python -m …`, the chief first; killed at the end, if they are still there."""
+def started(
+    count: int, *arguments: str, own: Sequence[str] = (), **environment: str
+) -> Iterator[list[subprocess.Popen]]:
+    """Processes of `python -m …`, the chief first; killed at the end, if they are still there.
+
+    Args:
+        count: how many.
+        *arguments: of all of them.
+        own: one more argument of each.
+        **environment: in which they differ from this process.
+    """
     addresses = {"worker": [f"localhost:{port}" for port in _free_ports(count)]}
     processes = []
     try:
         for index in range(count):
-            environment = dict(os.environ)
-            if count > 1:
-                environment["TF_CONFIG"] = Cluster(addresses, "worker", index).to_json()
+            member = Cluster(addresses, "worker", index)
             processes.append(
                 subprocess.Popen(
-                    [sys.executable, "-m", *map(str, arguments)],
+                    [sys.executable, "-m", *map(str, [*arguments, *own[index : index + 1]])],
                     cwd=ROOT,
-                    env=environment,
+                    env={**os.environ, **environment, "TF_CONFIG": member.to_json()},
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
                     text=True,
@@ -48,26 +55,22 @@ def ended(processes: list[subprocess.Popen]) -> list[tuple[int, str, str]]:
     return [(p.returncode, *output) for p, output in zip(processes, outputs, strict=True)]
 
 
-def run(count: int, *arguments: str) -> list[tuple[int, str, str]]:
-    """Starts workers and waits for them."""
-    with started(count, *arguments) as processes:
+def run(count: int, *arguments: str, **more) -> list[tuple[int, str, str]]:
+    """Starts workers, as `started` does, and waits for them."""
+    with started(count, *arguments, **more) as processes:
         return ended(processes)
 
 
-def signal_after(process: subprocess.Popen, path, number: signal.Signals) -> None:
-    """Sends a signal once something is in a file or folder."""
+def signal_when(
+    process: subprocess.Popen, ready: Callable[[], bool], number: signal.Signals
+) -> None:
+    """Sends a signal once something is so."""
     deadline = time.monotonic() + LIMIT
-    while not _filled(path):
+    while not ready():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.05)
     process.send_signal(number)
-
-
-def _filled(path) -> bool:
-    if path.is_dir():
-        return any(path.iterdir())
-    return path.exists() and path.stat().st_size > 0
 
 
 def _free_ports(count: int) -> list[int]:
