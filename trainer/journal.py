@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 from etils import epath
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
 from trainer import run_dir
 
@@ -41,9 +43,10 @@ class Journal:
         row = {"step": step, "epoch": epoch, "split": split, **values}
         run_dir.append_metrics(self._workdir, row)
         writer = self._writers["train" if split == "train" else "validation"]
+        # All at once: a call of tf.summary.scalar for each takes four times as long.
+        scalars = [scalar_pb(name, value).value[0] for name, value in values.items()]
         with self._writing(), writer.as_default(step=step):
-            for name, value in values.items():
-                tf.summary.scalar(name, value)
+            tf.summary.experimental.write_raw_pb(Summary(value=scalars).SerializeToString())
             writer.flush()
 
     @contextlib.contextmanager

@@ -1,6 +1,9 @@
 """What TensorBoard shows of a run that was started more than once."""
 
+import json
+
 import pytest
+import tensorflow as tf
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 
 from headrace import UserError
@@ -12,6 +15,15 @@ def shown(workdir, curve) -> list[int]:
     """The steps of a curve."""
     events = EventAccumulator(str(workdir / "tensorboard" / curve)).Reload()
     return [event.step for event in events.Tensors("loss")]
+
+
+def scalars(workdir, curve) -> dict[str, list[tuple[int, float]]]:
+    """Steps and values by name."""
+    events = EventAccumulator(str(workdir / "tensorboard" / curve)).Reload()
+    return {
+        name: [(event.step, tf.make_ndarray(event.tensor_proto)) for event in events.Tensors(name)]
+        for name in events.Tags()["tensors"]
+    }
 
 
 def started(workdir, step, evaluated) -> Journal:
@@ -54,3 +66,18 @@ def test_curves_that_cannot_be_written_end_in_one_line(tmp_path):
     (tmp_path / "tensorboard").write_text("in the way")
     with pytest.raises(UserError, match=r"tensorboard cannot be written \(.*\); make room"):
         Journal(str(tmp_path), steps_per_epoch=10)
+
+
+def test_tensorboard_shows_what_the_lines_of_the_run_say(tmp_path):
+    journal = Journal(str(tmp_path), steps_per_epoch=4)
+    journal.log(2, "train", {"loss": 1.5, "rank1": 0.25})
+    journal.log(4, "train", {"loss": 0.5, "rank1": 0.75})
+    journal.log(4, "test", {"loss": 0.625, "records": 8})
+    assert [json.loads(line) for line in (tmp_path / "metrics.jsonl").open()] == [
+        {"step": 2, "epoch": 0.5, "split": "train", "loss": 1.5, "rank1": 0.25},
+        {"step": 4, "epoch": 1.0, "split": "train", "loss": 0.5, "rank1": 0.75},
+        {"step": 4, "epoch": 1.0, "split": "test", "loss": 0.625, "records": 8},
+    ]
+    train, validation = (scalars(tmp_path, curve) for curve in ("train", "validation"))
+    assert train == {"loss": [(2, 1.5), (4, 0.5)], "rank1": [(2, 0.25), (4, 0.75)]}
+    assert validation == {"loss": [(4, 0.625)], "records": [(4, 8)]}
