@@ -29,6 +29,12 @@ def step_of(path: str) -> int:
     return _age(path.rpartition("/")[2])[0]
 
 
+def newest(workdir: str) -> int | None:
+    """The step of a run's newest checkpoint, sound or not; None where there is none."""
+    paths = found(home(workdir, "latest"))
+    return step_of(paths[0]) if paths else None
+
+
 def free(home: str, step: int) -> str:
     """The path of the next checkpoint of a step."""
     taken = [again for at, again in map(_age, sealed.names(home, _NAME)) if at == step]

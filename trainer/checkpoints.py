@@ -267,7 +267,10 @@ def _untried(home: str) -> Iterator[str]:
 
 def _read(checkpoint: tf.train.Checkpoint, folder: str, prefix: str, whole: bool) -> None:
     try:
-        status = checkpoint.read(prefix).expect_partial()  # or it warns of what the errors say
+        # By this process, and not by the one that has the variables.
+        here = tf.train.CheckpointOptions(experimental_io_device="CPU:0")
+        # Without expecting that, it warns of what the errors say.
+        status = checkpoint.read(prefix, here).expect_partial()
         status.assert_existing_objects_matched()
         if whole:
             status.assert_consumed()

@@ -44,14 +44,14 @@ class Ending:
     """How one worker ended.
 
     Attributes:
-        worker: its index.
+        worker: its name.
         code: its exit code; minus the signal's number if a signal ended it.
         at: seconds of a steady clock, when its trouble began: its last words, or else its end.
         words: its last words, see `LastWords`.
         told: whether it had been told to stop before.
     """
 
-    worker: int
+    worker: str
     code: int
     at: float
     words: str = ""
@@ -77,14 +77,14 @@ class Ending:
     def __str__(self) -> str:
         if self.code < 0 and self.told:
             name = signal.Signals(-self.code).name
-            return f"worker {self.worker} had not ended when it was killed ({name})"
+            return f"{self.worker} had not ended when it was killed ({name})"
         if self.code < 0:
-            return f"worker {self.worker} was killed ({signal.Signals(-self.code).name})"
+            return f"{self.worker} was killed ({signal.Signals(-self.code).name})"
         if self.code == INTERRUPTED:
-            return f"worker {self.worker} was interrupted"
+            return f"{self.worker} was interrupted"
         if self.code == 0:
-            return f"worker {self.worker} ended too early"
-        return f"worker {self.worker} failed ({self.words or f'exit code {self.code}'})"
+            return f"{self.worker} ended too early"
+        return f"{self.worker} failed ({self.words or f'exit code {self.code}'})"
 
 
 def cause(endings: Sequence[Ending]) -> Ending:
@@ -118,7 +118,7 @@ class Attempt:
     """A start that failed: with how many workers, which one was the cause, after how long."""
 
     workers: int
-    culprit: int
+    culprit: str
     seconds: float
 
 

@@ -2,16 +2,20 @@
 
     python -m trainer.launch --workers=2 -- --data_dir=DATA --workdir=RUN --model=lenet --epochs=30
 
+    python -m trainer.launch --workers=2 --servers=1 -- --data_dir=DATA --workdir=RUN …
+
 What follows `--` are flags of `python -m trainer.task`; a first word without dashes is another
 module to run in its place. Each worker finds the others by TF_CONFIG, with ports that are free;
-worker 0 is the chief. A single worker is started without TF_CONFIG.
+worker 0 is the chief. A single worker is started without TF_CONFIG. With --servers, parameter
+servers, a chief apart and an evaluator are started as well (--strategy=parameter_server).
 
 Every line of a worker is shown after its name. Ctrl-C or SIGTERM tells the workers once to save
 and stop; Ctrl-C again kills them. If this program is killed itself, its workers are, too.
 
-When a worker dies, the others are stopped and all start again from the last checkpoint. A mistake
-in flags or data is not tried again. The exit code is 0 when all workers end well, 75 when they were
-interrupted and have saved, and otherwise that of the worker that failed first.
+When a worker dies, the others are stopped and all start again from the last checkpoint; beside
+parameter servers it starts again by itself. A mistake in flags or data is not tried again. The exit
+code is 0 when all workers end well, 75 when they were interrupted and have saved, and otherwise
+that of the worker that failed first.
 """
 
 import asyncio
@@ -34,6 +38,9 @@ from trainer.cluster import Cluster
 FLAGS = flags.FLAGS
 
 flags.DEFINE_integer("workers", None, "Worker processes to start.", 1, required=True)
+flags.DEFINE_integer(
+    "servers", 0, "Parameter servers, for --strategy=parameter_server; 0 for none.", 0
+)
 flags.DEFINE_integer(
     "max_restarts", 3, "How often to start again when a worker dies, with as many workers.", 0
 )
@@ -59,6 +66,7 @@ class _Job:
     Attributes:
         command: of each worker.
         workers: how many to start.
+        servers: parameter servers to start with them.
         smaller: numbers of workers to go on with when one cannot come back, the most first.
         max_restarts: for one number of workers.
         grace_seconds: for workers that are told to stop.
@@ -66,6 +74,7 @@ class _Job:
 
     command: list[str]
     workers: int
+    servers: int
     smaller: list[int]
     max_restarts: int
     grace_seconds: float
@@ -102,6 +111,7 @@ def _job(arguments: tuple[str, ...]) -> _Job:
     return _Job(
         command=[sys.executable, "-m", module, *words],
         workers=count,
+        servers=FLAGS.servers,
         smaller=endings.sizes(count, minimum, lanes),
         max_restarts=FLAGS.max_restarts,
         grace_seconds=FLAGS.grace_seconds,
@@ -137,13 +147,19 @@ async def _supervise(job: _Job) -> int:
     while True:
         started = time.monotonic()
         ended = await workers.run(
-            job.command, _environments(count), requests, job.grace_seconds, output
+            job.command,
+            _environments(count, job.servers),
+            requests,
+            job.grace_seconds,
+            output,
+            _own_restarts(count, job),
         )
         if requests.asked.done():
             for ending in endings.unsaved(ended):
                 output.say(f"{ending}; the last checkpoint is of before")
             return endings.exit_code_after_signal(ended, requests.asked.result())
-        if all(ending.code == 0 for ending in ended):
+        # The chief has the end of a run with servers; what serves it ends after it.
+        if all(ending.code == 0 for ending in (ended[:1] if job.servers else ended)):
             return 0
         cause = endings.cause(ended)
         if cause.is_mistake:
@@ -178,14 +194,33 @@ def _consequence(
     )
 
 
-def _environments(count: int) -> list[dict[str, str]]:
-    """What each of so many workers finds in its environment."""
+def _environments(count: int, servers: int) -> dict[str, dict[str, str]]:
+    """What each process finds in its environment, by its name; the chief is the first."""
     common = {name: value for name, value in os.environ.items() if name != "TF_CONFIG"}
-    if count == 1:
-        return [common]
-    addresses = {"worker": [f"127.0.0.1:{port}" for port in _free_ports(count)]}
-    members = [Cluster(addresses, "worker", index) for index in range(count)]
-    return [{**common, "TF_CONFIG": member.to_json()} for member in members]
+    if count == 1 and not servers:
+        return {"worker 0": common}
+    counts = {"worker": count}
+    if servers:
+        counts = {"chief": 1, "worker": count, "ps": servers, "evaluator": 1}
+    ports = iter(_free_ports(sum(counts.values())))
+    addresses = {
+        task: [f"127.0.0.1:{next(ports)}" for _ in range(number)] for task, number in counts.items()
+    }
+    return {
+        f"{task} {index}" if task in ("worker", "ps") else task: {
+            **common,
+            "TF_CONFIG": Cluster(addresses, task, index).to_json(),
+        }
+        for task, number in counts.items()
+        for index in range(number)
+    }
+
+
+def _own_restarts(count: int, job: _Job) -> dict[str, int]:
+    """How often each process starts again by itself: those that a run with servers goes on
+    without."""
+    names = [f"worker {index}" for index in range(count)] + ["evaluator"]
+    return dict.fromkeys(names, job.max_restarts) if job.servers else {}
 
 
 def _free_ports(count: int) -> list[int]:

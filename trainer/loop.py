@@ -80,6 +80,8 @@ class Loop:
             StopError: before it, at a call's end, with nothing saved yet.
         """
         self.step, evaluated = start, int(self.saved.evaluated.numpy())
+        if not self.compiled.watches:
+            evaluated = start  # as far as another process has come to it
         if self.journal:
             self.journal.go_on(start, evaluated)
         self._announce(start)
@@ -257,6 +259,8 @@ class Loop:
             )
 
     def _save(self) -> None:
+        if not self.compiled.watches:
+            self.saved.evaluated.assign(self.step)
         self.saved.save(self.step)
         self.saved_at = time.monotonic()
 

@@ -108,6 +108,12 @@ def read_result(workdir: str) -> dict[str, object] | None:
     return json.loads(path.read_text()) if path.exists() else None
 
 
+def is_finished(workdir: str, end: int) -> bool:
+    """Whether a run has been trained to the step `end`, and its result is written."""
+    result = read_result(workdir)
+    return result is not None and result["steps"] >= end
+
+
 def write_result(workdir: str, result: dict[str, object]) -> None:
     """Writes `result.json`: the run is finished."""
     write_whole(epath.Path(workdir) / RESULT, (json.dumps(result, indent=2) + "\n").encode())

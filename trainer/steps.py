@@ -37,6 +37,16 @@ class Compiled:
     watches: bool = True
 
 
+def compiled(
+    strategy: tf.distribute.Strategy, model: keras.Model, *arguments, **options
+) -> Compiled:
+    """Steps and evaluation by the replicas of a strategy; arguments as of `make_train_steps`."""
+    return Compiled(
+        make_train_steps(strategy, model, *arguments, **options),
+        make_evaluate(strategy, model, model.output_shape[-1]),
+    )
+
+
 def make_train_steps(
     strategy: tf.distribute.Strategy,
     model: keras.Model,

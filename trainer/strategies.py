@@ -1,13 +1,39 @@
 """`--strategy`: a name → a `tf.distribute.Strategy`."""
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from headrace import UsageError, UserError
 from trainer import cluster
 from trainer.cluster import Cluster
 
-NAMES = ("auto", "one_device", "mirrored", "multi_worker_mirrored", "tpu")
+NAMES = (
+    "auto",
+    "one_device",
+    "mirrored",
+    "central_storage",
+    "multi_worker_mirrored",
+    "parameter_server",
+    "tpu",
+)
 COMMUNICATION = ("auto", "ring", "nccl")
+
+# Flags that a strategy cannot give, why, and what to do.
+_REFUSED = {
+    "central_storage": {
+        "--accumulate": "its replicas share the sums of the parts; use --strategy=mirrored",
+        "--jit_compile": "XLA cannot reach variables elsewhere; use --strategy=mirrored",
+        "--mixed_precision=float16": "Keras scales no loss under it; use --strategy=mirrored",
+    },
+    "parameter_server": {
+        "--accumulate": "a worker takes a whole batch for a step; use a smaller --batch_size",
+        "--jit_compile": "XLA cannot reach variables of servers; leave it out",
+        "--mixed_precision=float16": "workers would share the scale of their losses; use bfloat16",
+        "--deterministic": "workers change the weights in no fixed order; leave it out",
+        "--patience": "its evaluator is a process of its own; leave it out",
+        "--plateau": "its evaluator is a process of its own; leave it out",
+    },
+}
 
 
 def check(
@@ -30,11 +56,12 @@ def check(
             "--strategy=multi_worker_mirrored needs to know its workers: set TF_CONFIG, start it "
             "as a Slurm step of several tasks, or by `python -m trainer.launch --workers=N`"
         )
-    if name in ("one_device", "mirrored") and several:
+    if name in ("one_device", "mirrored", "central_storage") and several:
         raise UsageError(
             f"--strategy={name} is for one process, and this one is of several; use "
             "--strategy=multi_worker_mirrored, or start it by itself"
         )
+    _check_servers(name, cluster.find(environment))
     for flag, value, owner in (("devices", devices, "mirrored"), ("tpu", tpu, "tpu")):
         if value and name not in (owner, "auto"):
             raise UsageError(f"--{flag} is for --strategy={owner}, not for --strategy={name}")
@@ -43,6 +70,47 @@ def check(
             "--devices is for a process that trains alone on GPUs; leave it out, and choose those "
             "of each worker by CUDA_VISIBLE_DEVICES"
         )
+
+
+def _check_servers(name: str, members: Cluster | None) -> None:
+    servers = members is not None and members.has_servers
+    if servers and name not in ("auto", "parameter_server"):
+        raise UsageError(
+            f"--strategy={name} has no use for the parameter servers (ps) of TF_CONFIG; use "
+            "--strategy=parameter_server"
+        )
+    if servers or name == "parameter_server":
+        addresses = members.addresses if members else {}
+        missing = [task for task in ("chief", "worker", "ps") if not addresses.get(task)]
+        if missing:
+            raise UsageError(
+                "--strategy=parameter_server needs a chief, workers and servers (ps), and "
+                f"TF_CONFIG has no {' and no '.join(missing)}; set it, or start them by "
+                "`python -m trainer.launch --workers=N --servers=N`"
+            )
+
+
+def is_asynchronous(name: str, members: Cluster | None) -> bool:
+    """Whether workers train by themselves, on weights that parameter servers hold."""
+    return members is not None and members.has_servers and name in ("auto", "parameter_server")
+
+
+def check_flags(name: str, environment: Mapping[str, str], given: Collection[str]) -> None:
+    """Makes sure that a strategy has what flags ask of it.
+
+    Args:
+        name: one of `NAMES`.
+        environment: of the process.
+        given: flags that not every strategy has, such as `--jit_compile`.
+
+    Raises:
+        UsageError: it has not.
+    """
+    if is_asynchronous(name, cluster.find(environment)):
+        name = "parameter_server"
+    for flag, reason in _REFUSED.get(name, {}).items():
+        if flag in given:
+            raise UsageError(f"{flag} is not for --strategy={name}: {reason}")
 
 
 def create(
@@ -55,12 +123,13 @@ def create(
 ):
     """Makes the strategy; in a cluster before anything else of TensorFlow is used.
 
+    `central_storage` keeps one copy of the weights for the replicas of `mirrored`.
     `auto` takes the TPU where one is named, all workers of a cluster, all GPUs where there are
     several, or else one device. `one_device` is the first GPU, or the CPU. `mirrored` takes
     `devices`, or all GPUs, or without one all (logical) CPU devices.
 
     Args:
-        name: one of `NAMES`.
+        name: one of `NAMES`; for parameter servers see `parameter_server.connect`.
         members: of `cluster.find`.
         devices: of `mirrored`, such as `GPU:0`.
         communication: one of `COMMUNICATION`, between workers.
@@ -80,7 +149,32 @@ def create(
     if name == "mirrored" or (name == "auto" and (len(gpus) > 1 or devices)):
         found = gpus or tf.config.list_logical_devices("CPU")
         return tf.distribute.MirroredStrategy(_chosen(found, devices))
+    if name == "central_storage":
+        return tf.distribute.experimental.CentralStorageStrategy(
+            _chosen(gpus or tf.config.list_logical_devices("CPU"), []), "CPU:0"
+        )
     return tf.distribute.get_strategy()
+
+
+@contextlib.contextmanager
+def scope(strategy) -> Iterator[None]:
+    """Where model and optimizer of a strategy are made: its own scope, with a remedy.
+
+    Keras does not say what becomes of the values that replicas give a variable which is not
+    trained, such as those of batch normalisation. Central storage, where all share it, wants to
+    know: their mean.
+    """
+    import tensorflow as tf
+
+    def shared(make: Callable, **options):
+        if options.get("aggregation") in (None, tf.VariableAggregation.NONE):
+            options["aggregation"] = tf.VariableAggregation.MEAN
+        return make(**options)
+
+    central = isinstance(strategy, tf.distribute.experimental.CentralStorageStrategy)
+    remedy = tf.variable_creator_scope(shared) if central else contextlib.nullcontext()
+    with strategy.scope(), remedy:
+        yield
 
 
 def distribute(strategy, batches: Callable, batch_size: int):

@@ -32,6 +32,7 @@ from trainer import (
     run_flags,
     splits,
     strategies,
+    strategy_flags,
 )
 from trainer import config as run_config
 from trainer.config import RunConfig
@@ -39,6 +40,7 @@ from trainer.config import RunConfig
 FLAGS = flags.FLAGS
 
 flags.adopt_module_key_flags(run_flags)
+flags.adopt_module_key_flags(strategy_flags)
 flags.adopt_module_key_flags(data_flags)
 flags.mark_flag_as_required("data_dir")
 flags.DEFINE_string(
@@ -114,44 +116,12 @@ flags.DEFINE_bool(
     "Compile the gradients with XLA, and the update too on one device. Of several replicas only "
     "for models without batch normalisation.",
 )
-flags.DEFINE_enum(
-    "strategy",
-    "auto",
-    strategies.NAMES,
-    "Where to train: one device; mirrored over all GPUs (without a GPU, all logical CPUs); "
-    "multi_worker_mirrored, over all workers of TF_CONFIG or of a Slurm step; tpu. auto is what "
-    "there is: the TPU of --tpu, all workers, all GPUs, or one device.",
-)
-flags.DEFINE_list("devices", [], "Of --strategy=mirrored, such as GPU:0,GPU:1. Default: all.")
-flags.DEFINE_enum(
-    "communication",
-    "auto",
-    strategies.COMMUNICATION,
-    "Between workers: ring (over the network), nccl (GPUs), or what TensorFlow thinks best.",
-)
-flags.DEFINE_string("tpu", "", "Name or address of a TPU; local for that of this machine.")
-flags.DEFINE_integer(
-    "memory_limit_mb",
-    0,
-    "MiB of each (logical) GPU's memory to take at the start. 0 takes memory as it is needed.",
-    0,
-)
-flags.DEFINE_integer(
-    "logical_devices",
-    1,
-    "Split each GPU, or the CPU where there is no GPU, into so many devices: to try what is meant "
-    "for several on one. GPUs need --memory_limit_mb with it.",
-    1,
-)
-flags.DEFINE_bool(
-    "deterministic", False, "Make every operation repeatable bit for bit, at some cost in speed."
-)
 
 
 def main() -> None:
     """Runs the program."""
     run_flags.check()
-    strategies.check(FLAGS.strategy, os.environ, FLAGS.devices, FLAGS.tpu)
+    strategy_flags.check()
     options = parse_model_options(FLAGS.model_options)
     models.check(FLAGS.model, options)
     check(
@@ -172,7 +142,7 @@ def main() -> None:
     if config.init_from and not run_config.exists(FLAGS.workdir):
         init_from.check(config)
     result = run_dir.read_result(FLAGS.workdir)
-    if result and result["steps"] >= config.steps:
+    if run_dir.is_finished(FLAGS.workdir, config.steps):
         print(f"{FLAGS.workdir} is finished, at step {result['steps']}; more --epochs train on")
         return
     if result and monitor.ends(result["evaluations_since_best"], config.patience):
@@ -183,6 +153,9 @@ def main() -> None:
         )
         return
 
+    if strategies.is_asynchronous(FLAGS.strategy, cluster.find(os.environ)):
+        # Of a worker that goes, TensorFlow says hundreds of lines; we say one.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     headrace.import_tensorflow()
     devices.configure(FLAGS.logical_devices, FLAGS.memory_limit_mb)
     from trainer import training  # with TensorFlow, takes seconds
@@ -234,11 +207,6 @@ def make_config(
         ema=FLAGS.ema,
         jit_compile=FLAGS.jit_compile,
         seed=FLAGS.seed,
-        strategy=FLAGS.strategy,
-        devices=FLAGS.devices,
-        communication=FLAGS.communication,
-        tpu=FLAGS.tpu,
-        deterministic=FLAGS.deterministic,
         batch_sampling=FLAGS.batch_sampling,
         class_weights=FLAGS.class_weights,
         lanes=asked.lanes,
@@ -248,6 +216,7 @@ def make_config(
         cache=FLAGS.cache,
         cache_dir=FLAGS.cache_dir,
         augmentation=dataclasses.asdict(varied),
+        **strategy_flags.asked(),
         **run_flags.asked(asked.steps_per_epoch, watched),
     )
 

@@ -4,6 +4,7 @@ In a cluster all workers do this, and the chief alone writes.
 """
 
 import contextlib
+import functools
 import os
 from collections.abc import Iterator
 
@@ -15,10 +16,12 @@ from input.dataset_dir import Card
 from trainer import (
     checkpoints,
     cluster,
+    evaluator,
     fingerprint,
     init_from,
     network,
     optimizers,
+    parameter_server,
     run_dir,
     steps,
     strategies,
@@ -62,26 +65,27 @@ def train(
             be.
     """
     members = cluster.find(os.environ)
-    strategy = strategies.create(
-        config.strategy,
-        members,
-        devices=config.devices,
-        communication=config.communication,
-        tpu=config.tpu,
-    )
-    strategies.check_batch_size(strategy, config.batch_size, config.accumulate)
+    asynchronous = strategies.is_asynchronous(config.strategy, members)
+    if asynchronous and members.task == "evaluator":
+        return evaluator.follow(config, card, workdir, members)
+    if asynchronous and members.task != "chief":
+        return parameter_server.serve(members, workdir, config.steps)
+    strategy = _make_strategy(config, members)
+    # Of parameter servers the chief trains by itself, as far as batches and evaluation go.
+    own = tf.distribute.get_strategy() if asynchronous else strategy
+    strategies.check_batch_size(own, config.batch_size, config.accumulate)
     keras.utils.set_random_seed(config.seed)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
-    together = Together(strategy, members)
+    together = Together(own, None if asynchronous else members)
     with (
         Interruption(config.max_minutes) as interruption,
-        _peers(together),
+        _peers(members),
         TrainingProgress(config.steps, together.is_chief) as progress,
     ):
-        data = Data(config, card, strategy, progress)
+        data = Data(config, card, own, progress)
         mean_image = data.mean_image(workdir)
-        with strategy.scope():
+        with strategies.scope(strategy):
             model = network.build(config, mean_image)
             optimizer = optimizers.of(config, model)
             saved = checkpoints.Checkpoints(
@@ -106,21 +110,23 @@ def train(
             run_dir.make(workdir, run_config.to_json(config), flagfile, mean_image)
         if begins:
             saved.save(0)  # from here on, whatever becomes of the other run is nothing to this one
-        compiled = steps.Compiled(
-            steps.make_train_steps(
-                strategy,
-                model,
-                optimizer,
-                config.batch_size,
-                data.class_weights(),
+        made = (strategy, model, optimizer, config.batch_size, data.class_weights())
+        if asynchronous:
+            compiled = parameter_server.compiled(
+                *made,
+                workers=len(members.addresses["worker"]),
+                evaluated=network.build(config, mean_image),
+                clip_norm=config.clip_norm,
+            )
+        else:
+            compiled = steps.compiled(
+                *made,
                 clip_norm=config.clip_norm,
                 accumulate=config.accumulate,
                 jit_compile=config.jit_compile,
-            ),
-            steps.make_evaluate(strategy, model, len(card.classes)),
-        )
+            )
         loop = Loop(
-            config, card, workdir, strategy, model, optimizer, saved, data, together,
+            config, card, workdir, own, model, optimizer, saved, data, together,
             interruption, progress, compiled,
         )  # fmt: skip
         try:
@@ -150,17 +156,30 @@ def _take_up_changes(
     saved.since.assign(saved.step)
 
 
+def _make_strategy(config: RunConfig, members: cluster.Cluster | None) -> tf.distribute.Strategy:
+    if strategies.is_asynchronous(config.strategy, members):
+        return parameter_server.connect(members, functools.partial(print, flush=True))
+    return strategies.create(
+        config.strategy,
+        members,
+        devices=config.devices,
+        communication=config.communication,
+        tpu=config.tpu,
+    )
+
+
 @contextlib.contextmanager
-def _peers(together: Together) -> Iterator[None]:
-    """Says in one line that another worker is gone."""
+def _peers(members: cluster.Cluster | None) -> Iterator[None]:
+    """Says in one line that another process of the run is gone."""
     try:
         yield
     except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError):
-        if together.workers == 1:
+        if members is None:
             raise
+        gone = "a parameter server" if members.has_servers else "another worker"
         raise StoppedError(
-            "another worker is gone; start all of them again with the same command to go on from "
-            "the last checkpoint"
+            f"{gone} is gone; start all of them again with the same command to go on from the "
+            "last checkpoint"
         ) from None
 
 

@@ -33,23 +33,25 @@ class Output:
 
     def __init__(self) -> None:
         self._consoles = {sys.stdout: Console(file=sys.stdout), sys.stderr: Console(stderr=True)}
-        self._errors: dict[bytes, int] = {}
+        self._errors: dict[bytes, str] = {}
+        self._styles: dict[str, str] = {}
 
     def say(self, text: str) -> None:
         """Shows a line of the launcher itself, on standard error."""
         self._write(sys.stderr, "launch", "bold", text.encode())
 
-    def show(self, stream, worker: int, line: bytes) -> None:
+    def show(self, stream, worker: str, line: bytes) -> None:
         """Shows a worker's line; an error that another worker has shown already is left out.
 
         Args:
             stream: `sys.stdout` or `sys.stderr`.
-            worker: its index.
+            worker: its name.
             line: without its end.
         """
         if line.startswith(b"error: ") and self._errors.setdefault(line, worker) != worker:
             return
-        self._write(stream, f"worker {worker}", _STYLES[worker % len(_STYLES)], line)
+        style = self._styles.setdefault(worker, _STYLES[len(self._styles) % len(_STYLES)])
+        self._write(stream, worker, style, line)
 
     def _write(self, stream, name: str, style: str, line: bytes) -> None:
         console = self._consoles[stream]
@@ -92,10 +94,11 @@ class StopRequests:
 
 async def run(
     command: Sequence[str],
-    environments: Sequence[Mapping[str, str]],
+    environments: Mapping[str, Mapping[str, str]],
     requests: StopRequests,
     grace_seconds: float,
     output: Output,
+    restarts: Mapping[str, int],
 ) -> list[Ending]:
     """Runs a command once with each environment, until all have ended.
 
@@ -103,13 +106,23 @@ async def run(
     if they have not ended after `grace_seconds`, or at once on an urgent request. When one was
     interrupted from outside, the others save the same step: they have as long to end by themselves.
 
+    Args:
+        command: of each worker.
+        environments: of each, by its name.
+        requests: to stop.
+        grace_seconds: for workers that are told to stop.
+        output: for what they say.
+        restarts: how often a worker of this name is started again by itself when it fails, because
+            the others go on without it; none for one that is not there.
+
     Returns:
         How each ended, in the order of the environments.
     """
     workers: list[_Worker] = []
     try:
-        for environment in environments:
-            workers.append(_Worker(len(workers), command, environment, output))
+        for name, environment in environments.items():
+            worker = _Worker(name, command, environment, output, restarts.get(name, 0))
+            workers.append(worker)
         ends = [asyncio.create_task(worker.end()) for worker in workers]
         await _until_one_fails(ends, requests, grace_seconds)
         await _stop(workers, ends, requests, grace_seconds)
@@ -164,19 +177,28 @@ class _Worker:
     """A process that leads its own group, so that the terminal's Ctrl-C does not reach it."""
 
     def __init__(
-        self, index: int, command: Sequence[str], environment: Mapping[str, str], output: Output
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        output: Output,
+        restarts: int,
     ) -> None:
-        self._index = index
-        self._output = output
+        self._name, self._command, self._environment = name, command, environment
+        self._output, self._restarts = output, restarts
+        self._stopping = False
+        self._start()
+
+    def _start(self) -> None:
         self._words = LastWords()
         self._told = False
         self._process = subprocess.Popen(
-            command,
+            self._command,
             bufsize=0,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**environment, "PYTHONUNBUFFERED": "1"},
+            env={**self._environment, "PYTHONUNBUFFERED": "1"},
             process_group=0,
             # Safe here, where there are no threads. It holds for the program that is started, too.
             preexec_fn=_die_with(os.getpid()),
@@ -187,16 +209,27 @@ class _Worker:
         ]
 
     async def end(self) -> Ending:
+        """Waits until it has ended for good."""
+        while True:
+            ending = await self._end()
+            if not ending.failed or ending.is_mistake or self._stopping or not self._restarts:
+                return ending
+            self._restarts -= 1
+            self._output.say(f"{ending}; starting it again, the others go on")
+            self._start()
+
+    async def _end(self) -> Ending:
         """Waits until it has ended, and its last lines are shown."""
         await _end_of(self._process.pid)
         at, told = time.monotonic(), self._told
         self.kill()  # those that it started; the group is still its own, as it is not reaped
         code = self._process.wait()
         await asyncio.wait(self._relays, timeout=_LAST_LINES_SECONDS)
-        return Ending(self._index, code, self._words.at or at, self._words.text, told)
+        return Ending(self._name, code, self._words.at or at, self._words.text, told)
 
     def terminate(self) -> None:
         """Asks it to save and end, if it has not."""
+        self._stopping = True
         if self._process.returncode is None:
             self._told = True
             self._process.send_signal(signal.SIGTERM)
@@ -224,7 +257,7 @@ class _Worker:
     def _show(self, stream, line: bytes) -> None:
         if stream is sys.stderr:
             self._words.hear(line.decode(errors="replace"), time.monotonic())
-        self._output.show(stream, self._index, line)
+        self._output.show(stream, self._name, line)
 
 
 def _die_with(parent: int) -> Callable[[], None]:

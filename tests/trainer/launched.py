@@ -2,9 +2,10 @@
 
     python -m tests.trainer.launched FOLDER DEED …
 
-A deed is `WHERE:WHAT`, or `WHERE:WHAT:VALUE`. WHERE is the worker's index, or `all`, and may have
-`@START` after it for one start only, counted from 0. Each start leaves `FOLDER/INDEX-START.json`,
-with TF_CONFIG and the process's id; deeds are done in their order, and then the worker ends well.
+A deed is `WHERE:WHAT`, or `WHERE:WHAT:VALUE`. WHERE is the worker's index, or the task of one that
+is no worker, or `all`, and may have `@START` after it for one start only, counted from 0. Each
+start leaves `FOLDER/INDEX-START.json`, with TF_CONFIG and the process's id; deeds are done in their
+order, and then the worker ends well.
 """
 
 import json
@@ -18,7 +19,8 @@ import time
 
 def main(folder: str, *deeds: str) -> None:
     config = json.loads(os.environ.get("TF_CONFIG", "null"))
-    index = config["task"]["index"] if config else 0
+    task = config["task"] if config else {"type": "worker", "index": 0}
+    index = task["index"] if task["type"] == "worker" else task["type"]
     here = pathlib.Path(folder)
     start = len(list(here.glob(f"{index}-*.json")))
     wanted = {str(index), "all", f"{index}@{start}", f"all@{start}"}
@@ -31,7 +33,7 @@ def main(folder: str, *deeds: str) -> None:
             do(what, value, here, index)
 
 
-def do(what: str, value: str, here: pathlib.Path, index: int) -> None:
+def do(what: str, value: str, here: pathlib.Path, index: int | str) -> None:
     if what == "print":
         print(value)
     elif what == "print_bytes":
@@ -68,7 +70,7 @@ def do(what: str, value: str, here: pathlib.Path, index: int) -> None:
         raise ValueError(what)
 
 
-def save(here: pathlib.Path, index: int) -> None:
+def save(here: pathlib.Path, index: int | str) -> None:
     """Notes that it was told to stop, waits until it may, and ends as the trainer does."""
     with (here / f"{index}-told").open("a") as file:
         file.write("told\n")

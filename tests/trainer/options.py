@@ -1,4 +1,5 @@
-"""Trains a small network with each of some options, on one device and on two replicas.
+"""Trains a small network with each of some options, on one device and on two replicas, which have a
+copy of the weights each or one of them all.
 
 python -m tests.trainer.options OUTPUT.npz
 
@@ -12,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer import devices, network, optimizers, steps
+from trainer import devices, network, optimizers, steps, strategies
 
 BATCH, STEPS, FEATURES, CLASSES = 16, 8, 5, 3
 
@@ -40,14 +41,19 @@ CASES = {
     },
 }
 
+# Of central storage.
+CENTRAL = ("plain", "norm", "clip_penalty", "ema", "bfloat16")
+
 
 def main(output: str) -> None:
     devices.configure(logical=2)
     one = tf.distribute.get_strategy()
     two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    central = strategies.create("central_storage")
     found = {}
     for name, options in CASES.items():
-        for strategy_name, strategy in (("one", one), ("two", two)):
+        made = [("one", one), ("two", two)] + [("central", central)] * (name in CENTRAL)
+        for strategy_name, strategy in made:
             for key, value in trained(strategy, **options).items():
                 found[f"{name}/{strategy_name}/{key}"] = value
     np.savez(output, **found)
@@ -65,7 +71,7 @@ def trained(
     **options,
 ) -> dict[str, np.ndarray]:
     keras.utils.set_random_seed(3)
-    with strategy.scope():
+    with strategies.scope(strategy):
         with network.policy(mixed_precision):
             inputs = keras.Input((FEATURES,))
             x = keras.layers.Dense(8, "tanh", kernel_regularizer=regularizer)(inputs)

@@ -132,3 +132,55 @@ def test_devices_are_for_mirroring():
         strategies.check("auto", environment({"worker": ["a:1", "b:1"]}, "worker", 0), ["GPU:0"])
     with pytest.raises(UsageError, match="there is no GPU:7 here; there are CPU:0"):
         strategies.create("mirrored", devices=["GPU:7"])
+
+
+SERVED = {"chief": ["a:1"], "worker": ["b:1"], "ps": ["c:1"]}
+
+
+def test_parameter_servers_are_used_where_there_are_some():
+    for task in SERVED:
+        found = environment(SERVED, task, 0)
+        for name in ("auto", "parameter_server"):
+            strategies.check(name, found, [])
+            assert strategies.is_asynchronous(name, cluster.find(found))
+        with pytest.raises(UsageError, match="use --strategy=parameter_server"):
+            strategies.check("multi_worker_mirrored", found, [])
+    several = cluster.find(environment({"worker": ["a:1", "b:1"]}, "worker", 0))
+    assert not strategies.is_asynchronous("auto", several)
+    assert not strategies.is_asynchronous("auto", None)
+
+
+@pytest.mark.parametrize("task", ["chief", "worker", "ps"])
+def test_parameter_servers_need_a_chief_and_workers(task):
+    addresses = {name: value for name, value in SERVED.items() if name != task}
+    found = environment(addresses, next(iter(addresses)), 0)
+    with pytest.raises(UsageError, match=f"TF_CONFIG has no {task}; .*trainer.launch"):
+        strategies.check("parameter_server", found, [])
+
+
+def test_parameter_servers_need_a_cluster():
+    with pytest.raises(UsageError, match="TF_CONFIG has no chief and no worker and no ps"):
+        strategies.check("parameter_server", {}, [])
+
+
+@pytest.mark.parametrize(
+    ("strategy", "flag"),
+    [
+        ("central_storage", "--accumulate"),
+        ("central_storage", "--jit_compile"),
+        ("central_storage", "--mixed_precision=float16"),
+        ("parameter_server", "--accumulate"),
+        ("parameter_server", "--jit_compile"),
+        ("parameter_server", "--mixed_precision=float16"),
+        ("parameter_server", "--deterministic"),
+        ("parameter_server", "--patience"),
+        ("parameter_server", "--plateau"),
+    ],
+)
+def test_what_a_strategy_cannot_give_is_refused_with_a_remedy(strategy, flag):
+    found = environment(SERVED, "chief", 0) if strategy == "parameter_server" else {}
+    for name in {strategy, "auto"} if found else {strategy}:
+        strategies.check_flags(name, found, [])
+        with pytest.raises(UsageError, match=f"^{flag} is not for --strategy={strategy}: .*; "):
+            strategies.check_flags(name, found, ["--other", flag])
+    strategies.check_flags("mirrored", {}, [flag])

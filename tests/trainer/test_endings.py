@@ -37,38 +37,47 @@ def test_a_line_of_error_is_the_last_words_and_noise_is_none():
 
 
 def test_the_first_to_fail_is_the_cause():
-    killed, later = Ending(1, -signal.SIGKILL, at=5.0), Ending(0, 1, 6.0, "ValueError: boom")
+    killed, later = (
+        Ending("worker 1", -signal.SIGKILL, at=5.0),
+        Ending("worker 0", 1, 6.0, "ValueError: boom"),
+    )
     assert endings.cause([later, killed]) is killed
     assert endings.cause([killed, later]) is killed
 
 
 def test_a_worker_that_lost_its_peer_is_not_the_cause_even_if_it_ended_first():
-    peer, culprit = Ending(0, 1, 5.0, PEER_GONE), Ending(1, 1, 6.0, "ValueError: boom")
+    peer, culprit = (
+        Ending("worker 0", 1, 5.0, PEER_GONE),
+        Ending("worker 1", 1, 6.0, "ValueError: boom"),
+    )
     assert endings.cause([peer, culprit]) is culprit
-    assert endings.cause([peer, Ending(1, -signal.SIGKILL, 7.0, told=True)]) is peer
+    assert endings.cause([peer, Ending("worker 1", -signal.SIGKILL, 7.0, told=True)]) is peer
 
 
 def test_workers_that_the_launcher_ended_are_not_the_cause():
     stopped = [
-        Ending(0, -signal.SIGTERM, 1.0, told=True),
-        Ending(1, -signal.SIGKILL, 2.0, "", True),
+        Ending("worker 0", -signal.SIGTERM, 1.0, told=True),
+        Ending("worker 1", -signal.SIGKILL, 2.0, "", True),
     ]
-    culprit = Ending(2, 1, 3.0)
+    culprit = Ending("worker 2", 1, 3.0)
     assert endings.cause([*stopped, culprit]) is culprit
-    assert endings.cause([Ending(0, -signal.SIGTERM, 1.0), culprit]).worker == 0
+    assert endings.cause([Ending("worker 0", -signal.SIGTERM, 1.0), culprit]).worker == "worker 0"
 
 
 def test_a_mistake_is_told_from_a_crash_with_the_same_exit_code():
-    assert Ending(0, 2, 0.0).is_mistake
-    assert Ending(0, 1, 0.0, "error: the loss is nan").is_mistake
-    assert not Ending(0, 1, 0.0, "ValueError: boom").is_mistake
-    assert not Ending(0, INTERRUPTED, 0.0, "error: stopped at step 7").is_mistake
-    assert not Ending(0, -signal.SIGKILL, 0.0).is_mistake
+    assert Ending("worker 0", 2, 0.0).is_mistake
+    assert Ending("worker 0", 1, 0.0, "error: the loss is nan").is_mistake
+    assert not Ending("worker 0", 1, 0.0, "ValueError: boom").is_mistake
+    assert not Ending("worker 0", INTERRUPTED, 0.0, "error: stopped at step 7").is_mistake
+    assert not Ending("worker 0", -signal.SIGKILL, 0.0).is_mistake
 
 
 def test_after_a_signal_the_exit_code_says_whether_all_was_saved():
-    saved, finished = Ending(0, INTERRUPTED, 0.0, told=True), Ending(1, 0, 0.0)
-    lost_peer, killed = Ending(2, 1, 0.0, PEER_GONE), Ending(3, -signal.SIGKILL, 0.0, told=True)
+    saved, finished = Ending("worker 0", INTERRUPTED, 0.0, told=True), Ending("worker 1", 0, 0.0)
+    lost_peer, killed = (
+        Ending("worker 2", 1, 0.0, PEER_GONE),
+        Ending("worker 3", -signal.SIGKILL, 0.0, told=True),
+    )
     code = endings.exit_code_after_signal
     assert code([finished], signal.SIGTERM) == 0
     assert code([finished, saved], signal.SIGTERM) == 75
@@ -94,23 +103,26 @@ def test_fewer_workers_divide_the_lanes_and_are_no_fewer_than_allowed(workers, f
 
 
 def test_as_many_workers_start_again_up_to_max_restarts_times():
-    died = [Attempt(2, culprit=1, seconds=1.0)] * 4
+    died = [Attempt(2, culprit="worker 1", seconds=1.0)] * 4
     assert [endings.next_workers(died[: n + 1], 3, []) for n in range(4)] == [2, 2, 2, None]
     assert endings.next_workers(died[:1], 0, []) is None
 
 
 def test_fewer_go_on_when_the_same_worker_dies_twice_soon_after_a_start():
-    soon = [Attempt(4, culprit=1, seconds=5.0)] * 2
+    soon = [Attempt(4, culprit="worker 1", seconds=5.0)] * 2
     assert endings.next_workers(soon[:1], 3, [2, 1]) == 4
     assert endings.next_workers(soon, 3, [2, 1]) == 2
     assert endings.next_workers(soon, 3, []) == 4
 
 
 def test_a_worker_that_had_trained_a_while_or_another_one_is_started_again():
-    lasted = [Attempt(4, 1, 600.0), Attempt(4, 1, 5.0)]
+    lasted = [Attempt(4, "worker 1", 600.0), Attempt(4, "worker 1", 5.0)]
     assert endings.next_workers(lasted, 3, [2]) == 4
     assert endings.next_workers(lasted[::-1], 3, [2]) == 4
-    assert endings.next_workers([Attempt(4, 1, 5.0), Attempt(4, 2, 5.0)], 3, [2]) == 4
+    assert (
+        endings.next_workers([Attempt(4, "worker 1", 5.0), Attempt(4, "worker 2", 5.0)], 3, [2])
+        == 4
+    )
 
 
 @given(

@@ -380,3 +380,23 @@ def test_help_is_for_people_and_no_tensorflow_is_imported():
     assert "--min_workers=NUMBER" in finished.stdout
     code = "import sys, trainer.launch; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_beside_servers_a_worker_starts_again_by_itself_and_the_chief_has_the_end(tmp_path):
+    finished = launch(
+        tmp_path, "1@0:die:9", "all:await:1-1.json", "0:exit:75", workers=2, servers=1
+    )
+    assert finished.returncode == 0
+    once = ["0-0", "chief-0", "evaluator-0", "ps-0"]
+    assert starts(tmp_path) == sorted([*once, "1-0", "1-1"])
+    (line,) = said(finished.stderr)
+    assert line.endswith("worker 1 was killed (SIGKILL); starting it again, the others go on")
+
+
+def test_a_server_that_dies_has_all_start_again(tmp_path):
+    finished = launch(tmp_path, "ps@0:die:9", "all@0:sleep", workers=1, servers=1)
+    assert finished.returncode == 0
+    tasks = ("0", "chief", "evaluator", "ps")
+    assert starts(tmp_path) == sorted(f"{task}-{start}" for task in tasks for start in (0, 1))
+    (line,) = said(finished.stderr)
+    assert line.startswith("[launch] ps 0 was killed (SIGKILL) after ")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import run_program
-from tests.trainer.options import CASES
+from tests.trainer.options import CASES, CENTRAL
 
 EXACT = [
     "plain",
@@ -65,6 +65,14 @@ def test_replicas_end_equal(trained, case):
     for name, value in weights(two).items():
         assert np.isfinite(value).all()
         np.testing.assert_array_equal(value, two[f"1/{name[2:]}"])
+
+
+@pytest.mark.parametrize("case", CENTRAL)
+def test_replicas_that_share_one_copy_of_the_weights_train_them_as_one_device_does(trained, case):
+    one, central = trained[case, "one"], trained[case, "central"]
+    rounding = 1e-5 if case in EXACT else 0.01
+    assert largest_difference(weights(one), central) < rounding
+    np.testing.assert_allclose(one["sums"], central["sums"], rtol=rounding)
 
 
 @pytest.mark.parametrize("strategy", ["one", "two"])

@@ -22,19 +22,31 @@ def started(
     """Processes of `python -m …`, the chief first; killed at the end, if they are still there.
 
     Args:
-        count: how many.
+        count: how many workers.
         *arguments: of all of them.
         own: one more argument of each.
         **environment: in which they differ from this process.
     """
-    addresses = {"worker": [f"localhost:{port}" for port in _free_ports(count)]}
+    with started_as({"worker": count}, *arguments, own=own, **environment) as processes:
+        yield processes
+
+
+@contextlib.contextmanager
+def started_as(
+    counts: dict[str, int], *arguments: str, own: Sequence[str] = (), **environment: str
+) -> Iterator[list[subprocess.Popen]]:
+    """The same, so many of each type of task, in this order."""
+    ports = iter(_free_ports(sum(counts.values())))
+    addresses = {
+        task: [f"localhost:{next(ports)}" for _ in range(count)] for task, count in counts.items()
+    }
+    members = [Cluster(addresses, task, i) for task, count in counts.items() for i in range(count)]
     processes = []
     try:
-        for index in range(count):
-            member = Cluster(addresses, "worker", index)
+        for number, member in enumerate(members):
             processes.append(
                 subprocess.Popen(
-                    [sys.executable, "-m", *map(str, [*arguments, *own[index : index + 1]])],
+                    [sys.executable, "-m", *map(str, [*arguments, *own[number : number + 1]])],
                     cwd=ROOT,
                     env={**os.environ, **environment, "TF_CONFIG": member.to_json()},
                     stdout=subprocess.PIPE,
