@@ -37,6 +37,11 @@ class Cluster:
         return len(self.addresses.get("chief", [])) + len(self.addresses.get("worker", []))
 
     @property
+    def address(self) -> str:
+        """`host:port` of this task."""
+        return self.addresses[self.task][self.index]
+
+    @property
     def has_servers(self) -> bool:
         """Whether there are parameter servers."""
         return bool(self.addresses.get("ps"))

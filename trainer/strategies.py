@@ -1,9 +1,10 @@
 """`--strategy`: a name → a `tf.distribute.Strategy`."""
 
 import contextlib
+import signal
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-from headrace import UsageError, UserError
+from headrace import StoppedError, UsageError, UserError
 from trainer import cluster
 from trainer.cluster import Cluster
 
@@ -138,6 +139,7 @@ def create(
     Raises:
         UsageError: there are no such devices.
         UserError: there is no such TPU.
+        StoppedError: another process has this worker's address.
     """
     import tensorflow as tf  # takes seconds; NAMES must be had without
 
@@ -264,9 +266,23 @@ def _multi_worker(members: Cluster, communication: str):
         rpc_layer="grpc",
     )
     kind = tf.distribute.experimental.CommunicationImplementation[communication.upper()]
-    return tf.distribute.MultiWorkerMirroredStrategy(
-        resolver, tf.distribute.experimental.CommunicationOptions(implementation=kind)
-    )
+    options = tf.distribute.experimental.CommunicationOptions(implementation=kind)
+    if members.is_chief:
+        others = members.trainers - 1
+        print(f"waiting for {others} other worker{'s' * (others > 1)}", flush=True)
+    # Python hears nothing while TensorFlow waits for the others.
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy(resolver, options)
+    except tf.errors.UnknownError as error:
+        if "gRPC server" not in error.message:
+            raise
+        raise StoppedError(
+            f"this worker cannot listen at {members.address}, its own address; end the process "
+            "that does, and start this one again"
+        ) from None
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _tpu(name: str):

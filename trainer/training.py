@@ -70,7 +70,8 @@ def train(
         return evaluator.follow(config, card, workdir, members)
     if asynchronous and members.task != "chief":
         return parameter_server.serve(members, workdir, config.steps)
-    strategy = _make_strategy(config, members)
+    with _peers(members):
+        strategy = _make_strategy(config, members)
     # Of parameter servers the chief trains by itself, as far as batches and evaluation go.
     own = tf.distribute.get_strategy() if asynchronous else strategy
     strategies.check_batch_size(own, config.batch_size, config.accumulate)
@@ -173,7 +174,12 @@ def _peers(members: cluster.Cluster | None) -> Iterator[None]:
     """Says in one line that another process of the run is gone."""
     try:
         yield
-    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError):
+    except (
+        tf.errors.UnavailableError,
+        tf.errors.AbortedError,
+        tf.errors.CancelledError,
+        tf.errors.DeadlineExceededError,
+    ):
         if members is None:
             raise
         gone = "a parameter server" if members.has_servers else "another worker"

@@ -1,6 +1,7 @@
 """Several workers train as one would: the same weights, one run directory, one end."""
 
 import signal
+import socket
 
 import numpy as np
 import pytest
@@ -96,3 +97,34 @@ def test_what_ends_one_worker_ends_all_and_one_finishes_the_run_alone(run, prepa
     assert finished.returncode == 0, finished.stderr
     assert "resuming from the checkpoint at step" in finished.stdout
     assert_agree(run, workdir)
+
+
+def test_ctrl_c_ends_a_worker_that_waits_for_the_others(prepared, tmp_path):
+    member, _ = workers.members(worker=2)
+    workdir = tmp_path / "run"
+    process = workers.start(member, *TASK, EPOCHS, f"--data_dir={prepared}", f"--workdir={workdir}")
+    try:
+        workers.signal_when(process, lambda: listens(member.address), signal.SIGINT)
+        ((code, said, errors),) = workers.ended([process])
+    finally:
+        process.kill()
+    assert (code, said, errors) == (-signal.SIGINT, "waiting for 1 other worker\n", "")
+    assert not workdir.exists()
+
+
+def listens(address: str) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((address.split(":")[0], int(address.split(":")[1]))) == 0
+
+
+def test_a_worker_whose_address_is_taken_says_so(prepared, tmp_path):
+    _, member = workers.members(worker=2)
+    with socket.create_server(("0.0.0.0", int(member.address.split(":")[1]))):
+        process = workers.start(
+            member, *TASK, EPOCHS, f"--data_dir={prepared}", f"--workdir={tmp_path / 'run'}"
+        )
+        ((code, _, errors),) = workers.ended([process])
+    assert code == 75
+    error = errors.strip().splitlines()[-1]
+    assert error.startswith(f"error: this worker cannot listen at {member.address}, its own")
+    assert "Traceback" not in errors

@@ -15,6 +15,27 @@ from trainer.cluster import Cluster
 LIMIT = 280
 
 
+def members(**counts: int) -> list[Cluster]:
+    """Tasks on this machine, so many of each type, each at a free port."""
+    ports = iter(_free_ports(sum(counts.values())))
+    addresses = {
+        task: [f"localhost:{next(ports)}" for _ in range(count)] for task, count in counts.items()
+    }
+    return [Cluster(addresses, task, i) for task, count in counts.items() for i in range(count)]
+
+
+def start(member: Cluster, *arguments: str, **environment: str) -> subprocess.Popen:
+    """Starts one of them."""
+    return subprocess.Popen(
+        [sys.executable, "-m", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, **environment, "TF_CONFIG": member.to_json()},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 @contextlib.contextmanager
 def started(
     count: int, *arguments: str, own: Sequence[str] = (), **environment: str
@@ -36,24 +57,11 @@ def started_as(
     counts: dict[str, int], *arguments: str, own: Sequence[str] = (), **environment: str
 ) -> Iterator[list[subprocess.Popen]]:
     """The same, so many of each type of task, in this order."""
-    ports = iter(_free_ports(sum(counts.values())))
-    addresses = {
-        task: [f"localhost:{next(ports)}" for _ in range(count)] for task, count in counts.items()
-    }
-    members = [Cluster(addresses, task, i) for task, count in counts.items() for i in range(count)]
     processes = []
     try:
-        for number, member in enumerate(members):
-            processes.append(
-                subprocess.Popen(
-                    [sys.executable, "-m", *map(str, [*arguments, *own[number : number + 1]])],
-                    cwd=ROOT,
-                    env={**os.environ, **environment, "TF_CONFIG": member.to_json()},
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    text=True,
-                )
-            )
+        for index, member in enumerate(members(**counts)):
+            given = [*arguments, *own[index : index + 1]]
+            processes.append(start(member, *given, **environment))
         yield processes
     finally:
         for process in processes:
