@@ -15,6 +15,7 @@ from tensorflow.python.framework.config import disable_op_determinism
 from headrace import StoppedError
 from input import dataset_dir
 from tests.conftest import assert_one_line_error, run_program
+from tests.trainer import workers
 from tests.trainer.conftest import TASK
 from tests.trainer.test_task import variables, without_rates
 from trainer import config as run_config
@@ -173,6 +174,21 @@ def test_the_same_command_says_that_the_run_is_finished_and_more_patience_trains
     assert f"is finished, at step {steps}, after 4 evaluations without" in finished.stdout
     result = train(tmp_path / "run", dataclasses.replace(config, patience=5))
     assert result["steps"] == steps + 4 or result["evaluations_since_best"] < 5
+
+
+def test_two_workers_start_from_a_run_lower_the_rate_and_end_as_one(run, prepared, tmp_path):
+    """From weights that leave nothing to be better at."""
+    assert any(row["rank1"] == 1 for row in watched(run))
+    said = workers.run(
+        2, *TASK, f"--data_dir={prepared}", f"--workdir={tmp_path / 'run'}", "--epochs=50",
+        f"--init_from={run}", "--patience=2", "--plateau=1", "--learning_rate=1e-5",
+    )  # fmt: skip
+    assert [code for code, _, _ in said] == [0, 0], said
+    rows = without_rates(tmp_path / "run")
+    assert [row["rank1"] for row in rows if row["split"] == "validation"] == [1, 1, 1]
+    rates = [row["learning_rate"] for row in rows if row["split"] == "train"]
+    assert rates == pytest.approx([1e-5, 1e-5, 1e-6])
+    assert json.loads((tmp_path / "run/result.json").read_text())["steps"] == 12
 
 
 def test_waiting_for_what_is_not_evaluated_is_refused(prepared, tmp_path):
