@@ -38,11 +38,11 @@ def build(
     """
     from keras import Input, Model, layers, regularizers  # with TensorFlow, takes seconds
 
+    from models.batch_norm import GlobalBatchNormalization
+
     _check_shapes(input_shape, stages, filters)
     # Moving averages agree over replicas only when the batch statistics are those of all of them.
-    norm = functools.partial(
-        layers.BatchNormalization, epsilon=bn_eps, momentum=bn_momentum, synchronized=True
-    )
+    norm = functools.partial(GlobalBatchNormalization, epsilon=bn_eps, momentum=bn_momentum)
     convolution = functools.partial(
         layers.Conv2D,
         padding="same",
