@@ -23,20 +23,26 @@ flags.DEFINE_enum(
     "strategy",
     "auto",
     strategies.NAMES,
-    "Where to train: one device; mirrored over all GPUs (without a GPU, all logical CPUs); "
-    "central_storage, the same with one copy of the weights; multi_worker_mirrored, over all "
-    "workers of TF_CONFIG or of a Slurm step; parameter_server, where workers train each by "
-    "itself on weights that the servers (ps) of TF_CONFIG hold; tpu. auto is what there is: the "
-    "TPU of --tpu, all workers, all GPUs, or one device.",
+    "Where to train. auto: on the TPU of --tpu, or with all workers of the cluster, or on all "
+    "GPUs, or on one device, the first that there is. one_device: the first GPU, or the CPU. "
+    "mirrored: all GPUs of this machine, or else all its logical CPUs. central_storage: the same, "
+    "with one copy of the weights. multi_worker_mirrored: all workers that TF_CONFIG or Slurm "
+    "names (docs/distributed.md). parameter_server: workers that train each by itself, on weights "
+    "that the servers (ps) of TF_CONFIG hold. tpu: a TPU.",
 )
-flags.DEFINE_list("devices", [], "Of --strategy=mirrored, such as GPU:0,GPU:1. Default: all.")
+flags.DEFINE_list(
+    "devices", [], "With --strategy=mirrored, train on these alone, such as GPU:0,GPU:1."
+)
 flags.DEFINE_enum(
     "communication",
     "auto",
     strategies.COMMUNICATION,
-    "Between workers: ring (over the network), nccl (GPUs), or what TensorFlow thinks best.",
+    "How workers sum their gradients: ring, over any network; nccl, NVIDIA's library, for GPUs; "
+    "auto, as TensorFlow chooses.",
 )
-flags.DEFINE_string("tpu", "", "Name or address of a TPU; local for that of this machine.")
+flags.DEFINE_string(
+    "tpu", "", "Train on this TPU: its name or address, or local for that of this machine."
+)
 flags.DEFINE_integer(
     "memory_limit_mb",
     0,
