@@ -4,7 +4,7 @@
 
 It is a tmpfs of its own, mounted where the run directory is, in a mount namespace that nobody else
 sees: an ordinary user may do that where user namespaces are allowed. Where they are not, as in most
-containers, no file may grow past half the room: the same calls fail, with "File too large".
+containers, no file may grow large: the same calls fail, with "File too large".
 """
 
 import functools
@@ -18,6 +18,7 @@ from tests.conftest import ROOT
 
 _LIMIT = 300
 _PAGE = 4096
+_TEMPORARY = 20_000  # bytes that TensorFlow's temporary files may have
 
 # "$1" is the run directory, "$2" its files on the large disk, "$3" the size; then the command.
 _ON_TMPFS = """
@@ -32,7 +33,7 @@ def run_on(workdir: pathlib.Path, room: int, command: Sequence[str]) -> subproce
     workdir.mkdir(exist_ok=True)
     namespace = _namespace()
     if not namespace:
-        limit = room // 2
+        limit = _TEMPORARY + room // 4
         return _run(command, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
     kept = workdir.with_name(f"{workdir.name}.kept")
     shutil.copytree(workdir, kept)
