@@ -50,6 +50,8 @@ class Fault:
     seed: int = 0
 
     def __str__(self) -> str:
+        if self.what == "fill":
+            return self.what
         when = self.when if isinstance(self.when, str) else f"{self.when:.1f} s"
         return f"{self.what} {self.whom}, {when}"
 
@@ -149,15 +151,19 @@ def has_ended(pid: int) -> bool:
 
 @contextlib.contextmanager
 def _held_still(pids: Sequence[int]) -> Iterator[None]:
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+    _send(pids, signal.SIGSTOP)
     try:
         while any(_states(pid) - set("TZX") for pid in pids):
             time.sleep(_POLL_SECONDS / 10)
         yield
     finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+        _send(pids, signal.SIGCONT)
+
+
+def _send(pids: Sequence[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):  # its parent has seen it end
+            os.kill(pid, number)
 
 
 def _states(pid: int) -> set[str]:
@@ -173,8 +179,8 @@ def _do(fault: Fault, run: Run, pids: Sequence[int]) -> None:
     if fault.what == "damage":
         _flip(run.data_dir)
         return
-    for pid in {"all": pids, "chief": pids[:1], "worker": pids[-1:]}[fault.whom]:
-        os.kill(pid, _SIGNALS[fault.what])
+    victims = {"all": pids, "chief": pids[:1], "worker": pids[-1:]}[fault.whom]
+    _send(victims, _SIGNALS[fault.what])
 
 
 def _give_up_waiting(processes: Sequence[subprocess.Popen]) -> None:

@@ -9,6 +9,7 @@ differences(given(reference), given(run.workdir))     # names of what is not the
 
 import contextlib
 import dataclasses
+import logging
 import pathlib
 import subprocess
 from collections.abc import Iterator
@@ -36,6 +37,8 @@ _FLAGS = (
     f"--steps={STEPS}",
     "--deterministic",
 )
+
+logging.getLogger("tensorboard").setLevel(logging.ERROR)  # or it tells each step it drops
 
 PHASES = ("start-up", "step", "save", "evaluation", "end")
 
@@ -72,15 +75,16 @@ class Watch:
 
     def __init__(self, workdir: pathlib.Path) -> None:
         self._workdir = workdir
-        self._metrics_before = self._inode()
+        self._file_before, _ = self._file()
         self._unfinished_before = self._unfinished()
         self._rows_at_start: int | None = None
+        self._read: tuple[tuple[int, int], list] = ((0, 0), [])
 
     def phase(self) -> str:
         """One of `PHASES`; a step is whatever is none of the others."""
-        if self._inode() == self._metrics_before:  # it is written anew before training begins
+        if self._file()[0] == self._file_before:  # it is written anew before training begins
             return "start-up"
-        rows = run_dir.read_metrics(str(self._workdir))
+        rows = self._rows()
         if self._rows_at_start is None:
             self._rows_at_start = len(rows)
         if self._unfinished() - self._unfinished_before:
@@ -94,14 +98,23 @@ class Watch:
 
     def step(self) -> int:
         """The last step that has a line."""
-        rows = run_dir.read_metrics(str(self._workdir))
+        rows = self._rows()
         return rows[-1]["step"] if rows else 0
 
-    def _inode(self) -> int:
+    def _rows(self) -> list[dict[str, object]]:
+        """The lines of `metrics.jsonl`; read again when it has changed, as this is asked often."""
+        file = self._file()
+        if file != self._read[0]:
+            self._read = file, run_dir.read_metrics(str(self._workdir))
+        return self._read[1]
+
+    def _file(self) -> tuple[int, int]:
+        """Which file it is, and how long."""
         try:
-            return (self._workdir / run_dir.METRICS).stat().st_ino
+            found = (self._workdir / run_dir.METRICS).stat()
         except FileNotFoundError:
-            return 0
+            return 0, 0
+        return found.st_ino, found.st_size
 
     def _unfinished(self) -> set[pathlib.Path]:
         home = self._workdir / run_dir.CHECKPOINTS

@@ -98,7 +98,7 @@ def _draw(run: Run, seconds: float, rng: random.Random) -> Fault:
     (what,) = rng.choices(inject.WHAT, (4, 2, 1, 1, 1))
     whom = rng.choice(("all", "chief", "worker")) if run.workers > 1 else "all"
     aimed = rng.choice([phase for phase in runs.PHASES if phase != "start-up"])
-    when = rng.choice((rng.uniform(0, seconds), aimed))
+    when = rng.choice((rng.uniform(0, seconds), aimed, aimed))
     return Fault(what, whom, when, rng.randrange(1 << 32))
 
 
@@ -108,9 +108,10 @@ def _compare(run: Run, given: dict[str, object]) -> None:
     Raises:
         DifferentError: it is not the same.
     """
-    wrong = inject.finish(run) or runs.differences(given, runs.given(run.workdir))
-    if wrong:
-        raise DifferentError(f"not the same: {wrong}")
+    if wrong := inject.finish(run):
+        raise DifferentError(wrong)
+    if names := runs.differences(given, runs.given(run.workdir)):
+        raise DifferentError(f"{len(names)} differences: {', '.join(names[:8])}")
 
 
 if __name__ == "__main__":

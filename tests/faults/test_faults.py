@@ -24,10 +24,9 @@ from tests.trainer import workers
 TO_ONE = (
     Fault("kill", when=2.5),
     Fault("kill", when="save"),
-    Fault("kill", when="evaluation"),
+    Fault("truncate", when="evaluation", seed=1),
     Fault("stop", when="evaluation"),
     Fault("kill", when="step"),
-    Fault("truncate", when="save", seed=1),
     Fault("damage", when="step"),
     Fault("fill", seed=2),
 )
@@ -45,14 +44,15 @@ def uninterrupted(folder: pathlib.Path, data_dir: pathlib.Path, count: int) -> d
 
 
 def survives(run: Run, faults: tuple[Fault, ...]) -> None:
-    """Each fault hits the run, and its processes end as they should."""
+    """Each fault hits the run in its turn, and its processes end as they should."""
     for fault in faults:
         happened = inject.inject(fault, run)
         assert happened.moment != inject.TOO_LATE, fault
         assert inject.wrong(fault, happened) == "", (fault, happened)
         if fault.what in ("damage", "fill"):
             assert happened.codes == [1], happened
-    assert inject.finish(run) == ""
+        if fault.what == "truncate":
+            assert "cut to" in happened.moment, happened
 
 
 @pytest.fixture
@@ -61,28 +61,26 @@ def data(prepared, tmp_path):
     return shutil.copytree(prepared, tmp_path / "data")
 
 
-@pytest.fixture(scope="module")
-def given_by_two(prepared, tmp_path_factory):
-    return uninterrupted(tmp_path_factory.mktemp("two"), prepared, 2)
-
-
 def test_a_run_of_one_process_ends_as_if_no_fault_had_been(prepared, data, tmp_path):
     run = Run(data, tmp_path / "faulty")
     survives(run, TO_ONE)
+    assert inject.finish(run) == ""
     reference = uninterrupted(tmp_path, prepared, 1)
     assert runs.differences(reference, runs.given(run.workdir)) == []
 
 
-def test_a_run_of_two_workers_ends_as_if_no_fault_had_been(prepared, given_by_two, tmp_path):
-    run = Run(prepared, tmp_path / "run", workers=2)
+def test_a_run_of_two_workers_ends_as_if_no_fault_had_been(prepared, tmp_path):
+    run = Run(prepared, tmp_path / "faulty", workers=2)
     survives(run, TO_TWO)
-    assert runs.differences(given_by_two, runs.given(run.workdir)) == []
+    the_launcher_survives(run)
+    reference = uninterrupted(tmp_path, prepared, 2)
+    assert runs.differences(reference, runs.given(run.workdir)) == []
+    other = {**reference, "result.json": {}, "one more": 1}
+    assert runs.differences(reference, other) == ["result.json", "one more"]
 
 
-def test_the_launcher_brings_a_run_to_the_same_end_when_a_worker_is_killed(
-    prepared, given_by_two, tmp_path
-):
-    run = Run(prepared, tmp_path / "run", workers=2)
+def the_launcher_survives(run: Run) -> None:
+    """The launcher brings a run to its end by itself though a worker is killed in a step."""
     watch = Watch(run.workdir)
     command = [sys.executable, "-m", "trainer.launch", "--workers=2", "--max_restarts=1", "--"]
     with subprocess.Popen(
@@ -94,22 +92,6 @@ def test_the_launcher_brings_a_run_to_the_same_end_when_a_worker_is_killed(
     assert launcher.returncode == 0, said
     assert "worker 1 was killed (SIGKILL)" in said
     assert "(restart 1 of 1)" in said
-    assert runs.differences(given_by_two, runs.given(run.workdir)) == []
-
-
-def test_a_difference_is_found_and_named(prepared, given_by_two, tmp_path):
-    other = {**given_by_two, "result.json": {}, "one more": 1}
-    assert runs.differences(given_by_two, other) == ["result.json", "one more"]
-    kinds = {name.split(" ")[0].split("/")[0] for name in given_by_two}
-    assert kinds == {
-        "latest",
-        "best",
-        "metrics",
-        "lines",
-        "result.json",
-        "curves.png",
-        "tensorboard",
-    }
 
 
 def children(process: subprocess.Popen, count: int) -> list[int]:
