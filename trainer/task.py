@@ -49,8 +49,8 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "validation_split",
     None,
-    "What to evaluate while training, written likewise. Default: validation, or else test, or else "
-    "none.",
+    "What to evaluate while training, named as for --train_split. Default: validation, or else "
+    "test, or else none.",
 )
 flags.DEFINE_string("model", None, f"The model: {', '.join(models.names())}.", required=True)
 flags.DEFINE_string(
