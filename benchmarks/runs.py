@@ -1,0 +1,104 @@
+"""Runs of `trainer.task` that are watched from outside, through what they write.
+
+with runs.started(workdir, flags, workers=2, pinned=True) as processes:
+    runs.wait_for_step(workdir, 300, processes)
+runs.steps_per_second(workdir, 100, 300)
+"""
+
+import contextlib
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+
+from benchmarks.harness import RunError
+from trainer import run_dir
+from trainer.cluster import Cluster
+
+_POLL_SECONDS = 0.2
+
+
+@contextlib.contextmanager
+def started(
+    workdir: pathlib.Path, flags: Sequence[str], workers: int = 1, pinned: bool = False
+) -> Iterator[list[subprocess.Popen]]:
+    """Processes of `python -m trainer.task`, the chief first; killed at the end.
+
+    Args:
+        workdir: the run directory.
+        flags: all others.
+        workers: how many processes; several find each other by `TF_CONFIG`.
+        pinned: whether each has one core of its own, and nothing but that.
+
+    Raises:
+        RunError: there are fewer cores than workers.
+    """
+    cores = sorted(os.sched_getaffinity(0))
+    if pinned and len(cores) < workers:
+        raise RunError(f"{workers} workers need a core each, and there are {len(cores)}")
+    command = [sys.executable, "-m", "trainer.task", *flags, f"--workdir={workdir}"]
+    addresses = {"worker": [f"localhost:{port}" for port in _free_ports(workers)]}
+    processes = []
+    try:
+        for index in range(workers):
+            environment = dict(os.environ)
+            if workers > 1:
+                environment["TF_CONFIG"] = Cluster(addresses, "worker", index).to_json()
+            process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+            processes.append(process)
+            if pinned:
+                # Before it has imported TensorFlow, which makes a thread for each core it may use.
+                os.sched_setaffinity(process.pid, {cores[index]})
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def wait_for_step(workdir: pathlib.Path, step: int, processes: Sequence[subprocess.Popen]) -> None:
+    """Waits until a step is logged.
+
+    Raises:
+        RunError: a process ended before.
+    """
+    while True:
+        ended = any(process.poll() is not None for process in processes)
+        rows = run_dir.read_metrics(str(workdir))
+        if any(row["step"] >= step for row in rows):
+            return
+        if ended:
+            raise RunError(f"a worker ended before step {step:,}")
+        time.sleep(_POLL_SECONDS)
+
+
+def steps_per_second(workdir: pathlib.Path, first: int, last: int) -> float:
+    """Between the first log line at or after one step and the first at or after another."""
+    times = _times(workdir)
+    begin = min(step for step in times if step >= first)
+    end = min(step for step in times if step >= last)
+    return (end - begin) / (times[end] - times[begin])
+
+
+def _times(workdir: pathlib.Path) -> dict[int, float]:
+    """When each step was logged, by the clock: from TensorBoard's files, in which it stands."""
+    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+
+    folder = workdir / run_dir.TENSORBOARD / "train"
+    return {
+        event.step: event.wall_time
+        for path in sorted(folder.iterdir())
+        for event in EventFileLoader(str(path)).Load()
+        if event.HasField("summary")
+    }
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("localhost", 0))
+        return [each.getsockname()[1] for each in sockets]
