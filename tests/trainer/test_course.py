@@ -115,8 +115,8 @@ def test_what_waits_to_be_logged_is_dropped_when_a_batch_has_another_size(copy):
     go_on(copy, allow_changes=True, steps=84, batch_size=8, lanes=8)
     row = without_rates(copy)[-2]
     assert (row["step"], row["split"]) == (84, "train")
-    assert row["rank1"] <= 1
-    assert row["rank1"] * 24 == pytest.approx(round(row["rank1"] * 24))
+    # Of 24 images: over the 32 of four steps it would be 0.75, and with more hits over 1.
+    assert 0.9 < row["rank1"] <= 1
 
 
 def test_a_checkpoint_knows_its_run_where_the_run_directory_says_otherwise(copy):
