@@ -1,7 +1,10 @@
 """Several workers train as one would: the same weights, one run directory, one end."""
 
+import contextlib
+import os
 import signal
 import socket
+import subprocess
 
 import numpy as np
 import pytest
@@ -33,34 +36,56 @@ def everything(folder) -> dict:
 
 @pytest.fixture(scope="module")
 def together(prepared, tmp_path_factory):
-    """A folder in which two workers have trained, each with a --workdir of its own, and what they
-    said."""
+    """A folder in which two workers have trained, each with a --workdir of its own, what they said,
+    and whether the other one had ended while the chief could not finish yet."""
     folder = tmp_path_factory.mktemp("together")
     (folder / "temporary").mkdir()
+    (folder / "chief").mkdir()
+    # The chief writes its result into a pipe first, and waits there until somebody reads it.
+    pipe, result = (folder / "chief" / name for name in (".result.json.tmp", "result.json"))
+    os.mkfifo(pipe)
     data = everything(prepared)
-    said = workers.run(
+    with workers.started(
         *(2, *TASK, EPOCHS, f"--data_dir={prepared}"),
         own=(f"--workdir={folder / 'chief'}", f"--workdir={folder / 'other'}"),
         TMPDIR=str(folder / "temporary"),
-    )
+    ) as processes:
+        workers.wait_until(lambda: evaluated_at(folder / "chief", 80), processes)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            processes[1].wait(timeout=6)
+        left_early = processes[1].poll() is not None
+        content = pipe.read_bytes()
+        said = workers.ended(processes)
+    result.unlink()
+    result.write_bytes(content)
     assert everything(prepared) == data
-    return folder, said
+    return folder, said, left_early
+
+
+def evaluated_at(workdir, step: int) -> bool:
+    rows = run_dir.read_metrics(str(workdir))
+    return any((row["step"], row["split"]) == (step, "validation") for row in rows)
 
 
 def test_two_workers_give_the_weights_that_one_gives(run, together):
-    folder, said = together
+    folder, said, _ = together
     assert [code for code, _, _ in said] == [0, 0], said
     assert_agree(run, folder / "chief")
 
 
 def test_the_chief_alone_speaks_and_writes(run, together):
-    folder, ((_, chief, _), (_, other, errors)) = together
+    folder, ((_, chief, _), (_, other, errors)), _ = together
     assert "80 steps at" in chief
     assert (other, errors) == ("", "")
     assert {path.name for path in folder.iterdir()} == {"chief", "temporary"}
     assert list((folder / "temporary").iterdir()) == []
     assert {path.name for path in (folder / "chief").iterdir()} == {p.name for p in run.iterdir()}
     assert run_dir.read_result(str(folder / "chief"))["steps"] == 80
+
+
+def test_no_worker_ends_before_the_run_is_finished(together):
+    _, _, left_early = together
+    assert not left_early
 
 
 def test_what_ends_one_worker_ends_all_and_one_finishes_the_run_alone(run, prepared, tmp_path):

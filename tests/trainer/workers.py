@@ -81,15 +81,21 @@ def run(count: int, *arguments: str, **more) -> list[tuple[int, str, str]]:
         return ended(processes)
 
 
+def wait_until(ready: Callable[[], bool], processes: Sequence[subprocess.Popen]) -> None:
+    """Waits for something that processes bring about; none of them may end meanwhile."""
+    deadline = time.monotonic() + LIMIT
+    while not ready():
+        for process in processes:
+            assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def signal_when(
     process: subprocess.Popen, ready: Callable[[], bool], number: signal.Signals
 ) -> None:
     """Sends a signal once something is so."""
-    deadline = time.monotonic() + LIMIT
-    while not ready():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(ready, [process])
     process.send_signal(number)
 
 
