@@ -267,8 +267,8 @@ def _untried(home: str) -> Iterator[str]:
 
 def _read(checkpoint: tf.train.Checkpoint, folder: str, prefix: str, whole: bool) -> None:
     try:
-        # By this process, and not by the one that has the variables.
-        here = tf.train.CheckpointOptions(experimental_io_device="CPU:0")
+        # Not by the processes that have the variables: a bucket's files lie here for a moment.
+        here = tf.train.CheckpointOptions(experimental_io_device=_own_device())
         # Without expecting that, it warns of what the errors say.
         status = checkpoint.read(prefix, here).expect_partial()
         status.assert_existing_objects_matched()
@@ -280,6 +280,12 @@ def _read(checkpoint: tf.train.Checkpoint, folder: str, prefix: str, whole: bool
         ) from None
     except tf.errors.OpError as error:
         raise sealed.DamagedError(f"TensorFlow cannot read it: {_reason(error)}") from None
+
+
+def _own_device() -> str:
+    """The CPU of this process, as the other processes of a cluster call it."""
+    with tf.device("CPU:0"):
+        return tf.zeros([]).device
 
 
 def _read_through(prefix: str) -> None:

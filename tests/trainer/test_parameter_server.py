@@ -91,6 +91,12 @@ def test_a_run_outlives_a_worker_and_a_signal_and_is_finished_by_the_launcher(pr
     assert [row["step"] for row in rows if row["split"] == "validation"][-1] == step + 80
 
 
+def test_checkpoints_are_read_by_the_chief_and_not_by_the_servers(tmp_path):
+    chief, worker, server = workers.members(chief=1, worker=1, ps=1)[0].addresses.values()
+    finished = run_program("tests.trainer.served_reads", tmp_path, *chief, *worker, *server)
+    assert "restored 1 1.0" in finished.stdout, finished.stderr
+
+
 def by_step(workdir) -> dict[tuple[str, int], dict]:
     return {(row.pop("split"), row["step"]): row for row in without_rates(workdir)}
 
