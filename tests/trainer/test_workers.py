@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pathlib
 import signal
 import socket
 import subprocess
@@ -41,30 +42,40 @@ def together(prepared, tmp_path_factory):
     folder = tmp_path_factory.mktemp("together")
     (folder / "temporary").mkdir()
     (folder / "chief").mkdir()
-    # The chief writes its result into a pipe first, and waits there until somebody reads it.
+    # The chief writes its result into a pipe first, and waits there, since it is full.
     pipe, result = (folder / "chief" / name for name in (".result.json.tmp", "result.json"))
     os.mkfifo(pipe)
+    descriptor = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+    filled = sum(iter(lambda: written(descriptor), 0))
     data = everything(prepared)
     with workers.started(
         *(2, *TASK, EPOCHS, f"--data_dir={prepared}"),
         own=(f"--workdir={folder / 'chief'}", f"--workdir={folder / 'other'}"),
         TMPDIR=str(folder / "temporary"),
     ) as processes:
-        workers.wait_until(lambda: evaluated_at(folder / "chief", 80), processes)
+        workers.wait_until(lambda: has_open(processes[0], pipe), processes[:1])
         with contextlib.suppress(subprocess.TimeoutExpired):
             processes[1].wait(timeout=6)
         left_early = processes[1].poll() is not None
-        content = pipe.read_bytes()
+        os.read(descriptor, filled)
         said = workers.ended(processes)
     result.unlink()
-    result.write_bytes(content)
+    result.write_bytes(os.read(descriptor, filled))
+    os.close(descriptor)
     assert everything(prepared) == data
     return folder, said, left_early
 
 
-def evaluated_at(workdir, step: int) -> bool:
-    rows = run_dir.read_metrics(str(workdir))
-    return any((row["step"], row["split"]) == (step, "validation") for row in rows)
+def written(descriptor: int) -> int:
+    try:
+        return os.write(descriptor, bytes(4096))
+    except BlockingIOError:
+        return 0
+
+
+def has_open(process: subprocess.Popen, path) -> bool:
+    descriptors = pathlib.Path(f"/proc/{process.pid}/fd").iterdir()
+    return any(os.path.realpath(descriptor) == str(path) for descriptor in descriptors)
 
 
 def test_two_workers_give_the_weights_that_one_gives(run, together):
