@@ -4,13 +4,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint lock clean
+.PHONY: demo test soak lint lock clean
 
 demo: $(INSTALLED)
 	@PATH="$(abspath $(BIN)):$$PATH" python -m recipes.demo
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
+
+# Kills, stops and starves training runs at random; SEED=… for other faults.
+SEED ?= 0
+soak: $(INSTALLED)
+	$(BIN)/python -m tests.faults.soak --faults=50 --seed=$(SEED)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
