@@ -71,7 +71,7 @@ def _photos(archives: pathlib.Path, cache: pathlib.Path, name: str, copies: int)
 
 def _unpack(archive: pathlib.Path, folder: pathlib.Path) -> None:
     if not archive.exists():
-        raise UserError(f"{archive} is not there; name the folder that has it with --data_dir")
+        raise UserError(f"{archive} is not there; name the folder that has it with --archives")
     with tarfile.open(archive) as file:
         file.extractall(folder, filter="data")
 

@@ -1,6 +1,6 @@
 """Measures Headrace's batch stream against its peers: images a second, on all cores.
 
-    python -m benchmarks.input_pipeline --data_dir=ARCHIVES --json=input-pipeline.json
+    python -m benchmarks.input_pipeline --archives=ARCHIVES --json=input-pipeline.json
 
 photos: 2,000 photographs (400, five times each), a random part of 8 to 100 % of the area at
 224×224, flipped or not, in batches of 64. cifar: 50,000 images of 32×32 stored as bare pixels,

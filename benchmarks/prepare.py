@@ -1,6 +1,6 @@
 """Measures `beam_pipelines.prepare` against TFDS and FFCV, whole processes by the clock.
 
-    python -m benchmarks.prepare --data_dir=ARCHIVES --json=prepare.json
+    python -m benchmarks.prepare --archives=ARCHIVES --json=prepare.json
 
 cifar: 60,000 small JPEG files with a train and a test folder. photos: 2,000 photographs, five
 copies of each of 400. memory: Headrace alone, 6,000 and 60,000 of the small files.

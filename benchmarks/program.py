@@ -22,11 +22,11 @@ FLAGS = flags.FLAGS
 SCRIPTS = pathlib.Path(environment.__file__).parent
 
 flags.DEFINE_string(
-    "data_dir", "../shared/data", f"Where {folders.CIFAR} and {folders.PHOTOS} are."
+    "archives", "../shared/data", f"Where {folders.CIFAR} and {folders.PHOTOS} are."
 )
 flags.DEFINE_list("only", [], "Which parts to run. Default: all.")
 flags.DEFINE_integer("rounds", 3, "How often each contender runs.", 1)
-flags.DEFINE_string("cache_dir", "~/.cache/headrace/images", "What is made once, and scratch.")
+flags.DEFINE_string("scratch_dir", "~/.cache/headrace/images", "What is made once, and scratch.")
 flags.DEFINE_string(
     "peers_env", "~/.cache/headrace/environments", "The peers' environments, built once."
 )
@@ -48,12 +48,12 @@ def parts(known: Sequence[str]) -> list[str]:
 
 def archives() -> pathlib.Path:
     """The folder of the archives."""
-    return pathlib.Path(FLAGS.data_dir).expanduser()
+    return pathlib.Path(FLAGS.archives).expanduser()
 
 
 def cache() -> pathlib.Path:
     """Where archives are unpacked, and outputs written for as long as a run takes."""
-    return pathlib.Path(FLAGS.cache_dir).expanduser()
+    return pathlib.Path(FLAGS.scratch_dir).expanduser()
 
 
 def peers_env() -> pathlib.Path:

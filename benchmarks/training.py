@@ -1,6 +1,6 @@
 """Measures the trainer against a bare loop, `Model.fit` and itself.
 
-    python -m benchmarks.training --data_dir=ARCHIVES --json=training.json
+    python -m benchmarks.training --archives=ARCHIVES --json=training.json
 
 loop: ResNet on CIFAR-10, batch 64, pad-and-crop by 4 and flip, beside a loop written by hand.
 fit: LeNet on 1,797 digits of 32×32 in memory, batch 64, beside `Model.fit` of Keras; Headrace as it

@@ -27,6 +27,6 @@ def test_copies_of_a_photograph_stay_in_one_class(tmp_path):
 
 
 def test_a_missing_archive_says_which_flag_to_set(tmp_path):
-    with pytest.raises(UserError, match="--data_dir"):
+    with pytest.raises(UserError, match="--archives"):
         folders.cifar(tmp_path, tmp_path / "cache")
     assert not (tmp_path / "cache/cifar").exists()
