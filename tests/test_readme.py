@@ -25,8 +25,7 @@ def test_every_command_works_as_pasted(tmp_path):
     assert [command[2] for command in commands] == [
         "beam_pipelines.prepare",
         "trainer.inspect",
-        "trainer.task",
-        "trainer.task",
+        *["trainer.task"] * 3,
         "trainer.evaluate",
         "trainer.export",
         "trainer.predict",
