@@ -61,7 +61,7 @@ def save_again_on_one_device(workdir) -> None:
     step = found.restore()
     shutil.rmtree(workdir / "checkpoints")
     again = checkpoints()
-    for name in ("best", "sums", "since"):
+    for name in ("best", "waited", "evaluated", "sums", "since"):
         getattr(again, name).assign(getattr(found, name))
     again.save(step)
     again.wait()
