@@ -394,9 +394,10 @@ def test_beside_servers_a_worker_starts_again_by_itself_and_the_chief_has_the_en
 
 
 def test_a_server_that_dies_has_all_start_again(tmp_path):
-    finished = launch(tmp_path, "ps@0:die:9", "all@0:sleep", workers=1, servers=1)
-    assert finished.returncode == 0
     tasks = ("0", "chief", "evaluator", "ps")
+    others = [f"ps@0:await:{task}-0.json" for task in tasks[:3]]
+    finished = launch(tmp_path, *others, "ps@0:die:9", "all@0:sleep", workers=1, servers=1)
+    assert finished.returncode == 0
     assert starts(tmp_path) == sorted(f"{task}-{start}" for task in tasks for start in (0, 1))
     (line,) = said(finished.stderr)
     assert line.startswith("[launch] ps 0 was killed (SIGKILL) after ")
