@@ -8,15 +8,13 @@ runs.steps_per_second(workdir, 100, 300)
 import contextlib
 import os
 import pathlib
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 
 from benchmarks.harness import RunError
-from trainer import run_dir
-from trainer.cluster import Cluster
+from trainer import cluster, run_dir
 
 _POLL_SECONDS = 0.2
 
@@ -40,18 +38,17 @@ def started(
     if pinned and len(cores) < workers:
         raise RunError(f"{workers} workers need a core each, and there are {len(cores)}")
     command = [sys.executable, "-m", "trainer.task", *flags, f"--workdir={workdir}"]
-    addresses = {"worker": [f"localhost:{port}" for port in _free_ports(workers)]}
     processes = []
     try:
-        for index in range(workers):
+        for member in cluster.on_this_machine({"worker": workers}):
             environment = dict(os.environ)
             if workers > 1:
-                environment["TF_CONFIG"] = Cluster(addresses, "worker", index).to_json()
+                environment["TF_CONFIG"] = member.to_json()
             process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
             processes.append(process)
             if pinned:
                 # Before it has imported TensorFlow, which makes a thread for each core it may use.
-                os.sched_setaffinity(process.pid, {cores[index]})
+                os.sched_setaffinity(process.pid, {cores[member.index]})
         yield processes
     finally:
         for process in processes:
@@ -94,11 +91,3 @@ def _times(workdir: pathlib.Path) -> dict[int, float]:
         for event in EventFileLoader(str(path)).Load()
         if event.HasField("summary")
     }
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("localhost", 0))
-        return [each.getsockname()[1] for each in sockets]

@@ -7,8 +7,10 @@
 or Slurm's own variables, of a step with several tasks. No TensorFlow is imported here.
 """
 
+import contextlib
 import dataclasses
 import json
+import socket
 from collections.abc import Mapping
 
 from headrace import UserError
@@ -101,3 +103,16 @@ def is_chief(environment: Mapping[str, str]) -> bool:
     """Whether this process writes the run directory."""
     found = find(environment)
     return found is None or found.is_chief
+
+
+def on_this_machine(counts: Mapping[str, int]) -> list[Cluster]:
+    """The tasks of a cluster on this machine: so many of each type, at ports that are free now."""
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(sum(counts.values()))]
+        for one in sockets:
+            one.bind(("", 0))
+        ports = iter([one.getsockname()[1] for one in sockets])
+    addresses = {
+        task: [f"127.0.0.1:{next(ports)}" for _ in range(count)] for task, count in counts.items()
+    }
+    return [Cluster(addresses, task, i) for task, count in counts.items() for i in range(count)]

@@ -23,7 +23,6 @@ import contextlib
 import dataclasses
 import importlib.util
 import os
-import socket
 import sys
 import time
 
@@ -32,8 +31,7 @@ from absl import flags
 import headrace
 from headrace import UsageError, check
 from input import order
-from trainer import endings, workers
-from trainer.cluster import Cluster
+from trainer import cluster, endings, workers
 
 FLAGS = flags.FLAGS
 
@@ -202,17 +200,12 @@ def _environments(count: int, servers: int) -> dict[str, dict[str, str]]:
     counts = {"worker": count}
     if servers:
         counts = {"chief": 1, "worker": count, "ps": servers, "evaluator": 1}
-    ports = iter(_free_ports(sum(counts.values())))
-    addresses = {
-        task: [f"127.0.0.1:{next(ports)}" for _ in range(number)] for task, number in counts.items()
-    }
     return {
-        f"{task} {index}" if task in ("worker", "ps") else task: {
+        f"{member.task} {member.index}" if member.task in ("worker", "ps") else member.task: {
             **common,
-            "TF_CONFIG": Cluster(addresses, task, index).to_json(),
+            "TF_CONFIG": member.to_json(),
         }
-        for task, number in counts.items()
-        for index in range(number)
+        for member in cluster.on_this_machine(counts)
     }
 
 
@@ -221,15 +214,6 @@ def _own_restarts(count: int, job: _Job) -> dict[str, int]:
     without."""
     names = [f"worker {index}" for index in range(count)] + ["evaluator"]
     return dict.fromkeys(names, job.max_restarts) if job.servers else {}
-
-
-def _free_ports(count: int) -> list[int]:
-    """So many different ports that nobody listens on now."""
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("", 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 if __name__ == "__main__":

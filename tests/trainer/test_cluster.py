@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import socket
 
 import pytest
 from hypothesis import given
@@ -184,3 +185,17 @@ def test_what_a_strategy_cannot_give_is_refused_with_a_remedy(strategy, flag):
         with pytest.raises(UsageError, match=f"^{flag} is not for --strategy={strategy}: .*; "):
             strategies.check_flags(name, found, ["--other", flag])
     strategies.check_flags("mirrored", {}, [flag])
+
+
+def test_tasks_on_this_machine_have_a_free_port_each():
+    members = cluster.on_this_machine({"chief": 1, "worker": 2})
+    assert [(member.task, member.index) for member in members] == [
+        ("chief", 0),
+        ("worker", 0),
+        ("worker", 1),
+    ]
+    assert len({member.address for member in members}) == 3
+    for member in members:
+        host, _, port = member.address.partition(":")
+        with socket.create_server((host, int(port))):
+            assert cluster.find({"TF_CONFIG": member.to_json()}) == member

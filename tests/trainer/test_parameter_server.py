@@ -12,6 +12,7 @@ from tests.trainer import workers
 from tests.trainer.conftest import TASK
 from tests.trainer.test_task import variables, without_rates
 from trainer import run_dir
+from trainer.cluster import on_this_machine
 
 ASYNCHRONOUS = (*TASK, "--nodeterministic", "--strategy=parameter_server")
 
@@ -92,8 +93,9 @@ def test_a_run_outlives_a_worker_and_a_signal_and_is_finished_by_the_launcher(pr
 
 
 def test_checkpoints_are_read_by_the_chief_and_not_by_the_servers(tmp_path):
-    chief, worker, server = workers.members(chief=1, worker=1, ps=1)[0].addresses.values()
-    finished = run_program("tests.trainer.served_reads", tmp_path, *chief, *worker, *server)
+    members = on_this_machine({"chief": 1, "worker": 1, "ps": 1})
+    addresses = [member.address for member in members]
+    finished = run_program("tests.trainer.served_reads", tmp_path, *addresses)
     assert "restored 1 1.0" in finished.stdout, finished.stderr
 
 

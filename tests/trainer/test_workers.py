@@ -15,6 +15,7 @@ from tests.trainer import workers
 from tests.trainer.conftest import TASK
 from tests.trainer.test_task import variables, without_rates
 from trainer import run_dir
+from trainer.cluster import on_this_machine
 
 EPOCHS = "--epochs=20"  # of 4 steps, as of the run of one worker
 
@@ -136,7 +137,7 @@ def test_what_ends_one_worker_ends_all_and_one_finishes_the_run_alone(run, prepa
 
 
 def test_ctrl_c_ends_a_worker_that_waits_for_the_others(prepared, tmp_path):
-    member, _ = workers.members(worker=2)
+    member, _ = on_this_machine({"worker": 2})
     workdir = tmp_path / "run"
     process = workers.start(member, *TASK, EPOCHS, f"--data_dir={prepared}", f"--workdir={workdir}")
     try:
@@ -154,7 +155,7 @@ def listens(address: str) -> bool:
 
 
 def test_a_worker_whose_address_is_taken_says_so(prepared, tmp_path):
-    _, member = workers.members(worker=2)
+    _, member = on_this_machine({"worker": 2})
     with socket.create_server(("0.0.0.0", int(member.address.split(":")[1]))):
         process = workers.start(
             member, *TASK, EPOCHS, f"--data_dir={prepared}", f"--workdir={tmp_path / 'run'}"

@@ -3,25 +3,15 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 
 from tests.conftest import ROOT
-from trainer.cluster import Cluster
+from trainer.cluster import Cluster, on_this_machine
 
 LIMIT = 280
-
-
-def members(**counts: int) -> list[Cluster]:
-    """Tasks on this machine, so many of each type, each at a free port."""
-    ports = iter(_free_ports(sum(counts.values())))
-    addresses = {
-        task: [f"localhost:{next(ports)}" for _ in range(count)] for task, count in counts.items()
-    }
-    return [Cluster(addresses, task, i) for task, count in counts.items() for i in range(count)]
 
 
 def start(member: Cluster, *arguments: str, **environment: str) -> subprocess.Popen:
@@ -59,7 +49,7 @@ def started_as(
     """The same, so many of each type of task, in this order."""
     processes = []
     try:
-        for index, member in enumerate(members(**counts)):
+        for index, member in enumerate(on_this_machine(counts)):
             given = [*arguments, *own[index : index + 1]]
             processes.append(start(member, *given, **environment))
         yield processes
@@ -97,11 +87,3 @@ def signal_when(
     """Sends a signal once something is so."""
     wait_until(ready, [process])
     process.send_signal(number)
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("localhost", 0))
-        return [each.getsockname()[1] for each in sockets]
