@@ -57,15 +57,14 @@ def started(
 
 
 def wait_for_step(workdir: pathlib.Path, step: int, processes: Sequence[subprocess.Popen]) -> None:
-    """Waits until a step is logged.
+    """Waits until a step is logged, with its time.
 
     Raises:
         RunError: a process ended before.
     """
     while True:
         ended = any(process.poll() is not None for process in processes)
-        rows = run_dir.read_metrics(str(workdir))
-        if any(row["step"] >= step for row in rows):
+        if max(_times(workdir), default=0) >= step:
             return
         if ended:
             raise RunError(f"a worker ended before step {step:,}")
@@ -84,10 +83,9 @@ def _times(workdir: pathlib.Path) -> dict[int, float]:
     """When each step was logged, by the clock: from TensorBoard's files, in which it stands."""
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
-    folder = workdir / run_dir.TENSORBOARD / "train"
     return {
         event.step: event.wall_time
-        for path in sorted(folder.iterdir())
+        for path in sorted(workdir.glob(f"{run_dir.TENSORBOARD}/train/*"))
         for event in EventFileLoader(str(path)).Load()
         if event.HasField("summary")
     }
