@@ -27,6 +27,7 @@ from input.reader import Reader
 from input.view import View
 
 _AT_ONCE = 256
+_ALIGNMENT = 64  # bytes; TensorFlow stops the process over less
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Kept:
         return numbers.map(batch, tf.data.AUTOTUNE, deterministic=True)
 
 
+@tf.autograph.experimental.do_not_convert
 def keep(
     reader: Reader,
     view: View,
@@ -71,10 +73,9 @@ def keep(
     if where == "disk":
         arrays = _on_disk(reader, view, pathlib.Path(folder).expanduser(), advance)
         return _kept(arrays, _from_disk(arrays["image"]))
-    arrays = {name: np.empty(shape, kind) for name, (shape, kind) in _kinds(reader, view).items()}
+    arrays = {name: _aligned(*kind) for name, kind in _kinds(reader, view).items()}
     _fill(arrays, reader, view, advance)
-    with tf.device("CPU"):
-        image = tf.convert_to_tensor(arrays["image"])
+    image = tf.experimental.dlpack.from_dlpack(arrays["image"].__dlpack__())  # makes no copy
     return _kept(arrays, lambda numbers: tf.gather(image, numbers))
 
 
@@ -99,6 +100,14 @@ def _kinds(reader: Reader, view: View) -> dict[str, tuple[tuple[int, ...], type]
         "weight": ((count,), np.float32),
         "good": ((count,), np.bool_),
     }
+
+
+def _aligned(shape: tuple[int, ...], kind: type) -> np.ndarray:
+    """An array that TensorFlow takes as it lies in memory."""
+    size = math.prod(shape) * np.dtype(kind).itemsize
+    memory = np.empty(size + _ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT
+    return memory[start : start + size].view(kind).reshape(shape)
 
 
 def _fill(
