@@ -30,7 +30,12 @@ from input.view import View
 
 Batch = fetch.Batch
 
+# A stream has no Python `if` or `for` in its graph: AutoGraph, which looks for them, would take a
+# second to find none.
+_as_it_stands = tf.autograph.experimental.do_not_convert
 
+
+@_as_it_stands
 def training(
     reader: Reader,
     order: Order,
@@ -113,6 +118,7 @@ def training(
     return with_steps(batches, finish).prefetch(tf.data.AUTOTUNE)
 
 
+@_as_it_stands
 def evaluation(
     reader: Reader,
     view: View,

@@ -15,6 +15,10 @@ from trainer import gradients
 
 RANK = 5
 
+# A replica's part has no Python `if` or `for` in its graph: AutoGraph, which looks for them in
+# every layer, would take a second to find none.
+_as_it_stands = tf.autograph.experimental.do_not_convert
+
 Sums = tf.Tensor | tf.distribute.DistributedValues
 TrainSteps = Callable[[Iterator, tf.Tensor, Sums], Sums]
 Evaluate = Callable[[Iterable], dict[str, object]]
@@ -104,6 +108,7 @@ def make_train_steps(
     if accumulate > 1:
         return _accumulating(strategy, model, gradients_of, apply, accumulate)
 
+    @_as_it_stands
     def replica_step(batch: dict[str, tf.Tensor], sums: tf.Tensor) -> tf.Tensor:
         own, more = gradients_of(batch)
         apply(own)
@@ -141,6 +146,7 @@ def _accumulating(
             for variable in model.trainable_variables
         ]
 
+    @_as_it_stands
     def add_part(batch: dict[str, tf.Tensor], part: tf.Tensor, sums: tf.Tensor) -> tf.Tensor:
         size = tf.shape(batch["label"])[0] // parts
         own, more = gradients_of(
@@ -150,6 +156,7 @@ def _accumulating(
             variable.assign_add(gradient)
         return sums + tf.cast(more, tf.float64)
 
+    @_as_it_stands
     def apply_sums() -> None:
         apply([tf.identity(variable) for variable in sums_so_far])
         for variable in sums_so_far:
@@ -199,6 +206,7 @@ def make_evaluate(strategy: tf.distribute.Strategy, model: keras.Model, classes:
         `records`, and `confusion`: int64 `[classes, classes]`, rows true, columns predicted.
     """
 
+    @_as_it_stands
     def replica_step(batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, ...]:
         logits = _mean_logits(model, batch["image"])
         label, weight = batch["label"], batch["weight"]
