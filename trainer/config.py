@@ -155,25 +155,6 @@ def read(workdir: str, flag: str = "--workdir") -> RunConfig:
         raise UserError(f"{path} is damaged ({error}); use another {flag}") from None
 
 
-def wants_average(config: RunConfig, workdir: str, weights: str) -> bool:
-    """Whether `--weights` asks for the moving average of a run's weights.
-
-    Args:
-        config: of the run.
-        workdir: the run directory.
-        weights: one of `run_dir.WEIGHTS`.
-
-    Raises:
-        UserError: it does, and the run keeps none.
-    """
-    if weights == "ema" and not config.ema:
-        raise UserError(
-            f"--weights=ema: the run in {workdir} was trained without --ema and has no average of "
-            "its weights; use --weights=raw"
-        )
-    return bool(config.ema) and weights != "raw"
-
-
 def image_size(card: Card, asked: list[int]) -> list[int]:
     """The size of the model's input: as asked for, or that of the dataset's images.
 

@@ -14,25 +14,17 @@ from etils import epath
 import headrace
 from headrace import UserError, check
 from input import dataset_dir, files, slices
-from trainer import config as run_config
-from trainer import devices, run_dir
+from trainer import devices, run_dir, trained_flags
+from trainer.config import RunConfig
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string("workdir", None, "The run directory.", required=True)
+flags.adopt_module_key_flags(trained_flags)
 flags.DEFINE_string(
     "split", "test", "The split to evaluate on, or slices of splits, such as train[90%:]."
 )
 flags.DEFINE_string(
     "data_dir", None, "The dataset directory. Default: the one that the run was trained on."
-)
-flags.DEFINE_enum("checkpoint", "latest", run_dir.WHICH, "Which checkpoint to evaluate.")
-flags.DEFINE_enum(
-    "weights",
-    "auto",
-    run_dir.WEIGHTS,
-    "raw for the weights that training reached, ema for their moving average; auto takes the "
-    "average of a run that was trained with --ema.",
 )
 flags.DEFINE_enum(
     "crops",
@@ -45,7 +37,7 @@ flags.DEFINE_enum(
 
 def main() -> None:
     """Runs the program."""
-    config = run_config.read(FLAGS.workdir)
+    config, average = trained_flags.asked()
     data_dir = FLAGS.data_dir or config.data_dir
     files.check(data_dir, "data_dir")
     card = dataset_dir.read_card(data_dir)
@@ -60,7 +52,6 @@ def main() -> None:
         f"--crops={FLAGS.crops}: the run in {FLAGS.workdir} sees whole images; more than one crop "
         "needs a run that was trained with a larger --resize_to",
     )
-    average = run_config.wants_average(config, FLAGS.workdir, FLAGS.weights)
     headrace.import_tensorflow()
     devices.configure()
     result = evaluate(
@@ -80,7 +71,7 @@ def main() -> None:
 
 def evaluate(
     workdir: str,
-    config: run_config.RunConfig,
+    config: RunConfig,
     data_dir: str,
     card: dataset_dir.Card,
     split: str,

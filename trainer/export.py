@@ -13,32 +13,23 @@ from absl import flags
 from etils import epath
 
 import headrace
-from trainer import config as run_config
-from trainer import devices, run_dir
+from trainer import devices, run_dir, trained_flags
+from trainer.config import RunConfig
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string("workdir", None, "The run directory.", required=True)
-flags.DEFINE_enum("checkpoint", "latest", run_dir.WHICH, "Which checkpoint to export.")
-flags.DEFINE_enum(
-    "weights",
-    "auto",
-    run_dir.WEIGHTS,
-    "raw for the weights that training reached, ema for their moving average; auto takes the "
-    "average of a run that was trained with --ema.",
-)
+flags.adopt_module_key_flags(trained_flags)
 
 
 def main() -> None:
     """Runs the program."""
-    config = run_config.read(FLAGS.workdir)
-    average = run_config.wants_average(config, FLAGS.workdir, FLAGS.weights)
+    config, average = trained_flags.asked()
     headrace.import_tensorflow()
     devices.configure()
     print(export(FLAGS.workdir, config, FLAGS.checkpoint, average))
 
 
-def export(workdir: str, config: run_config.RunConfig, which: str, average: bool = False) -> str:
+def export(workdir: str, config: RunConfig, which: str, average: bool = False) -> str:
     """Writes the next version below `workdir/export`; returns its path.
 
     Args:

@@ -10,27 +10,18 @@ from etils import epath
 
 import headrace
 from headrace import UserError, check
-from trainer import config as run_config
-from trainer import devices, run_dir
+from trainer import devices, trained_flags
+from trainer.config import RunConfig
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string("workdir", None, "The run directory.", required=True)
-flags.DEFINE_enum("checkpoint", "latest", run_dir.WHICH, "Which checkpoint to use.")
-flags.DEFINE_enum(
-    "weights",
-    "auto",
-    run_dir.WEIGHTS,
-    "raw for the weights that training reached, ema for their moving average; auto takes the "
-    "average of a run that was trained with --ema.",
-)
+flags.adopt_module_key_flags(trained_flags)
 
 
 def main(*files: str) -> None:
     """Runs the program."""
     check(files, "no image given: name one or more files")
-    config = run_config.read(FLAGS.workdir)
-    average = run_config.wants_average(config, FLAGS.workdir, FLAGS.weights)
+    config, average = trained_flags.asked()
     encoded = [_read(file) for file in files]
     headrace.import_tensorflow()
     devices.configure()
@@ -41,7 +32,7 @@ def main(*files: str) -> None:
         print(f"{file}\t{label}\t{probability:.4f}")
 
 
-def predict(model, config: run_config.RunConfig, files: tuple[str, ...], encoded: list[bytes]):
+def predict(model, config: RunConfig, files: tuple[str, ...], encoded: list[bytes]):
     """Classifies files one by one; yields file, label and probability.
 
     Raises:

@@ -34,9 +34,6 @@ EXPORT = "export"
 # The checkpoints that programs can ask for.
 WHICH = ("latest", "best")
 
-# Of a checkpoint: as training left them, or their moving average; auto for that where there is one.
-WEIGHTS = ("auto", "raw", "ema")
-
 
 def make(workdir: str, config: str, flagfile: str, mean_image: np.ndarray | None = None) -> None:
     """Makes the run directory, or brings the one that is there up to date.
