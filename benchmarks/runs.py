@@ -1,6 +1,6 @@
 """Runs of `trainer.task` that are watched from outside, through what they write.
 
-with runs.started(workdir, flags, workers=2, pinned=True) as processes:
+with runs.started(workdir, flags, workers=2, cores=runs.cores(2)) as processes:
     runs.wait_for_step(workdir, 300, processes)
 runs.steps_per_second(workdir, 100, 300)
 """
@@ -19,9 +19,21 @@ from trainer import cluster, run_dir
 _POLL_SECONDS = 0.2
 
 
+def cores(count: int) -> list[int]:
+    """So many cores of this machine.
+
+    Raises:
+        RunError: it has fewer.
+    """
+    found = sorted(os.sched_getaffinity(0))
+    if len(found) < count:
+        raise RunError(f"{count} workers need a core each, and there are {len(found)}")
+    return found[:count]
+
+
 @contextlib.contextmanager
 def started(
-    workdir: pathlib.Path, flags: Sequence[str], workers: int = 1, pinned: bool = False
+    workdir: pathlib.Path, flags: Sequence[str], workers: int = 1, cores: Sequence[int] = ()
 ) -> Iterator[list[subprocess.Popen]]:
     """Processes of `python -m trainer.task`, the chief first; killed at the end.
 
@@ -29,14 +41,8 @@ def started(
         workdir: the run directory.
         flags: all others.
         workers: how many processes; several find each other by `TF_CONFIG`.
-        pinned: whether each has one core of its own, and nothing but that.
-
-    Raises:
-        RunError: there are fewer cores than workers.
+        cores: one for each process, which then has nothing but that; none to leave them all.
     """
-    cores = sorted(os.sched_getaffinity(0))
-    if pinned and len(cores) < workers:
-        raise RunError(f"{workers} workers need a core each, and there are {len(cores)}")
     command = [sys.executable, "-m", "trainer.task", *flags, f"--workdir={workdir}"]
     processes = []
     try:
@@ -46,7 +52,7 @@ def started(
                 environment["TF_CONFIG"] = member.to_json()
             process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
             processes.append(process)
-            if pinned:
+            if cores:
                 # Before it has imported TensorFlow, which makes a thread for each core it may use.
                 os.sched_setaffinity(process.pid, {cores[member.index]})
         yield processes

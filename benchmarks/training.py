@@ -5,7 +5,8 @@
 loop: ResNet on CIFAR-10, batch 64, pad-and-crop by 4 and flip, beside a loop written by hand.
 fit: LeNet on 1,797 digits of 32×32 in memory, batch 64, beside `Model.fit` of Keras; Headrace as it
 is by default, which saves once an epoch, and without saves, as `fit`. workers: ResNet on a worker
-that has one core, and on two that have one each and share the batch of 128, or have 128 each.
+that has one core, and on two that have one each and share the batch of 128, or have 128 each, or
+train apart, which is the most that two cores of the machine could give.
 restart: seconds from the start of the command that goes on after a `kill -9` to the first step.
 saves: ResNet with a save every few seconds and without, and what one a minute costs by that.
 
@@ -137,15 +138,17 @@ def fit(work: Work, rounds: int) -> list[Row]:
 def workers(work: Work, rounds: int) -> list[Row]:
     """One worker on one core, and two on one each."""
     one, same, twice = "one worker", "two workers, same batch", "two workers, twice the batch"
+    apart = "two workers, apart"
     two = ["--workers=2", "--pinned"]
     contenders = [
         Contender(one, trainer(work, work.task(), "--pinned")),
         Contender(same, trainer(work, work.task(), *two)),
         Contender(twice, trainer(work, work.task(2 * work.batch), *two)),
+        Contender(apart, trainer(work, work.task(), *two, "--apart")),
     ]
     results = _run("workers", contenders, rounds)
     made = harness.rows("workers", results, _figure(_IMAGES), _IMAGES)
-    for several in (same, twice):
+    for several in (same, twice, apart):
         made += _by("workers", results, several, one, _figure(_IMAGES))
     return made
 

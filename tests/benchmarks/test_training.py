@@ -33,8 +33,9 @@ def test_fit_trains_on_the_same_flags(tiny, tmp_path):
     assert fit.figures["steps/s"] > 0
 
 
-def test_two_workers_on_a_core_each_are_timed_together(tiny, tmp_path):
-    command = training.trainer(tiny, tiny.task(32), "--workers=2", "--pinned")
+@pytest.mark.parametrize("how", [[], ["--apart"]])
+def test_two_workers_on_a_core_each_are_timed_together(tiny, tmp_path, how):
+    command = training.trainer(tiny, tiny.task(32), "--workers=2", "--pinned", *how)
     ((two,),) = harness.in_turn([Contender("two", command)], 1, tmp_path).values()
     assert two.figures["images/s"] == pytest.approx(32 * two.figures["steps/s"])
 
