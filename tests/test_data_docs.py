@@ -1,4 +1,4 @@
-"""docs/stream.md and docs/augmentation.md: what they say of flags, presets and batches is so."""
+"""What docs/stream.md, augmentation.md and training.md say of flags, presets and batches is so."""
 
 import dataclasses
 import os
@@ -19,6 +19,7 @@ from tests.conftest import ROOT, run_program
 
 STREAM = (ROOT / "docs/stream.md").read_text()
 AUGMENTATION = (ROOT / "docs/augmentation.md").read_text()
+TRAINING = (ROOT / "docs/training.md").read_text()
 PICTURES = ROOT / "docs/augmentation"
 # A line for each picture: its name, and its flags.
 STRIPS = re.search(r"<< 'END'\n(.*?)\nEND\n", AUGMENTATION, re.DOTALL)[1].splitlines()
@@ -32,7 +33,7 @@ def choices() -> dict[str, str]:
     return dict(re.findall(r"^  --(\w+)=?(.*)$", "\n".join(helps), re.MULTILINE))
 
 
-@pytest.mark.parametrize("page", [STREAM, AUGMENTATION])
+@pytest.mark.parametrize("page", [STREAM, AUGMENTATION, TRAINING])
 def test_no_flag_or_choice_is_named_that_does_not_exist(page, choices):
     for name, value in re.findall(r"--([a-z]\w*)(?:=([\w.]+))?", page):
         assert name in choices

@@ -1,4 +1,4 @@
-"""The README's commands, pasted in their order, and its Python."""
+"""The README's commands and those of docs/training.md, pasted in their order, and its Python."""
 
 import os
 import pathlib
@@ -11,26 +11,28 @@ from recipes import demo
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
+TRAINING = (ROOT / "docs/training.md").read_text()
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
 
 
 def test_every_command_works_as_pasted(tmp_path):
     demo.write_digits(tmp_path / "demo/digits")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    commands = [shlex.split(block) for block in blocks("sh")]
+    commands = [shlex.split(block) for page in (README, TRAINING) for block in blocks(page, "sh")]
     assert commands.pop(0) == ["source", ".venv/bin/activate"]
     assert [command[2] for command in commands] == [
         "beam_pipelines.prepare",
         "trainer.inspect",
-        *["trainer.task"] * 3,
+        "trainer.task",
         "trainer.evaluate",
         "trainer.export",
         "trainer.predict",
+        *["trainer.task"] * 2,
     ]
-    for command in [*commands, ["python", "-c", *blocks("python")]]:
+    for command in [*commands, ["python", "-c", *blocks(README, "python")]]:
         finished = subprocess.run(
             [sys.executable, *command[1:]],
             cwd=tmp_path,
