@@ -15,13 +15,15 @@ import tensorflow as tf
 class Snapshot:
     """Writes what `checkpoint.write` would, of values that were taken before.
 
-    The objects that the checkpoint holds must not change; what their variables hold may.
+    It holds the objects that were there when this was made: what one of them takes in addition
+    while it trains, as AdamW does, is not part of it.
     """
 
     def __init__(self, checkpoint: tf.train.Checkpoint) -> None:
-        self._view = tf.train.TrackableView(checkpoint)
-        self._objects = self._view.descendants()
-        self._variables = [each for each in self._objects if _is_variable(each)]
+        view = tf.train.TrackableView(checkpoint)
+        objects = view.descendants()
+        self._variables = [each for each in objects if _is_variable(each)]
+        self._others = [(each, view.children(each)) for each in objects if not _is_variable(each)]
         self._twin: tf.train.Checkpoint | None = None
         self._copies: list[tf.Variable] = []
 
@@ -57,14 +59,14 @@ class Snapshot:
         """Objects that hang together as those of the checkpoint do, with variables of the host."""
         with tf.device("CPU:0"):
             self._copies = [tf.Variable(value, trainable=False) for value in values]
-        twins = {id(each): tf.train.Checkpoint() for each in self._objects}
+        twins = {id(each): tf.train.Checkpoint() for each, _ in self._others}
         copies = zip(self._variables, self._copies, strict=True)
         twins |= {id(each): copy for each, copy in copies}
-        for each in self._objects:
-            if not _is_variable(each):
-                for name, child in self._view.children(each).items():
-                    setattr(twins[id(each)], name, twins[id(child)])
-        self._twin = twins[id(self._objects[0])]
+        for each, children in self._others:
+            for name, child in children.items():
+                setattr(twins[id(each)], name, twins[id(child)])
+        whole, _ = self._others[0]
+        self._twin = twins[id(whole)]
 
 
 def _is_variable(trackable: object) -> bool:

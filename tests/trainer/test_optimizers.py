@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer import optimizers
+from trainer import checkpoints, optimizers
 
 
 def model_and(optimizer) -> tuple[keras.Model, keras.optimizers.Optimizer]:
@@ -70,3 +70,21 @@ def test_a_checkpoint_holds_averages_slots_and_the_loss_scale(tmp_path):
     assert len(fresh.variables) > 8
     for variable, saved in zip(fresh.variables, optimizer.variables, strict=True):
         np.testing.assert_array_equal(variable.numpy(), saved.numpy(), err_msg=variable.path)
+
+
+@pytest.mark.parametrize("mixed_precision", ["none", "float16"])
+@pytest.mark.parametrize("name", optimizers.NAMES)
+def test_what_was_trained_before_the_first_checkpoint_comes_back(name, mixed_precision, tmp_path):
+    """Some optimizers take up objects of their own with the first step."""
+    model, optimizer = model_and(optimizers.create(name, 0.1, 0.9, mixed_precision))
+    saved = checkpoints.Checkpoints(str(tmp_path), model, optimizer)
+    for number in range(3):
+        step(model, optimizer, number)
+    saved.save(3)
+    saved.wait()
+
+    other, fresh = model_and(optimizers.create(name, 0.1, 0.9, mixed_precision))
+    assert checkpoints.Checkpoints(str(tmp_path), other, fresh).restore() == 3
+    for one, same in ((model, other), (optimizer, fresh)):
+        for variable, value in zip(same.variables, one.variables, strict=True):
+            np.testing.assert_array_equal(variable.numpy(), value.numpy(), err_msg=variable.path)
