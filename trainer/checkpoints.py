@@ -181,7 +181,8 @@ class Checkpoints:
 
         def fill(making: str) -> None:
             self._snapshot.write(values, f"{making}/{_PREFIX}")
-            _read_through(f"{making}/{_PREFIX}")
+            with checkpoint_dirs.as_no_pattern(making) as plain:
+                _read_through(f"{plain}/{_PREFIX}")
 
         try:
             sealed.write(folder, fill, {"step": step, "fingerprint": self._fingerprint})
@@ -242,8 +243,11 @@ def _restore_newest(
     damaged: dict[str, str] = {}
     for folder in _untried(home):
         try:
-            with sealed.opened(folder) as (local, about):
-                read(folder, f"{local}/{_PREFIX}", about)
+            with (
+                sealed.opened(folder) as (local, about),
+                checkpoint_dirs.as_no_pattern(local) as plain,
+            ):
+                read(folder, f"{plain}/{_PREFIX}", about)
         except sealed.DamagedError as error:
             damaged[folder] = str(error)
         else:

@@ -101,6 +101,17 @@ def test_all_variables_come_back_bit_for_bit(tmp_path):
     assert new[0].numpy().tobytes() == emas[0].numpy().tobytes()
 
 
+def test_a_folder_may_have_any_name(tmp_path):
+    workdir = tmp_path / "rate [0.1] * of 2? ü"
+    run = Run(workdir)
+    run.save(3)
+    run.save_best(4, 0.5)
+    again = Run(workdir)
+    assert again.saved.restore() == 3
+    assert again.held == {3}
+    assert restore_model(str(workdir), again.model, "best") == 4
+
+
 def test_the_newest_few_are_kept(again, home):
     for keep, left in ((3, {7, 8, 9}), (1, {12})):
         run = again(keep=keep)
