@@ -151,7 +151,7 @@ def read(workdir: str, flag: str = "--workdir") -> RunConfig:
         )
     try:
         return RunConfig(**json.loads(path.read_text()))
-    except (ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise UserError(f"{path} is damaged ({error}); use another {flag}") from None
 
 

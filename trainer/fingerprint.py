@@ -112,11 +112,13 @@ def check_same_run(workdir: str, config: RunConfig, allow_changes: bool = False)
 
     Raises:
         UserError: it holds a run of another dataset, model or flags, all differences are named; or
-            no run, but other files.
+            no run, but other files; or it is no directory.
     """
     directory = epath.Path(workdir)
     if not directory.exists():
         return
+    if not directory.is_dir():
+        raise UserError(f"--workdir={workdir} is a file; name a folder")
     if not exists(workdir):
         if any(not path.name.startswith(".") for path in directory.iterdir()):
             raise UserError(

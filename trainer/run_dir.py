@@ -67,12 +67,17 @@ def append_metrics(workdir: str, row: dict[str, object]) -> None:
 
 
 def read_metrics(workdir: str) -> list[dict[str, object]]:
-    """The lines of `metrics.jsonl`; a last line that a kill cut short is passed over."""
+    """The lines of `metrics.jsonl`; a last line that a kill cut short is passed over.
+
+    Raises:
+        UserError: another one is no such line.
+    """
     path = epath.Path(workdir) / METRICS
     if not path.exists():
         return []
-    whole, _, _ = path.read_text().rpartition("\n")
-    return [json.loads(line) for line in whole.splitlines()]
+    with _reading(path):
+        whole, _, _ = path.read_text().rpartition("\n")
+        return [_object(line, "step", "split") for line in whole.splitlines()]
 
 
 def forget_metrics_after(workdir: str, step: int, evaluated: int) -> None:
@@ -94,15 +99,29 @@ def forget_metrics_after(workdir: str, step: int, evaluated: int) -> None:
 
 
 def read_mean_image(workdir: str) -> np.ndarray | None:
-    """The mean of each pixel over the training split, float32, 0-255; None where there is none."""
+    """The mean of each pixel over the training split, float32, 0-255; None where there is none.
+
+    Raises:
+        UserError: it is damaged.
+    """
     path = epath.Path(workdir) / MEAN_IMAGE
-    return np.load(io.BytesIO(path.read_bytes())) if path.exists() else None
+    if not path.exists():
+        return None
+    with _reading(path):
+        return np.load(io.BytesIO(path.read_bytes()))
 
 
 def read_result(workdir: str) -> dict[str, object] | None:
-    """`result.json`, or None while the run is unfinished."""
+    """`result.json`, or None while the run is unfinished.
+
+    Raises:
+        UserError: it is damaged.
+    """
     path = epath.Path(workdir) / RESULT
-    return json.loads(path.read_text()) if path.exists() else None
+    if not path.exists():
+        return None
+    with _reading(path):
+        return _object(path.read_text(), "steps", "evaluations_since_best")
 
 
 def is_finished(workdir: str, end: int) -> bool:
@@ -138,6 +157,24 @@ def writing(path: epath.PathLike) -> Iterator[None]:
             f"{path} cannot be written ({error.strerror or error}); make room there or check the "
             "disk, and start again with the same command to go on from the last checkpoint"
         ) from None
+
+
+@contextlib.contextmanager
+def _reading(path: epath.Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(
+            f"{path} is damaged ({str(error).splitlines()[0]}); put a copy back, or remove it to "
+            "go on without it"
+        ) from None
+
+
+def _object(text: str, *names: str) -> dict[str, object]:
+    found = json.loads(text)
+    if not isinstance(found, dict) or not set(names) <= found.keys():
+        raise ValueError(f"{' and '.join(names)} are missing")
+    return found
 
 
 def _write_mean_image(path: epath.Path, image: np.ndarray) -> None:

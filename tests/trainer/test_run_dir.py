@@ -69,6 +69,23 @@ def test_a_line_cut_short_by_a_kill_is_passed_over(tmp_path):
     assert [row["step"] for row in run_dir.read_metrics(str(tmp_path))] == [1, 2]
 
 
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        (run_dir.METRICS, run_dir.read_metrics),
+        (run_dir.RESULT, run_dir.read_result),
+        (run_dir.MEAN_IMAGE, run_dir.read_mean_image),
+        (run_dir.CONFIG, run_config.read),
+    ],
+)
+@pytest.mark.parametrize("content", [b"\xff\xfe\n", b"12\n", b'{"a": 1\n{}\n', b"\n{}\n", None])
+def test_a_damaged_file_is_named_in_one_line(name, read, content, tmp_path):
+    (tmp_path / name).mkdir() if content is None else (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=rf"{name} is damaged \(.*\); ") as caught:
+        read(str(tmp_path))
+    assert "\n" not in str(caught.value)
+
+
 def test_lines_that_the_checkpoint_has_not_seen_are_dropped(tmp_path):
     def lines() -> list[tuple[int, str]]:
         return [(row["step"], row["split"]) for row in run_dir.read_metrics(str(tmp_path))]

@@ -200,6 +200,12 @@ def test_a_folder_with_other_files_is_no_workdir(prepared, tmp_path):
     assert "is no run directory; use an empty one" in refused(tmp_path / "mine", prepared)
 
 
+def test_a_file_is_no_workdir(prepared, tmp_path):
+    (tmp_path / "mine").write_text("precious")
+    assert "is a file; name a folder" in refused(tmp_path / "mine", prepared)
+    assert (tmp_path / "mine").read_text() == "precious"
+
+
 def test_a_dataset_directory_without_its_card_is_refused(run, prepared, tmp_path):
     data = shutil.copytree(prepared, tmp_path / "data")
     (data / "card.json").unlink()
