@@ -6,18 +6,19 @@
             interruption.has_work = True       # from here on there is something to save
             if interruption.signalled or interruption.time_is_up: …
 
-SIGTERM is what orchestrators send before they take a machine away, SIGINT is Ctrl-C. Both are only
-noted, and heard between calls into the graph; a second Ctrl-C ends the process at once, and so does
-the first signal while there is nothing to save.
+SIGTERM is what orchestrators send before they take a machine away, SIGINT is Ctrl-C, SIGHUP is a
+terminal that goes. They are only noted, and heard between calls into the graph; a second Ctrl-C
+ends the process at once, and so does the first signal while there is nothing to save.
 """
 
 import os
 import signal
+import sys
 import time
 
 from headrace import INTERRUPTED
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Interruption:
@@ -35,7 +36,10 @@ class Interruption:
 
     def __enter__(self) -> "Interruption":
         # After a strategy over several workers was made: with it TensorFlow catches SIGTERM itself.
-        self._before = {number: signal.signal(number, self._hear) for number in _SIGNALS}
+        for number in _SIGNALS:
+            ignored = signal.getsignal(number) == signal.SIG_IGN
+            if not (ignored and number == signal.SIGHUP):  # as nohup sets it
+                self._before[number] = signal.signal(number, self._hear)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -44,15 +48,26 @@ class Interruption:
 
     @property
     def time_is_up(self) -> bool:
-        """Whether the minutes that were given have passed."""
-        return self._deadline is not None and time.monotonic() >= self._deadline
+        """Whether the minutes that were given have passed, and not all of them with starting: each
+        start gets somewhere."""
+        late = self._deadline is not None and time.monotonic() >= self._deadline
+        return self.has_work and late
 
     def _hear(self, number: int, _) -> None:
         if self.signalled and number == signal.SIGINT:
             os._exit(128 + signal.SIGINT)
         if not self.has_work:
-            os.write(2, b"interrupted before there was anything to save\n")
+            _say(b"interrupted before there was anything to save\n")
             os._exit(INTERRUPTED)
         if not self.signalled:
-            os.write(2, b"interrupted: saving; once more to end at once, without\n")
+            _say(b"interrupted: saving; once more to end at once, without\n")
         self.signalled = True
+
+
+def _say(line: bytes) -> None:
+    try:
+        os.write(sys.stderr.fileno(), line)
+    except OSError:  # nobody reads it any more, as when a terminal has gone: what is saved counts
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nowhere, stream.fileno())

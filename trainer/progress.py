@@ -1,6 +1,8 @@
 """What a person watches while a run trains: a live line on a terminal, plain lines elsewhere."""
 
 import datetime
+import os
+import sys
 import time
 from collections.abc import Callable, Mapping
 
@@ -8,6 +10,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 _PLAIN_LINE_SECONDS = 10.0
+
+
+class _Console(Console):
+    """Training goes on when nobody reads it any more."""
+
+    def on_broken_pipe(self) -> None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class TrainingProgress:
@@ -18,7 +27,7 @@ class TrainingProgress:
     """
 
     def __init__(self, steps: int, shows: bool = True) -> None:
-        self._console = Console(quiet=not shows)
+        self._console = _Console(quiet=not shows)
         self._steps = steps
         self._first: tuple[int, float] | None = None
         self._last_line = time.monotonic()
