@@ -101,10 +101,15 @@ class Loop:
                 self._save()
 
     def finish(self) -> dict[str, object]:
-        """Evaluates what is still to be evaluated and writes `result.json`."""
+        """Evaluates what is still to be evaluated and writes `result.json`.
+
+        Raises:
+            UserError: a loss is not finite, and the run gave nothing.
+        """
         for split in splits.evaluated(self.config, self.card):
             if split not in self.results:
                 self.results[split] = self._evaluate(split)
+            self._check_finite(self.results[split]["loss"])
         (bad,) = self.together.sum(len(self.data.reader.bad))
         result = {
             "steps": self.step,

@@ -150,3 +150,25 @@ def test_the_program_goes_on_with_changes_and_writes_its_flags_again(copy, prepa
     written = (copy / "flags.txt").read_text()
     assert "--learning_rate=0.02\n" in written
     assert "allow_changes" not in written
+
+
+def test_each_start_gets_somewhere_however_few_its_minutes(copy):
+    """The first one makes up for an evaluation that was due, too."""
+    (copy / "result.json").unlink()
+    for path in (copy / "checkpoints").glob("step-*"):
+        if path.name != "step-00000076":
+            shutil.rmtree(path)
+    steps = []
+    while not (result := go_on(copy, max_minutes=0.0)):
+        steps.append(max(names(copy / "checkpoints")))
+        assert len(steps) < 10
+    assert result["steps"] == 80
+    assert len(steps) > 1
+    assert len(set(steps)) == len(steps)
+
+
+def test_a_run_whose_last_step_spoils_the_weights_has_no_result(copy):
+    """No training step comes after it that would tell."""
+    with pytest.raises(UserError, match=r"the loss is nan at step 81; lower --learning_rate"):
+        go_on(copy, allow_changes=True, steps=81, learning_rate=1e38)
+    assert run_dir.read_result(str(copy))["steps"] == 80
