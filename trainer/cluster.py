@@ -10,6 +10,7 @@ or Slurm's own variables, of a step with several tasks. No TensorFlow is importe
 import contextlib
 import dataclasses
 import json
+import re
 import socket
 from collections.abc import Mapping
 
@@ -17,6 +18,7 @@ from headrace import UserError
 from trainer import slurm
 
 _TASKS = ("chief", "worker", "ps", "evaluator")
+_ADDRESS = re.compile(r"\S+:\d+")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,14 +86,28 @@ def _read(text: str) -> Cluster | None:
             return None
         task = found["task"]
         cluster = Cluster(found["cluster"], task["type"], int(task["index"]))
-        known = set(cluster.addresses) <= set(_TASKS)
+        _check_addresses(cluster.addresses)
         own = cluster.addresses.get(cluster.task, [None] if cluster.task == "evaluator" else [])
-        sound = known and cluster.index < len(own)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"TF_CONFIG={text} cannot be read ({error}); {_EXPECTED}") from None
-    if not sound:
+    if not 0 <= cluster.index < len(own):
         raise UserError(f"TF_CONFIG={text} does not have the task it names; {_EXPECTED}")
     return cluster if cluster.trainers > 1 or cluster.has_servers else None
+
+
+def _check_addresses(addresses: dict[str, list[str]]) -> None:
+    unknown = addresses.keys() - set(_TASKS)
+    if unknown:
+        raise ValueError(f"there is no task {min(unknown)}")
+    every = [address for task in addresses.values() for address in task]
+    if not all(isinstance(task, list) for task in addresses.values()) or not all(
+        isinstance(address, str) and _ADDRESS.fullmatch(address) for address in every
+    ):
+        raise ValueError("addresses are lists of host:port")
+    if len(set(every)) < len(every):
+        raise ValueError("two tasks have one address")
+    if len(addresses.get("chief", [])) > 1:
+        raise ValueError("there is one chief at most")
 
 
 _EXPECTED = (

@@ -75,6 +75,11 @@ def check(
 
 def _check_servers(name: str, members: Cluster | None) -> None:
     servers = members is not None and members.has_servers
+    if members and members.task == "evaluator" and not servers:
+        raise UsageError(
+            "the evaluator of TF_CONFIG is for a run with parameter servers (ps): workers without "
+            "evaluate by themselves; do not start it"
+        )
     if servers and name not in ("auto", "parameter_server"):
         raise UsageError(
             f"--strategy={name} has no use for the parameter servers (ps) of TF_CONFIG; use "

@@ -101,6 +101,13 @@ def test_slurm_writes_equal_numbers_of_tasks_in_short(counts):
         '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "chief", "index": 0}}',
         '{"cluster": {"miner": ["a:1", "b:1"]}, "task": {"type": "miner", "index": 0}}',
         '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": "x"}}',
+        '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": -1}}',
+        '{"cluster": {"worker": "a:1"}, "task": {"type": "worker", "index": 0}}',
+        '{"cluster": {"worker": {"0": "a:1"}}, "task": {"type": "worker", "index": 0}}',
+        '{"cluster": {"worker": ["a:1", "b"]}, "task": {"type": "worker", "index": 0}}',
+        '{"cluster": {"worker": ["a:1", 2]}, "task": {"type": "worker", "index": 0}}',
+        '{"cluster": {"worker": ["a:1", "a:1"]}, "task": {"type": "worker", "index": 0}}',
+        '{"cluster": {"chief": ["a:1", "b:1"]}, "task": {"type": "chief", "index": 1}}',
     ],
 )
 def test_a_cluster_that_cannot_be_read_is_told_in_one_line(text):
@@ -157,6 +164,13 @@ def test_parameter_servers_need_a_chief_and_workers(task):
     found = environment(addresses, next(iter(addresses)), 0)
     with pytest.raises(UsageError, match=f"TF_CONFIG has no {task}; .*trainer.launch"):
         strategies.check("parameter_server", found, [])
+
+
+def test_an_evaluator_is_for_parameter_servers():
+    workers = {"chief": ["[::1]:1"], "worker": ["[::1]:2"]}
+    with pytest.raises(UsageError, match=r"the evaluator of TF_CONFIG is for .* do not start it"):
+        strategies.check("auto", environment(workers, "evaluator", 0))
+    strategies.check("auto", environment({**workers, "ps": ["[::1]:3"]}, "evaluator", 0))
 
 
 def test_parameter_servers_need_a_cluster():
