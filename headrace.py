@@ -12,20 +12,22 @@ A program is a module with absl flags and a `main()`:
         headrace.run(main)
 
 It exits 0 on success, 2 on bad usage, 75 when it was interrupted and goes on when started again,
-and 1 on failure. A `UserError` ends in one line on standard error, without a traceback; anything
-else is a defect of Headrace and keeps its traceback.
+141 when nobody reads its output any more, and 1 on failure. A `UserError` ends in one line on
+standard error, without a traceback; anything else is a defect of Headrace and keeps its traceback.
 
 No TensorFlow is imported here, so `--help` and flag errors are immediate.
 """
 
 import atexit
+import contextlib
 import gc
 import os
+import select
 import shutil
 import sys
 import tempfile
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from absl import app, flags, logging
 
@@ -33,6 +35,9 @@ __version__ = "0.1.0"
 
 # The exit code that says "start me again": EX_TEMPFAIL of sysexits.h.
 INTERRUPTED = 75
+
+# What a shell gives for a program that SIGPIPE ended, as it ends those that are not Python.
+_UNREAD = 141
 
 # What `--help` shows for a flag's value, by absl's name for its kind.
 _REQUIRED = "must have a value other than None."
@@ -70,10 +75,11 @@ def run(main: Callable[..., None], accept_unknown_flags: bool = False) -> None:
         accept_unknown_flags: hand flags that are not Headrace's on to `main` as positional
             arguments, for a program that passes them to a library.
     """
-    app.run(
-        lambda argv: _call(main, argv[1:]),
-        flags_parser=lambda argv: _parse(argv, accept_unknown_flags),
-    )
+    with _until_unread():
+        app.run(
+            lambda argv: _call(main, argv[1:]),
+            flags_parser=lambda argv: _parse(argv, accept_unknown_flags),
+        )
 
 
 def import_tensorflow() -> None:
@@ -121,6 +127,25 @@ def program_name() -> str:
 def own_flags() -> list[flags.Flag]:
     """The running program's flags, in the order in which it defines them, then those it adopts."""
     return flags.FLAGS.get_key_flags_for_module(sys.argv[0])
+
+
+@contextlib.contextmanager
+def _until_unread() -> Iterator[None]:
+    """Ends without a word when nobody reads standard output any more: `… | head` has enough."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        output = sys.stdout.fileno()
+        poll = select.poll()
+        poll.register(output, 0)
+        if not any(event & select.POLLERR for _, event in poll.poll(0)):
+            raise  # it was another pipe
+        # What is left to write goes nowhere, or Python would complain when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+        sys.exit(_UNREAD)
 
 
 def _parse(argv: list[str], accept_unknown_flags: bool) -> list[str]:

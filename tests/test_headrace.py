@@ -18,16 +18,16 @@ headrace.run(main)
 """
 
 
-def run_script(tmp_path, body: str, *arguments: str):
+def run_script(tmp_path, body: str, *arguments: str, **changed):
     script = tmp_path / "program.py"
     script.write_text(PROGRAM.format(body=body))
     return subprocess.run(
         [sys.executable, str(script), *arguments],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
         text=True,
         timeout=100,
         check=False,
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **changed},
     )
 
 
@@ -59,6 +59,25 @@ def test_flags_that_absl_words_or_raises_otherwise_are_one_line_too(tmp_path):
 def test_success_is_silent(tmp_path):
     finished = run_script(tmp_path, "print(*files)", "a", "b")
     assert (finished.returncode, finished.stdout, finished.stderr) == (0, "a b\n", "")
+
+
+@pytest.mark.parametrize(
+    ("body", "arguments"),
+    [("pass", ["--help"]), ("print(1)", []), ("[print('x' * 999) for _ in range(999)]", [])],
+)
+def test_a_program_whose_output_nobody_reads_ends_without_a_word(tmp_path, body, arguments):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer) as unread:
+        finished = run_script(tmp_path, body, *arguments, stdout=unread)
+    assert (finished.returncode, finished.stderr) == (141, "")
+
+
+def test_a_pipe_that_breaks_elsewhere_is_a_defect(tmp_path):
+    body = "import os; r, w = os.pipe(); os.close(r); os.write(w, b'x')"
+    finished = run_script(tmp_path, body)
+    assert finished.returncode == 1
+    assert "BrokenPipeError" in finished.stderr
 
 
 def test_tensorflow_starts_without_chatter_and_ends_without_a_search_for_garbage(tmp_path):
