@@ -36,7 +36,8 @@ WHICH = ("latest", "best")
 
 
 def make(workdir: str, config: str, flagfile: str, mean_image: np.ndarray | None = None) -> None:
-    """Makes the run directory, or brings the one that is there up to date.
+    """Makes the run directory, or brings the one that is there up to date: the result of a run
+    that goes on is none any more.
 
     Killed at any moment, it leaves a directory that the same run can start in: a config, which
     says whose the other files are, or nothing but hidden files.
@@ -50,6 +51,7 @@ def make(workdir: str, config: str, flagfile: str, mean_image: np.ndarray | None
     directory = epath.Path(workdir)
     with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
+        (directory / RESULT).unlink(missing_ok=True)
     kept = None if mean_image is None else read_mean_image(workdir)
     if kept is not None and not np.array_equal(kept, mean_image):
         (directory / MEAN_IMAGE).unlink()  # before a config says that it is its own

@@ -107,6 +107,14 @@ def test_a_run_without_metrics_has_none(tmp_path):
     assert run_dir.read_result(str(tmp_path)) is None
 
 
+def test_a_run_that_goes_on_has_no_result_any_more(tmp_path):
+    run_dir.make(str(tmp_path), "{}", "")
+    run_dir.write_result(str(tmp_path), {"steps": 80})
+    assert run_dir.is_finished(str(tmp_path), 80)
+    run_dir.make(str(tmp_path), "{}", "")
+    assert run_dir.read_result(str(tmp_path)) is None
+
+
 def test_evaluations_after_the_last_that_a_checkpoint_has_seen_are_dropped(tmp_path):
     for step in (10, 20):
         for split in ("train", "validation"):

@@ -105,13 +105,16 @@ def test_a_killed_run_resumes_and_ends_as_if_nothing_had_been(run, prepared, tmp
         np.testing.assert_array_equal(value, second[name], err_msg=name)
 
 
-def test_a_finished_run_can_be_trained_further(run, prepared, tmp_path):
+def test_a_finished_run_trained_further_has_no_result_until_then(run, prepared, tmp_path):
     shutil.copytree(run, tmp_path / "run")
-    finished = run_program(
-        *TASK, f"--data_dir={prepared}", f"--workdir={tmp_path / 'run'}", "--steps=86"
-    )
+    asked = (*TASK, f"--data_dir={prepared}", f"--workdir={tmp_path / 'run'}", "--steps=86")
+    stopped = run_program(*asked, "--max_minutes=1e-9")
+    assert stopped.returncode == 0, stopped.stderr
+    assert "stopped at step 80 of 86, and saved: the time is up; resume" in stopped.stdout
+    assert run_dir.read_result(str(tmp_path / "run")) is None
+    finished = run_program(*asked)
     assert finished.returncode == 0, finished.stderr
-    assert json.loads((tmp_path / "run/result.json").read_text())["steps"] == 86
+    assert run_dir.read_result(str(tmp_path / "run"))["steps"] == 86
 
 
 def test_a_run_killed_after_its_last_step_is_only_evaluated(run, prepared, tmp_path):
