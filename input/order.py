@@ -101,6 +101,6 @@ def check(order: Order, pipelines: int = 1) -> None:
         )
     if order.lanes % pipelines:
         raise UsageError(
-            f"{pipelines} input pipelines cannot share --lanes={order.lanes} evenly; use "
+            f"--lanes={order.lanes} does not divide over {pipelines} workers; use "
             f"--lanes={math.lcm(order.lanes, pipelines)}, and a --batch_size that it divides"
         )

@@ -101,6 +101,13 @@ def is_asynchronous(name: str, members: Cluster | None) -> bool:
     return members is not None and members.has_servers and name in ("auto", "parameter_server")
 
 
+def workers(name: str, environment: Mapping[str, str]) -> int:
+    """How many processes share each batch, as far as the environment alone tells."""
+    members = cluster.find(environment)
+    together = members and not is_asynchronous(name, members) and name != "tpu"
+    return members.trainers if together else 1
+
+
 def check_flags(name: str, environment: Mapping[str, str], given: Collection[str]) -> None:
     """Makes sure that a strategy has what flags ask of it.
 
@@ -206,23 +213,30 @@ def distribute(strategy, batches: Callable, batch_size: int):
     return strategy.distribute_datasets_from_function(of_pipeline)
 
 
-def check_batch_size(strategy, batch_size: int, accumulate: int = 1) -> None:
+def check_batch_size(
+    batch_size: int, replicas: int, accumulate: int = 1, of: str = "replicas"
+) -> None:
     """Makes sure that a global batch divides over the replicas, and there into equal parts.
+
+    Args:
+        batch_size: of the global batch.
+        replicas: how many share it.
+        accumulate: parts that each takes its share in.
+        of: what a user knows the replicas by, for the message.
 
     Raises:
         UsageError: it does not; names the nearest sizes, or numbers of parts, that do.
     """
-    replicas = strategy.num_replicas_in_sync
     if batch_size % replicas:
         below = batch_size // replicas * replicas
         sizes = " or ".join(str(size) for size in (below, below + replicas) if size)
         raise UsageError(
-            f"--batch_size={batch_size} does not divide over {replicas} replicas; use {sizes}"
+            f"--batch_size={batch_size} does not divide over {replicas} {of}; use {sizes}"
         )
-    check_parts(batch_size // replicas, accumulate)
+    _check_parts(batch_size // replicas, accumulate)
 
 
-def check_parts(images: int, accumulate: int) -> None:
+def _check_parts(images: int, accumulate: int) -> None:
     """Makes sure that a replica's share of a batch divides into so many equal parts.
 
     Raises:

@@ -129,7 +129,7 @@ def main() -> None:
         "--batch_sampling=balanced and --class_weights=balanced do the same; give one of them",
     )
     check(FLAGS.ema < 1, f"--ema={FLAGS.ema:g}: expected less than 1, such as 0.999")
-    strategies.check_parts(FLAGS.batch_size, FLAGS.accumulate)
+    strategies.check_batch_size(FLAGS.batch_size, _workers(), FLAGS.accumulate, of="workers")
     check(
         not (FLAGS.jit_compile and FLAGS.deterministic),
         "--jit_compile and --deterministic: XLA has no deterministic gradient of max pooling; "
@@ -180,7 +180,7 @@ def make_config(
     """
     data_dir, train = FLAGS.data_dir, FLAGS.train_split
     asked = data_flags.asked_order(card, splits.train_records(data_dir, card, train))
-    order.check(asked)
+    order.check(asked, _workers())
     cache.choose(FLAGS.cache, card, asked.records, cache.keepable(card, seen, varied.crop))
     watched = splits.watched(data_dir, card, train, FLAGS.validation_split)
     return RunConfig(
@@ -219,6 +219,10 @@ def make_config(
         **strategy_flags.asked(),
         **run_flags.asked(asked.steps_per_epoch, watched),
     )
+
+
+def _workers() -> int:
+    return strategies.workers("tpu" if FLAGS.tpu else FLAGS.strategy, os.environ)
 
 
 def parse_model_options(text: str) -> dict[str, object]:

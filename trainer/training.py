@@ -74,7 +74,7 @@ def train(
         strategy = _make_strategy(config, members)
     # Of parameter servers the chief trains by itself, as far as batches and evaluation go.
     own = tf.distribute.get_strategy() if asynchronous else strategy
-    strategies.check_batch_size(own, config.batch_size, config.accumulate)
+    strategies.check_batch_size(config.batch_size, own.num_replicas_in_sync, config.accumulate)
     keras.utils.set_random_seed(config.seed)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()

@@ -86,20 +86,20 @@ class TwoReplicas:
 
 
 def test_a_batch_that_does_not_divide_is_refused_with_sizes_that_do():
-    strategies.check_batch_size(TwoReplicas, 64)
+    strategies.check_batch_size(64, 2)
     with pytest.raises(UsageError, match="use 64 or 66"):
-        strategies.check_batch_size(TwoReplicas, 65)
+        strategies.check_batch_size(65, 2)
     with pytest.raises(UsageError, match="use 2"):
-        strategies.check_batch_size(TwoReplicas, 1)
+        strategies.check_batch_size(1, 2)
 
 
 @pytest.mark.parametrize(
     ("accumulate", "use"), [(3, "use 2 or 4"), (33, "use 32$"), (20, "use 16 or 32")]
 )
 def test_parts_that_do_not_divide_a_replicas_share_are_refused(accumulate, use):
-    strategies.check_batch_size(TwoReplicas, 64, 16)
+    strategies.check_batch_size(64, 2, 16)
     with pytest.raises(UsageError, match=f"--accumulate={accumulate} .* 32 images .*{use}"):
-        strategies.check_batch_size(TwoReplicas, 64, accumulate)
+        strategies.check_batch_size(64, 2, accumulate)
 
 
 @pytest.mark.parametrize(("asked", "given"), [(64, 64), (65, 64), (1, 2)])

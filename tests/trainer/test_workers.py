@@ -165,3 +165,25 @@ def test_a_worker_whose_address_is_taken_says_so(prepared, tmp_path):
     error = errors.strip().splitlines()[-1]
     assert error.startswith(f"error: this worker cannot listen at {member.address}, its own")
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--batch_size=16",), "--batch_size=16 does not divide over 3 workers; use 15 or 18"),
+        (("--batch_size=18",), "--lanes=2 does not divide over 3 workers; use --lanes=6"),
+    ],
+)
+def test_workers_that_cannot_share_a_batch_say_so_before_they_meet(prepared, tmp_path, flags, said):
+    member, *_ = on_this_machine({"worker": 3})
+    workdir = tmp_path / "run"
+    process = workers.start(
+        member, *TASK, EPOCHS, f"--data_dir={prepared}", f"--workdir={workdir}", *flags
+    )
+    try:
+        stdout, errors = process.communicate(timeout=60)  # or it waits for the others
+    finally:
+        process.kill()
+    assert (process.returncode, stdout) == (2, "")
+    assert errors.startswith(f"error: {said}")
+    assert not workdir.exists()
