@@ -80,7 +80,7 @@ def fingerprint(config: RunConfig) -> dict[str, object]:
 def differences(earlier: Mapping[str, object], now: Mapping[str, object]) -> dict[str, str]:
     """What two fingerprints differ in, by name, and for each a line that says how."""
     return {
-        name: f"{_FIXED[name]} was {_shown(earlier, name)} and is {_shown(now, name)}"
+        name: _difference(name, earlier.get(name), now.get(name))
         for name in _FIXED
         if earlier.get(name) != now.get(name)
     }
@@ -134,6 +134,10 @@ def check_same_run(workdir: str, config: RunConfig, allow_changes: bool = False)
         )
 
 
-def _shown(values: Mapping[str, object], name: str) -> str:
-    shown = str(values.get(name))
-    return shown[:12] if name == "dataset_fingerprint" else shown
+def _difference(name: str, before: object, after: object) -> str:
+    if name == "augmentation" and before and after:
+        others = [flag for flag in {**before, **after} if before.get(flag) != after.get(flag)]
+        lines = (f"{flag} was {before.get(flag)} and is {after.get(flag)}" for flag in others)
+        return f"{_FIXED[name]}: {', '.join(lines)}"
+    length = 12 if name == "dataset_fingerprint" else None
+    return f"{_FIXED[name]} was {str(before)[:length]} and is {str(after)[:length]}"

@@ -282,7 +282,7 @@ class Loop:
     def _follow(self) -> None:
         """Does what the run's number asks for."""
         config, waited = self.config, int(self.saved.waited.numpy())
-        since = f"{config.monitor} has not been better for {waited} evaluations"
+        since = f"{config.monitor} has not been better for {waited} evaluation{'s' * (waited > 1)}"
         if monitor.lowers(waited, config.plateau):
             lower = optimizers.rate(self.optimizer) * config.plateau_factor
             self.optimizer.learning_rate = lower

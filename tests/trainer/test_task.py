@@ -344,7 +344,8 @@ def test_augmentation_is_part_of_the_run_and_its_flags_are_checked(prepared, tmp
     config = json.loads((tmp_path / "run" / "config.json").read_text())["augmentation"]
     assert (config["rotation"], config["width_shift"], config["mixup"]) == (5, 0.1, 0.2)
     other = run_program(*asked, "--augment=cifar10", "--rotation=6")
-    assert_one_line_error(other, 1, "holds another run", "--augment and its flags")
+    changes = "--augment and its flags: rotation was 5.0 and is 6.0, mixup was 0.2 and is 0.0;"
+    assert_one_line_error(other, 1, "holds another run", changes)
     assert_one_line_error(run_program(*asked, "--zoom=2"), 2, "--zoom=2.0", "expected 0 to 0.99")
 
 
