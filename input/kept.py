@@ -132,11 +132,9 @@ def _on_disk(
 ) -> dict[str, np.ndarray]:
     """The files of a split, mapped into memory; made unless they are there, whole and all good."""
     home, kinds = folder / _key(reader, view), _kinds(reader, view)
-    if home.exists():
-        found = {name: np.load(home / f"{name}.npy", mmap_mode="r") for name in kinds}
-        if found["good"].all():
-            advance(len(reader))
-            return found
+    if found := _mapped(home, kinds):
+        advance(len(reader))
+        return found
     making = home.with_name(f".{home.name}.{uuid.uuid4().hex}")
     try:
         making.mkdir(parents=True)
@@ -155,6 +153,16 @@ def _on_disk(
     finally:
         shutil.rmtree(making, ignore_errors=True)
     return arrays
+
+
+def _mapped(home: pathlib.Path, kinds: dict[str, tuple]) -> dict[str, np.ndarray] | None:
+    """The files of a split, where they are there, whole and all good."""
+    try:
+        found = {name: np.load(home / f"{name}.npy", mmap_mode="r") for name in kinds}
+    except (OSError, ValueError, EOFError):  # none yet, or not as they were written
+        return None
+    whole = all((found[name].shape, found[name].dtype) == kind for name, kind in kinds.items())
+    return found if whole and found["good"].all() else None
 
 
 def _allocate(path: pathlib.Path, shape: tuple[int, ...], kind: type) -> np.ndarray:

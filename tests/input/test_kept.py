@@ -90,6 +90,31 @@ def test_a_split_kept_on_disk_is_not_read_again(data, tmp_path):
     assert sum(done) == 47
 
 
+@pytest.mark.parametrize("name", ["image.npy", "label.npy"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pathlib.Path.unlink,
+        lambda path: path.write_bytes(path.read_bytes()[:-1]),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"noise" * 100),
+        lambda path: np.save(path, np.zeros(46, np.int64)),
+    ],
+    ids=["gone", "cut", "empty", "noise", "other"],
+)
+def test_a_split_whose_files_on_disk_are_damaged_is_decoded_again(data, tmp_path, damage, name):
+    def labels_and_images() -> list[np.ndarray]:
+        batch = kept.keep(reader(data), VIEW, "disk", str(tmp_path)).batch(tf.range(47))
+        return [batch["label"].numpy(), batch["image"].numpy()]
+
+    before = labels_and_images()
+    (home,) = tmp_path.iterdir()
+    damage(home / name)
+    for value, same in zip(labels_and_images(), before, strict=True):
+        np.testing.assert_array_equal(value, same)
+    assert list(tmp_path.iterdir()) == [home]
+
+
 def test_another_size_is_kept_apart(data, tmp_path):
     for view in (VIEW, View((6, 6)), View((6, 6), how="squash")):
         kept.keep(reader(data), view, "disk", str(tmp_path))
