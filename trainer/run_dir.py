@@ -11,14 +11,17 @@ export/0001/             SavedModel
 """
 
 import contextlib
+import fcntl
 import io
 import json
+import os
 from collections.abc import Iterator
 
 import numpy as np
 from etils import epath
 
 from headrace import UserError
+from input import files
 
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"
@@ -59,6 +62,39 @@ def make(workdir: str, config: str, flagfile: str, mean_image: np.ndarray | None
     write_whole(directory / FLAGS, flagfile.encode())
     if mean_image is not None:
         _write_mean_image(directory / MEAN_IMAGE, mean_image)
+
+
+@contextlib.contextmanager
+def held(workdir: str) -> Iterator[None]:
+    """Keeps other processes of this machine from training in a run directory meanwhile: the two
+    would remove each other's checkpoints. A process that is killed holds it no longer.
+
+    Made if need be; nothing is left of it that was not there before, if nothing is written to it.
+
+    Raises:
+        UserError: another process holds it.
+    """
+    if files.is_remote(workdir):
+        yield
+        return
+    with writing(workdir):
+        os.makedirs(workdir, exist_ok=True)
+        descriptor = os.open(workdir, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise UserError(
+            f"another process is training in --workdir={workdir}; end it first, or use another one"
+        ) from None
+    except OSError:
+        pass  # a network's disk without locks
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+        with contextlib.suppress(OSError):  # as there is something in it
+            os.rmdir(workdir)
 
 
 def append_metrics(workdir: str, row: dict[str, object]) -> None:

@@ -1,11 +1,15 @@
 """What is in the run directory of a run that was killed."""
 
 import dataclasses
+import subprocess
+import sys
 
 import pytest
 
 from headrace import UserError
-from tests.conftest import run_program
+from tests.conftest import ROOT, run_program
+from tests.trainer import workers
+from tests.trainer.conftest import TASK
 from trainer import config as run_config
 from trainer import fingerprint, network, run_dir
 
@@ -130,3 +134,34 @@ def test_a_full_disk_is_said_in_one_line(tmp_path):
     for write in (run_dir.append_metrics, run_dir.write_result):
         with pytest.raises(UserError, match=r"cannot be written \(No space left on device\); make"):
             write(str(tmp_path), {"step": 1})
+
+
+def test_a_run_directory_has_one_run_at_a_time(prepared, tmp_path):
+    """By the same command, at the same moment."""
+    arguments = [
+        *TASK,
+        f"--data_dir={prepared}",
+        f"--workdir={tmp_path / 'run'}",
+        "--epochs=100000",
+    ]
+    command = [sys.executable, "-m", *arguments]
+    running = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) for _ in range(2)]
+    try:
+        workers.wait_until(lambda: any(p.poll() is not None for p in running), [])
+        (refused,) = [p for p in running if p.poll() is not None]
+        assert refused.returncode == 1
+        assert b"another process is training in --workdir=" in refused.stderr.read()
+        (left,) = [p for p in running if p is not refused]
+        assert left.poll() is None
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+
+
+def test_nothing_is_left_of_a_run_directory_that_was_held_for_nothing(tmp_path):
+    with run_dir.held(str(tmp_path / "run")):
+        pass
+    with run_dir.held(str(tmp_path / "other")):
+        (tmp_path / "other" / "config.json").touch()
+    assert shown(tmp_path) == ["other"]
