@@ -17,7 +17,14 @@ class GlobalBatchNormalization(keras.layers.BatchNormalization):
     """
 
     def __init__(self, **options) -> None:
-        super().__init__(synchronized=True, **options)
+        """Takes the options of Keras's, of which it has those with a scale, a shift and channels
+        last, and is always synchronized."""
+        super().__init__(**{**options, "synchronized": True})
+        if not (self.scale and self.center and self.axis == -1) or self.renorm:
+            raise ValueError(
+                "GlobalBatchNormalization: expected axis=-1, scale=True, center=True and "
+                f"renorm=False, received {options}; use keras.layers.BatchNormalization"
+            )
 
     def call(
         self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None

@@ -59,3 +59,16 @@ def test_statistics_of_16_bit_values_are_of_32_bits(shape):
         tf.cast(tf.cast(values, tf.bfloat16), tf.float32).numpy().mean(tuple(range(len(shape) - 1)))
     )
     np.testing.assert_allclose(layer.moving_mean.numpy(), 0.01 * exact, rtol=1e-5)
+
+
+def test_a_copy_made_of_its_config_is_the_same():
+    layer = GlobalBatchNormalization(epsilon=0.25, momentum=0.5)
+    copy = GlobalBatchNormalization.from_config(layer.get_config())
+    assert copy.get_config() == layer.get_config()
+    assert (copy.epsilon, copy.momentum, copy.synchronized) == (0.25, 0.5, True)
+
+
+@pytest.mark.parametrize("option", [{"axis": 1}, {"scale": False}, {"center": False}])
+def test_what_it_does_not_compute_is_refused(option):
+    with pytest.raises(ValueError, match=r"expected axis=-1, .* use keras"):
+        GlobalBatchNormalization(**option)
