@@ -67,18 +67,21 @@ class UsageError(UserError):
     exit_code = 2
 
 
-def run(main: Callable[..., None], accept_unknown_flags: bool = False) -> None:
+def run(
+    main: Callable[..., None], accept_unknown_flags: bool = False, if_unknown: str = ""
+) -> None:
     """Parses the flags, runs `main` and exits with the right code.
 
     Args:
         main: called with the positional arguments as keyword-free strings, `main(*arguments)`.
         accept_unknown_flags: hand flags that are not Headrace's on to `main` as positional
             arguments, for a program that passes them to a library.
+        if_unknown: else what to do about such a flag, for the error.
     """
     with _until_unread():
         app.run(
             lambda argv: _call(main, argv[1:]),
-            flags_parser=lambda argv: _parse(argv, accept_unknown_flags),
+            flags_parser=lambda argv: _parse(argv, accept_unknown_flags, if_unknown),
         )
 
 
@@ -148,14 +151,17 @@ def _until_unread() -> Iterator[None]:
         sys.exit(_UNREAD)
 
 
-def _parse(argv: list[str], accept_unknown_flags: bool) -> list[str]:
+def _parse(argv: list[str], accept_unknown_flags: bool, if_unknown: str) -> list[str]:
     if {"--help", "-h", "-help", "--h"} & set(argv[1:]):
         print(_help())
         sys.exit(0)
     try:
         return flags.FLAGS(argv, known_only=accept_unknown_flags)
     except (flags.Error, ValueError) as error:  # ValueError: a value for a --no… flag
-        _exit(UsageError(_absl_message(error)))
+        message = _absl_message(error)
+        if if_unknown and message.startswith("unknown") and "Did you mean" not in message:
+            message += f"; {if_unknown}"
+        _exit(UsageError(message))
 
 
 def _absl_message(error: Exception) -> str:

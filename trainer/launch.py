@@ -217,4 +217,4 @@ def _own_restarts(count: int, job: _Job) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    headrace.run(main)
+    headrace.run(main, if_unknown="flags of the workers follow --")

@@ -359,6 +359,8 @@ def logged(workdir: pathlib.Path, split: str) -> list[int]:
         ([], ["--workers is required"]),
         (["--workers=0", "--", "--model=lenet"], ["workers", "0"]),
         (["--workers=2"], ["nothing to run", "after --"]),
+        (["--workers=2", "--model=lenet"], ["unknown", "'model'; flags of the workers follow --"]),
+        (["--max_restart=2", "--", "--model=lenet"], ["Did you mean: max_restarts ? (see"]),
         (["--workers=2", "--min_workers=3", "--", WORKER], ["--min_workers=3", "--workers=2"]),
         (["--workers=2", "--max_restarts=-1", "--", WORKER], ["max_restarts"]),
         (["--workers=2", "--model=lenet"], ["model"]),
