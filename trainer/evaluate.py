@@ -92,8 +92,9 @@ def evaluate(
         average: take the moving average of the weights.
 
     Returns:
-        `split`, `step`, `crops`, `rank1`, `rank5`, `loss`, `records`; `per_class`, a list of
-        `{"class", "records", "precision", "recall"}`; `confusion`, rows true, columns predicted.
+        `split`, `checkpoint`, `weights` (`raw` or `ema`), `step`, `crops`, `rank1`, `rank5`,
+        `loss`, `records`; `per_class`, a list of `{"class", "records", "precision", "recall"}`;
+        `confusion`, rows true, columns predicted.
     """
     import tensorflow as tf
 
@@ -130,7 +131,14 @@ def evaluate(
         }
         for i, name in enumerate(card.classes)
     ]
-    summary = {"split": split, "step": step, "crops": crops, **result}
+    summary = {
+        "split": split,
+        "checkpoint": which,
+        "weights": "ema" if average else "raw",
+        "step": step,
+        "crops": crops,
+        **result,
+    }
     return {**summary, "per_class": per_class, "confusion": confusion.tolist()}
 
 

@@ -58,6 +58,7 @@ def test_the_best_checkpoint_can_be_evaluated(copy):
     watched = [row for row in rows if row["split"] == "validation"]
     best = max(watched, key=lambda row: (row["rank1"], -row["step"]))
     written = json.loads((copy / "evaluation-test.json").read_text())
+    assert [written[name] for name in ("checkpoint", "weights")] == ["best", "raw"]
     assert written["step"] == best["step"]
 
 

@@ -91,7 +91,9 @@ def test_evaluation_takes_the_average_that_training_watched(trained):
     for weights in ("auto", "raw"):
         finished = run_program("trainer.evaluate", f"--workdir={trained}", f"--weights={weights}")
         assert finished.returncode == 0, finished.stderr
-        found[weights] = json.loads((trained / "evaluation-test.json").read_text())["loss"]
+        written = json.loads((trained / "evaluation-test.json").read_text())
+        assert written["weights"] == {"auto": "ema"}.get(weights, weights)
+        found[weights] = written["loss"]
     # The layers' 16 bits are rounded otherwise in batches of another size.
     assert found["auto"] == pytest.approx(result["splits"]["test"]["loss"], rel=0.01)
     assert found["raw"] != pytest.approx(found["auto"], rel=0.05)
