@@ -113,7 +113,7 @@ def test_a_run_without_metrics_has_none(tmp_path):
 
 def test_a_run_that_goes_on_has_no_result_any_more(tmp_path):
     run_dir.make(str(tmp_path), "{}", "")
-    run_dir.write_result(str(tmp_path), {"steps": 80})
+    run_dir.write_result(str(tmp_path), {"steps": 80, "evaluations_since_best": 0})
     assert run_dir.is_finished(str(tmp_path), 80)
     run_dir.make(str(tmp_path), "{}", "")
     assert run_dir.read_result(str(tmp_path)) is None

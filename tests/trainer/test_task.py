@@ -110,7 +110,7 @@ def test_a_finished_run_trained_further_has_no_result_until_then(run, prepared, 
     asked = (*TASK, f"--data_dir={prepared}", f"--workdir={tmp_path / 'run'}", "--steps=86")
     stopped = run_program(*asked, "--max_minutes=1e-9")
     assert stopped.returncode == 0, stopped.stderr
-    assert "stopped at step 80 of 86, and saved: the time is up; resume" in stopped.stdout
+    assert "stopped at step 81 of 86, and saved: the time is up; resume" in stopped.stdout
     assert run_dir.read_result(str(tmp_path / "run")) is None
     finished = run_program(*asked)
     assert finished.returncode == 0, finished.stderr
