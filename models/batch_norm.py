@@ -12,8 +12,7 @@ class GlobalBatchNormalization(keras.layers.BatchNormalization):
 
     Keras puts it together of many small operations, and sums values, their squares and their count
     over the replicas one after the other. Here it is TensorFlow's fused operation, and of several
-    replicas one message forth and one back: all have equal parts of a batch. Of `resnet_cifar` that
-    takes a quarter off a step on one CPU and half off the messages' time between two workers.
+    replicas one message forth and one back: all have equal parts of a batch.
     """
 
     def __init__(self, **options) -> None:
