@@ -18,6 +18,9 @@ class Classifier(tf.Module):
         super().__init__()
         # Keras models are tracked by attribute; a plain function of it would lose its variables.
         self._model = model
+        # TensorFlow's C++ loader (Serving, Java, Go) restores variables of TensorFlow alone, and
+        # those of Keras 3 are wrappers: without this list it runs with none of them filled.
+        self._variables = [variable.value for variable in model.variables]
         self._channels = config.channels
         self._view = config.view
         self._classes = tf.constant(config.classes)
