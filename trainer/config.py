@@ -5,11 +5,16 @@ import json
 
 from etils import epath
 
+import headrace
 from headrace import UserError
 from input.dataset_dir import Card
 from input.order import Order
 from input.view import View
 from trainer.run_dir import CONFIG
+
+# Rises when a field comes to mean something else; a field more needs no other number, as each has
+# a default. A file without a number is of the first format.
+FORMAT = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,56 +54,56 @@ class RunConfig:
         strategy, devices, communication, tpu: as for `strategies.create`.
     """
 
-    data_dir: str
-    dataset_fingerprint: str
-    train_split: str
-    validation_split: str | None
-    classes: list[str]
-    channels: int
-    mean: list[float]
-    std: list[float]
-    image_size: list[int]
-    resize_to: list[int]
-    resize: str
-    normalization: str
-    model: str
-    model_options: dict[str, object]
-    batch_size: int
-    optimizer: str
-    learning_rate: float
-    mixed_precision: str
-    accumulate: int
-    clip_norm: float
-    ema: float
-    jit_compile: bool
-    seed: int
-    init_from: str
-    init_checkpoint: str
-    init_optimizer: str
-    steps: int
-    eval_every: int
-    monitor: str
-    patience: int
-    plateau: int
-    plateau_factor: float
-    save_every_steps: int
-    save_every_seconds: float
-    keep: int
-    max_minutes: float | None
-    strategy: str
-    devices: list[str]
-    communication: str
-    tpu: str
-    deterministic: bool
-    lanes: int
-    batch_sampling: str
-    class_weights: str
-    chunk: int
-    window: int
-    on_bad_record: str
-    cache: str
-    cache_dir: str
-    augmentation: dict[str, object]
+    data_dir: str = ""
+    dataset_fingerprint: str = ""
+    train_split: str = "train"
+    validation_split: str | None = None
+    classes: list[str] = dataclasses.field(default_factory=list)
+    channels: int = 3
+    mean: list[float] = dataclasses.field(default_factory=list)
+    std: list[float] = dataclasses.field(default_factory=list)
+    image_size: list[int] = dataclasses.field(default_factory=list)
+    resize_to: list[int] = dataclasses.field(default_factory=list)
+    resize: str = "cover"
+    normalization: str = "channel"
+    model: str = ""
+    model_options: dict[str, object] = dataclasses.field(default_factory=dict)
+    batch_size: int = 64
+    optimizer: str = "momentum"
+    learning_rate: float = 0.01
+    mixed_precision: str = "none"
+    accumulate: int = 1
+    clip_norm: float = 0.0
+    ema: float = 0.0
+    jit_compile: bool = False
+    seed: int = 0
+    init_from: str = ""
+    init_checkpoint: str = "best"
+    init_optimizer: str = "fresh"
+    steps: int = 0
+    eval_every: int = 1
+    monitor: str = "rank1"
+    patience: int = 0
+    plateau: int = 0
+    plateau_factor: float = 0.1
+    save_every_steps: int = 0
+    save_every_seconds: float = 0.0
+    keep: int = 3
+    max_minutes: float | None = None
+    strategy: str = "auto"
+    devices: list[str] = dataclasses.field(default_factory=list)
+    communication: str = "auto"
+    tpu: str = ""
+    deterministic: bool = False
+    lanes: int = 8
+    batch_sampling: str = "natural"
+    class_weights: str = "none"
+    chunk: int = 1
+    window: int = 1
+    on_bad_record: str = "stop"
+    cache: str = "auto"
+    cache_dir: str = "~/.cache/headrace/decoded"
+    augmentation: dict[str, object] = dataclasses.field(default_factory=dict)
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -125,7 +130,8 @@ class RunConfig:
 
 def to_json(config: RunConfig) -> str:
     """What `read` reads."""
-    return json.dumps(dataclasses.asdict(config), indent=2, ensure_ascii=False) + "\n"
+    values = {"format": FORMAT, **dataclasses.asdict(config)}
+    return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
 
 
 def exists(workdir: str) -> bool:
@@ -141,7 +147,7 @@ def read(workdir: str, flag: str = "--workdir") -> RunConfig:
         flag: that named it.
 
     Raises:
-        UserError: there is none, or it cannot be read.
+        UserError: there is none, it cannot be read, or a newer Headrace wrote it.
     """
     path = epath.Path(workdir) / CONFIG
     if not exists(workdir):
@@ -150,9 +156,18 @@ def read(workdir: str, flag: str = "--workdir") -> RunConfig:
             f"train with `python -m trainer.task`, or check {flag}"
         )
     try:
-        return RunConfig(**json.loads(path.read_text()))
+        values = dict(json.loads(path.read_text()))
+        written = int(values.pop("format", 1))
     except (OSError, ValueError, TypeError) as error:
         raise UserError(f"{path} is damaged ({error}); use another {flag}") from None
+    unknown = sorted(values.keys() - {field.name for field in dataclasses.fields(RunConfig)})
+    if written > FORMAT or unknown:
+        fields = f" with {', '.join(unknown)}" if unknown else ""
+        raise UserError(
+            f"{path} is of format {written}{fields}, and this Headrace ({headrace.__version__}) "
+            f"reads format {FORMAT}: a newer one wrote it; install that, or use another {flag}"
+        )
+    return RunConfig(**values)
 
 
 def image_size(card: Card, asked: list[int]) -> list[int]:
