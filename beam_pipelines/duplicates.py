@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from beam_pipelines import catalog
-from headrace import UserError
+from headrace.errors import UserError
 
 _BITS = 64
 _KEY_DIGITS = 15  # of a key's hexadecimal ones, as many as int64 holds

@@ -22,7 +22,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineResult, create_runner
 
 from beam_pipelines import hang_up
-from headrace import UsageError, UserError
+from headrace.errors import UsageError, UserError
 
 # What scanning takes on one core, about: seconds per image, and per byte of its file.
 _PER_IMAGE, _PER_BYTE = 250e-6, 20e-9

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from headrace import UserError
+from headrace.errors import UserError
 from input import dataset_dir
 from input.dataset_dir import Card
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import orjson
 
 from beam_pipelines.sources.source import Listed, Source
-from headrace import UserError
+from headrace.errors import UserError
 from input import files
 
 _CHUNK = 128

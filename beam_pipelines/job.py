@@ -23,7 +23,7 @@ from beam_pipelines import (
 )
 from beam_pipelines.config import Config
 from beam_pipelines.inventory import Inventory
-from headrace import UsageError, UserError
+from headrace.errors import UsageError, UserError
 from input import dataset_dir, files
 from input.dataset_dir import Card, Shard, Split
 

@@ -5,7 +5,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 
-from headrace import UsageError, UserError
+from headrace.errors import UsageError, UserError
 from input import dataset_dir, files
 
 # Where a job keeps what its phases hand on; gone when it is finished.

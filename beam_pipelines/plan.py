@@ -26,7 +26,7 @@ from beam_pipelines import (
 )
 from beam_pipelines.config import Config
 from beam_pipelines.scan import Rejected, Row
-from headrace import UsageError, UserError
+from headrace.errors import UsageError, UserError
 from input import dataset_dir, files
 
 SUMMARY, FAILED = "plan.json", "failed.json"

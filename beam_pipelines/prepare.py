@@ -14,9 +14,9 @@ import sys
 
 from absl import flags
 
-import headrace
 from beam_pipelines import config, images, job, resizing, sources, splitting
-from headrace import check
+from headrace import program
+from headrace.errors import check
 from input import dataset_dir
 from input.dataset_dir import Card
 
@@ -215,4 +215,4 @@ def _count(number: int, noun: str) -> str:
 
 
 if __name__ == "__main__":
-    headrace.run(main, accept_unknown_flags=True)
+    program.run(main, accept_unknown_flags=True)

@@ -8,7 +8,7 @@ import re
 
 from PIL import Image, ImageOps
 
-from headrace import UsageError
+from headrace.errors import UsageError
 
 
 @dataclasses.dataclass(frozen=True)

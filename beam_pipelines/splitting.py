@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
-from headrace import UsageError
+from headrace.errors import UsageError
 
 DEFAULT = "train:0.8,validation:0.1,test:0.1"
 _FORMS = f"fractions that sum to 1 ({DEFAULT}), sizes (validation:5000,test:5000), auto, or kfold:5"

@@ -15,9 +15,10 @@ import math
 from absl import flags
 from etils import epath
 
-import headrace
 from beam_pipelines import hdf5, progress
-from headrace import UserError, check
+from headrace import program
+from headrace.errors import UserError, check
+from headrace.tensorflow_import import import_tensorflow
 from input import dataset_dir, files
 
 FLAGS = flags.FLAGS
@@ -47,7 +48,7 @@ def main() -> None:
     )
     if epath.Path(FLAGS.output).exists():
         raise UserError(f"--output={FLAGS.output} exists; remove it or name another file")
-    headrace.import_tensorflow()
+    import_tensorflow()
     written = hdf5.write(
         FLAGS.data_dir, card, FLAGS.split, FLAGS.output, FLAGS.batch_size, FLAGS.compression
     )
@@ -56,4 +57,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    headrace.run(main)
+    program.run(main)

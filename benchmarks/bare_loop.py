@@ -15,8 +15,8 @@ import keras
 import tensorflow as tf
 from absl import flags
 
-import headrace
 from benchmarks.peers import measure
+from headrace import program
 from trainer import data_flags, network, optimizers, task
 from trainer.config import RunConfig
 from trainer.data import Data
@@ -66,4 +66,4 @@ def make_loop(config: RunConfig) -> Callable:
 
 
 if __name__ == "__main__":
-    headrace.run(main)
+    program.run(main)

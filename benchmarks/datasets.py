@@ -4,7 +4,7 @@ import pathlib
 import subprocess
 import sys
 
-from benchmarks import folders, harness, program
+from benchmarks import folders, harness, reporting
 from benchmarks.harness import RunError
 from input import dataset_dir
 
@@ -21,13 +21,13 @@ def headrace(source: pathlib.Path, encoding: str) -> pathlib.Path:
 
 def beton(source: pathlib.Path, mode: str) -> pathlib.Path:
     """FFCV's file; `mode` is one of the writer's."""
-    command = [*program.peer("ffcv_writer.py", "loaders"), str(source)]
+    command = [*reporting.peer("ffcv_writer.py", "loaders"), str(source)]
     return _written(f"{source.name}-beton-{mode}", command, "{folder}", mode) / "images.beton"
 
 
 def array_record(source: pathlib.Path) -> pathlib.Path:
     """Grain's file."""
-    command = [*program.peer("array_record_writer.py", "loaders"), str(source)]
+    command = [*reporting.peer("array_record_writer.py", "loaders"), str(source)]
     return _written(f"{source.name}-array-record", command, "{folder}") / "images.array_record"
 
 
@@ -45,4 +45,4 @@ def _written(name: str, command: list[str], *more: str) -> pathlib.Path:
             last = [line for line in done.stderr.splitlines() if line.strip()][-1:]
             raise RunError(f"{name} was not written: {''.join(last)}")
 
-    return folders.once(program.cache() / name, make)
+    return folders.once(reporting.cache() / name, make)

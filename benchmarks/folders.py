@@ -7,7 +7,7 @@ import tarfile
 import tempfile
 from collections.abc import Callable
 
-from headrace import UserError
+from headrace.errors import UserError
 
 CIFAR, PHOTOS = "cifar10-jpeg.tar.gz", "photos-400.tar"
 PHOTO_CLASSES, PHOTO_COPIES, MANY_COPIES = 10, 5, 50

@@ -22,10 +22,10 @@ from collections.abc import Callable, Sequence
 
 from absl import flags
 
-import headrace
-from benchmarks import datasets, folders, harness, program
+from benchmarks import datasets, folders, harness, reporting
 from benchmarks.harness import OURS, Contender, Row, Run, RunError
 from benchmarks.peers import environment
+from headrace import program
 
 FLAGS = flags.FLAGS
 
@@ -65,12 +65,12 @@ class Peer:
 
 def main() -> None:
     """Runs the program."""
-    asked = program.parts(PARTS)
-    facts = program.facts("input_pipeline")
+    asked = reporting.parts(PARTS)
+    facts = reporting.facts("input_pipeline")
     failed = {}
     if {"photos", "cifar"} & set(asked):
         for name in environment.NAMES:
-            failed |= environment.ensure(program.peers_env(), name)
+            failed |= environment.ensure(reporting.peers_env(), name)
     run = {
         "photos": lambda: photos(failed),
         "cifar": lambda: cifar(failed),
@@ -79,12 +79,12 @@ def main() -> None:
         "memory": memory,
     }
     rows = [row for part in asked for row in run[part]()]
-    program.report("input_pipeline", rows, facts, PACKAGES)
+    reporting.report("input_pipeline", rows, facts, PACKAGES)
 
 
 def photos(failed: dict[str, str]) -> list[Row]:
     """All on the photographs."""
-    folder = folders.photos(program.archives(), program.cache())
+    folder = folders.photos(reporting.archives(), reporting.cache())
 
     def files() -> pathlib.Path:
         return folder
@@ -124,7 +124,7 @@ def photos(failed: dict[str, str]) -> list[Row]:
 
 def cifar(failed: dict[str, str]) -> list[Row]:
     """All on CIFAR-10's training images."""
-    folder = folders.cifar(program.archives(), program.cache())
+    folder = folders.cifar(reporting.archives(), reporting.cache())
     train = folder / "train"
 
     def records() -> pathlib.Path:
@@ -152,7 +152,7 @@ def cifar(failed: dict[str, str]) -> list[Row]:
 
 def determinism() -> list[Row]:
     """What the contract costs."""
-    records = datasets.headrace(folders.photos(program.archives(), program.cache()), "keep")
+    records = datasets.headrace(folders.photos(reporting.archives(), reporting.cache()), "keep")
     without = "headrace without its contract"
     contenders = [
         _headrace(OURS, records, *_PHOTOS),
@@ -165,7 +165,7 @@ def determinism() -> list[Row]:
 
 def seek() -> list[Row]:
     """How long the first batch takes, of a run from the start and of one far on."""
-    records = datasets.headrace(folders.photos(program.archives(), program.cache()), "keep")
+    records = datasets.headrace(folders.photos(reporting.archives(), reporting.cache()), "keep")
     contenders = [
         _headrace(f"headrace, step {step:,}", records, "--first_batch", f"--start_step={step}")
         for step in (0, LATE_STEP)
@@ -178,7 +178,7 @@ def seek() -> list[Row]:
 def memory() -> list[Row]:
     """The peak of few and of many photographs."""
     make = (folders.photos, folders.many_photos)
-    sources = [each(program.archives(), program.cache()) for each in make]
+    sources = [each(reporting.archives(), reporting.cache()) for each in make]
     contenders = [
         _headrace(
             f"headrace, {folders.count(source):,} photographs",
@@ -204,8 +204,8 @@ def _compare(
 
 
 def _contender(peer: Peer, arguments: Sequence[str], failed: dict[str, str]) -> Contender:
-    missing = program.missing(peer.needs, failed)
-    command = program.peer(peer.script, peer.env)
+    missing = reporting.missing(peer.needs, failed)
+    command = reporting.peer(peer.script, peer.env)
     if not missing:
         try:
             command += [str(peer.source()), "{output}", *arguments, *peer.more]
@@ -223,7 +223,7 @@ def _run(
     title: str, contenders: Sequence[Contender], watch_memory: bool = False
 ) -> dict[str, list[Run] | str]:
     print(title, flush=True)
-    with tempfile.TemporaryDirectory(dir=program.cache()) as scratch:
+    with tempfile.TemporaryDirectory(dir=reporting.cache()) as scratch:
         return harness.in_turn(contenders, FLAGS.rounds, pathlib.Path(scratch), watch_memory)
 
 
@@ -252,4 +252,4 @@ def _mib(run: Run) -> float:
 
 
 if __name__ == "__main__":
-    headrace.run(main)
+    program.run(main)

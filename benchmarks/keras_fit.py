@@ -18,8 +18,8 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-import headrace
 from benchmarks.peers import measure
+from headrace import program
 from input import stream
 from input.reader import Reader
 from trainer import data_flags, network, optimizers, task
@@ -92,4 +92,4 @@ def in_memory(config: RunConfig, reader: Reader) -> tuple[np.ndarray, np.ndarray
 
 
 if __name__ == "__main__":
-    headrace.run(main)
+    program.run(main)

@@ -22,10 +22,10 @@ from collections.abc import Callable
 
 from absl import flags
 
-import headrace
-from benchmarks import folders, harness, program
+from benchmarks import folders, harness, reporting
 from benchmarks.harness import OURS, Contender, Row, Run, RunError
 from benchmarks.peers import environment
+from headrace import program
 
 FLAGS = flags.FLAGS
 
@@ -57,22 +57,22 @@ class Setup:
 
 def main() -> None:
     """Runs the program."""
-    asked = program.parts(PARTS)
-    facts = program.facts("prepare")
+    asked = reporting.parts(PARTS)
+    facts = reporting.facts("prepare")
     failed = {}
     if asked != ["memory"]:
         for name in environment.NAMES if "photos" in asked else ["tensorflow"]:
-            failed |= environment.ensure(program.peers_env(), name)
+            failed |= environment.ensure(reporting.peers_env(), name)
     setup = Setup(
-        archives=program.archives(),
-        cache=program.cache(),
+        archives=reporting.archives(),
+        cache=reporting.cache(),
         rounds=FLAGS.rounds,
         headrace_flags=shlex.split(FLAGS.headrace_flags),
         failed=failed,
     )
     run = {"cifar": cifar, "photos": photos, "memory": memory}
     rows = [row for part in asked for row in run[part](setup)]
-    program.report("prepare", rows, facts, PACKAGES)
+    reporting.report("prepare", rows, facts, PACKAGES)
 
 
 def cifar(setup: Setup) -> list[Row]:
@@ -149,8 +149,8 @@ def _peer(
     check: Callable[[pathlib.Path], None],
     env: str = "tensorflow",
 ) -> Contender:
-    command = [*program.peer(script, env), str(source), "{output}"]
-    return Contender(name, command, check, program.missing(needs, setup.failed))
+    command = [*reporting.peer(script, env), str(source), "{output}"]
+    return Contender(name, command, check, reporting.missing(needs, setup.failed))
 
 
 def _check_records(source: pathlib.Path) -> Callable[[pathlib.Path], None]:
@@ -187,4 +187,4 @@ def _largest_mib(run: Run) -> float:
 
 
 if __name__ == "__main__":
-    headrace.run(main)
+    program.run(main)

@@ -25,6 +25,9 @@ import headrace
 from benchmarks import harness
 from benchmarks.harness import OURS, Row
 from benchmarks.peers import environment
+from headrace import program
+from headrace.errors import check
+from headrace.tensorflow_import import import_tensorflow
 from input.order import Order, default_window
 
 FLAGS = flags.FLAGS
@@ -41,7 +44,7 @@ flags.DEFINE_string("json", None, "Write the figures to this file, too.")
 def main() -> None:
     """Runs the program."""
     records = FLAGS.records
-    headrace.check(records % BATCH == 0, f"--records={records}: expected a multiple of {BATCH}")
+    check(records % BATCH == 0, f"--records={records}: expected a multiple of {BATCH}")
     facts = {
         "date": datetime.date.today().isoformat(),
         "machine": harness.machine(),
@@ -51,7 +54,7 @@ def main() -> None:
         },
         "command": shlex.join(["python", "-m", "benchmarks.shuffle_quality", *sys.argv[1:]]),
     }
-    headrace.import_tensorflow()
+    import_tensorflow()
     rows = measure(records, FLAGS.rounds)
     harness.print_table(rows)
     if FLAGS.json:
@@ -112,4 +115,4 @@ def _tf_data(records: int, buffer: int, seed: int) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    headrace.run(main)
+    program.run(main)

@@ -27,8 +27,9 @@ from collections.abc import Callable
 import psutil
 from absl import flags
 
-import headrace
 from benchmarks.peers import measure
+from headrace import program
+from headrace.tensorflow_import import import_tensorflow
 from trainer import task
 
 FLAGS = flags.FLAGS
@@ -78,7 +79,7 @@ def main() -> None:
     output = pathlib.Path(FLAGS.workdir).parent
     if FLAGS.goes_on:
         shutil.copytree(FLAGS.goes_on, FLAGS.workdir)
-    headrace.import_tensorflow()
+    import_tensorflow()
     from trainer import data, steps, training
 
     imported, watch = _since_start(), Stopwatch()
@@ -140,4 +141,4 @@ def _since_start() -> float:
 
 
 if __name__ == "__main__":
-    headrace.run(main)
+    program.run(main)

@@ -22,9 +22,9 @@ from collections.abc import Callable, Sequence
 
 from absl import flags
 
-import headrace
-from benchmarks import datasets, folders, harness, program, runs
+from benchmarks import datasets, folders, harness, reporting, runs
 from benchmarks.harness import OURS, Contender, Row, Run
+from headrace import program
 from recipes import demo
 
 FLAGS = flags.FLAGS
@@ -68,8 +68,8 @@ class Work:
 
 def main() -> None:
     """Runs the program."""
-    asked = program.parts(PARTS)
-    facts = program.facts("training")
+    asked = reporting.parts(PARTS)
+    facts = reporting.facts("training")
     run = {
         "loop": lambda: loop(resnet(), FLAGS.rounds),
         "fit": lambda: fit(lenet(), FLAGS.rounds),
@@ -78,7 +78,7 @@ def main() -> None:
         "saves": lambda: saves(resnet(), FLAGS.rounds),
     }
     rows = [row for part in asked for row in run[part]()]
-    program.report("training", rows, facts, PACKAGES)
+    reporting.report("training", rows, facts, PACKAGES)
 
 
 def resnet() -> Work:
@@ -93,7 +93,7 @@ def resnet_in_small_epochs() -> Work:
 
 def lenet() -> Work:
     """A small network, on which what is around the steps weighs most."""
-    digits = folders.once(program.cache() / "digits", demo.write_digits)
+    digits = folders.once(reporting.cache() / "digits", demo.write_digits)
     records = datasets.headrace(digits, "keep")
     chosen = [f"--data_dir={records}", "--model=lenet", "--image_size=32,32"]
     return Work(chosen, batch=64, first=280, last=1120)
@@ -155,7 +155,7 @@ def workers(work: Work, rounds: int) -> list[Row]:
 
 def restart(work: Work, rounds: int) -> list[Row]:
     """The start of a run that was killed."""
-    with tempfile.TemporaryDirectory(dir=program.cache()) as killed:
+    with tempfile.TemporaryDirectory(dir=reporting.cache()) as killed:
         run = pathlib.Path(killed) / "run"
         saved = [*work.task(), f"--save_every_steps={work.first}"]
         with runs.started(run, saved) as processes:
@@ -200,7 +200,7 @@ def saves(work: Work, rounds: int, calls: int = 15, seconds: float = 2) -> list[
 
 
 def _cifar() -> list[str]:
-    records = datasets.headrace(folders.cifar(program.archives(), program.cache()), "raw")
+    records = datasets.headrace(folders.cifar(reporting.archives(), reporting.cache()), "raw")
     chosen = [f"--data_dir={records}", "--model=resnet_cifar", "--augment=cifar10"]
     return [*chosen, "--eval_every=1000000"]
 
@@ -218,7 +218,7 @@ def module(name: str, *more: str) -> list[str]:
 
 def _run(title: str, contenders: Sequence[Contender], rounds: int) -> dict[str, list[Run] | str]:
     print(title, flush=True)
-    with tempfile.TemporaryDirectory(dir=program.cache()) as scratch:
+    with tempfile.TemporaryDirectory(dir=reporting.cache()) as scratch:
         return harness.in_turn(contenders, rounds, pathlib.Path(scratch))
 
 
@@ -254,4 +254,4 @@ def _figure(name: str) -> Callable[[Run], float]:
 
 
 if __name__ == "__main__":
-    headrace.run(main)
+    program.run(main)

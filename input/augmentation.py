@@ -9,7 +9,7 @@ Order: crop, warp, colour, policy, erasing, mixing. No TensorFlow is imported be
 import dataclasses
 import math
 
-from headrace import UsageError
+from headrace.errors import UsageError
 from input.view import View
 
 CROPS = ("none", "random", "resized")

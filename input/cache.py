@@ -7,7 +7,7 @@ import math
 
 import psutil
 
-from headrace import UsageError, UserError
+from headrace.errors import UsageError, UserError
 from input.dataset_dir import Card
 from input.view import View
 

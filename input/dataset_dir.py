@@ -26,7 +26,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from headrace import UserError
+from headrace.errors import UserError
 from input import files
 
 CARD_FORMAT = 3

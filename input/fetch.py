@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import tensorflow as tf
 
-from headrace import UserError
+from headrace.errors import UserError
 from input import calls, chunks
 from input.chunks import Chunks
 from input.order import Order

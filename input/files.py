@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import orjson
 
-from headrace import UsageError
+from headrace.errors import UsageError
 
 
 def join(folder: str, name: str) -> str:

@@ -17,7 +17,7 @@ from google.api_core import exceptions
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import storage
 
-from headrace import UserError
+from headrace.errors import UserError
 
 SCHEME = "gs://"
 _BATCH = 100

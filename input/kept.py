@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 import headrace
-from headrace import UserError
+from headrace.errors import UserError
 from input import calls, decoding, fetch
 from input.fetch import Batch
 from input.reader import Reader

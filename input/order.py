@@ -16,7 +16,7 @@ No TensorFlow is imported here.
 import dataclasses
 import math
 
-from headrace import UsageError, UserError
+from headrace.errors import UsageError, UserError
 
 _LANES = 8
 _CHUNK_BYTES = 2**20

@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from headrace import UserError
+from headrace.errors import UserError
 from input import dataset_dir, files, slices, tfrecord
 from input.dataset_dir import Card
 

@@ -10,7 +10,7 @@ import dataclasses
 import itertools
 from collections.abc import Sequence
 
-from headrace import UsageError, UserError
+from headrace.errors import UsageError, UserError
 from input import dataset_dir
 from input.dataset_dir import Card
 

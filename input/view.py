@@ -9,7 +9,7 @@ No TensorFlow is imported here.
 
 import dataclasses
 
-from headrace import UsageError
+from headrace.errors import UsageError
 
 HOW = ("cover", "squash")
 

@@ -13,7 +13,7 @@ before TensorFlow, which takes seconds, is loaded.
 import inspect
 from collections.abc import Callable
 
-from headrace import UsageError
+from headrace.errors import UsageError
 from models import lenet, resnet_cifar
 
 _BUILDERS: dict[str, Callable] = {

@@ -1,7 +1,7 @@
 """LeNet-5 (LeCun, Bottou, Bengio and Haffner, Gradient-Based Learning Applied to Document
 Recognition, Proceedings of the IEEE, 1998)."""
 
-from headrace import UserError
+from headrace.errors import UserError
 
 SMALLEST = 32
 

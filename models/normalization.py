@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from headrace import UsageError
+from headrace.errors import UsageError
 
 # What each does to a level x from 0 to 255.
 MODES = {

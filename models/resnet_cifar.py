@@ -4,7 +4,7 @@ Python, Practitioner Bundle, 2017, chapter 12)."""
 
 import functools
 
-from headrace import UserError
+from headrace.errors import UserError
 
 
 def build(

@@ -17,10 +17,10 @@ from gcp_storage_emulator.server import create_server
 from google.cloud import storage
 from PIL import Image
 
-import headrace
+from headrace.tensorflow_import import import_tensorflow
 from input import gcs
 
-headrace.import_tensorflow()
+import_tensorflow()
 
 # The same examples in every run, and no bound on time: machines that run tests are noisy.
 hypothesis.settings.register_profile(

@@ -19,7 +19,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import keras
 import tensorflow as tf
 
-from headrace import UserError
+from headrace.errors import UserError
 from trainer import checkpoint_dirs, run_dir, sealed
 from trainer import fingerprint as run_fingerprint
 from trainer.snapshot import Snapshot

@@ -14,7 +14,7 @@ import re
 import socket
 from collections.abc import Mapping
 
-from headrace import UserError
+from headrace.errors import UserError
 from trainer import slurm
 
 _TASKS = ("chief", "worker", "ps", "evaluator")

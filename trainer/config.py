@@ -6,7 +6,7 @@ import json
 from etils import epath
 
 import headrace
-from headrace import UserError
+from headrace.errors import UserError
 from input.dataset_dir import Card
 from input.order import Order
 from input.view import View

@@ -15,7 +15,7 @@ import dataclasses
 
 from absl import flags
 
-from headrace import UsageError
+from headrace.errors import UsageError
 from input import augmentation, cache, dataset_dir, files, order, sampling, view
 from input.augmentation import Augmentation
 from input.dataset_dir import Card

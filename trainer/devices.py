@@ -1,6 +1,6 @@
 """How TensorFlow takes hold of devices: said once, before anything else of it is used."""
 
-from headrace import UsageError
+from headrace.errors import UsageError
 
 
 def configure(logical: int = 1, memory_limit_mb: int = 0) -> None:

@@ -7,7 +7,7 @@ import dataclasses
 import signal
 from collections.abc import Sequence
 
-from headrace import INTERRUPTED
+from headrace.errors import INTERRUPTED
 
 # A worker that died this soon after a start, twice in a row, cannot come back.
 _SOON_SECONDS = 60.0

@@ -11,8 +11,9 @@ import json
 from absl import flags
 from etils import epath
 
-import headrace
-from headrace import UserError, check
+from headrace import program
+from headrace.errors import UserError, check
+from headrace.tensorflow_import import import_tensorflow
 from input import dataset_dir, files, slices
 from trainer import devices, run_dir, trained_flags
 from trainer.config import RunConfig
@@ -52,7 +53,7 @@ def main() -> None:
         f"--crops={FLAGS.crops}: the run in {FLAGS.workdir} sees whole images; more than one crop "
         "needs a run that was trained with a larger --resize_to",
     )
-    headrace.import_tensorflow()
+    import_tensorflow()
     devices.configure()
     result = evaluate(
         FLAGS.workdir,
@@ -161,4 +162,4 @@ def _print_table(result: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
-    headrace.run(main)
+    program.run(main)

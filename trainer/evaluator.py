@@ -8,7 +8,7 @@ import time
 
 import tensorflow as tf
 
-from headrace import StoppedError
+from headrace.errors import StoppedError
 from input import fetch
 from input.dataset_dir import Card
 from trainer import (

@@ -12,7 +12,8 @@ model loads with `tf.saved_model.load` where Headrace is not installed:
 from absl import flags
 from etils import epath
 
-import headrace
+from headrace import program
+from headrace.tensorflow_import import import_tensorflow
 from trainer import devices, run_dir, trained_flags
 from trainer.config import RunConfig
 
@@ -24,7 +25,7 @@ flags.adopt_module_key_flags(trained_flags)
 def main() -> None:
     """Runs the program."""
     config, average = trained_flags.asked()
-    headrace.import_tensorflow()
+    import_tensorflow()
     devices.configure()
     print(export(FLAGS.workdir, config, FLAGS.checkpoint, average))
 
@@ -66,4 +67,4 @@ def _next_version(folder: epath.Path) -> epath.Path:
 
 
 if __name__ == "__main__":
-    headrace.run(main)
+    program.run(main)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from etils import epath
 
-from headrace import UserError
+from headrace.errors import UserError
 from trainer.config import RunConfig, exists, read
 
 # What to do about a run directory that holds another run.

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from headrace import UserError
+from headrace.errors import UserError
 
 Gradients = Callable[[dict[str, tf.Tensor]], tuple[list[tf.Tensor], tf.Tensor]]
 

@@ -8,7 +8,7 @@ How pixels are normalised is no weight, and follows the new run's dataset.
 import dataclasses
 from collections.abc import Callable
 
-from headrace import UserError
+from headrace.errors import UserError
 from trainer import checkpoint_dirs, fingerprint
 from trainer import config as run_config
 from trainer.config import RunConfig

@@ -16,8 +16,9 @@ import time
 
 from absl import flags
 
-import headrace
-from headrace import UserError, check
+from headrace import program
+from headrace.errors import UserError, check
+from headrace.tensorflow_import import import_tensorflow
 from input import cache, dataset_dir, files, order
 from input.augmentation import Augmentation
 from input.dataset_dir import Card
@@ -79,7 +80,7 @@ def main() -> None:
     if folder and not files.is_remote(folder) and not files.exists(folder):
         raise UserError(f"--output={FLAGS.output}: there is no folder {folder}; make it first")
 
-    headrace.import_tensorflow()
+    import_tensorflow()
     from input import fetch, stream  # with TensorFlow, take seconds
     from input.reader import Reader
     from trainer import grid
@@ -203,4 +204,4 @@ def _write(output: str, picture: bytes) -> None:
 
 
 if __name__ == "__main__":
-    headrace.run(main)
+    program.run(main)

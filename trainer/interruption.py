@@ -16,7 +16,7 @@ import signal
 import sys
 import time
 
-from headrace import INTERRUPTED
+from headrace.errors import INTERRUPTED
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 

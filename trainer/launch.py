@@ -28,8 +28,8 @@ import time
 
 from absl import flags
 
-import headrace
-from headrace import UsageError, check
+from headrace import program
+from headrace.errors import UsageError, check
 from input import order
 from trainer import cluster, endings, workers
 
@@ -217,4 +217,4 @@ def _own_restarts(count: int, job: _Job) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    headrace.run(main, if_unknown="flags of the workers follow --")
+    program.run(main, if_unknown="flags of the workers follow --")

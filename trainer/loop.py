@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 import keras
 import tensorflow as tf
 
-from headrace import StoppedError, UserError
+from headrace.errors import StoppedError, UserError
 from input import fetch
 from input.dataset_dir import Card
 from trainer import checkpoints, curves, monitor, optimizers, run_dir, schedule, splits, steps

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 import models
-from headrace import UserError
+from headrace.errors import UserError
 from models.normalization import normalise
 from trainer import checkpoints, optimizers, run_dir
 from trainer.config import RunConfig

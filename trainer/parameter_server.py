@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from headrace import StoppedError, UserError
+from headrace.errors import StoppedError, UserError
 from trainer import gradients, peers, run_dir, steps
 from trainer.cluster import Cluster
 from trainer.interruption import Interruption

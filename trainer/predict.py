@@ -8,8 +8,9 @@ Prints a line per file: the file, its label, the probability, separated by tabs.
 from absl import flags
 from etils import epath
 
-import headrace
-from headrace import UserError, check
+from headrace import program
+from headrace.errors import UserError, check
+from headrace.tensorflow_import import import_tensorflow
 from trainer import devices, trained_flags
 from trainer.config import RunConfig
 
@@ -23,7 +24,7 @@ def main(*files: str) -> None:
     check(files, "no image given: name one or more files")
     config, average = trained_flags.asked()
     encoded = [_read(file) for file in files]
-    headrace.import_tensorflow()
+    import_tensorflow()
     devices.configure()
     from trainer import network  # with TensorFlow, takes seconds
 
@@ -61,4 +62,4 @@ def _read(file: str) -> bytes:
 
 
 if __name__ == "__main__":
-    headrace.run(main)
+    program.run(main)

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 import numpy as np
 from etils import epath
 
-from headrace import UserError
+from headrace.errors import UserError
 from input import files
 
 CONFIG = "config.json"

@@ -13,7 +13,7 @@ No TensorFlow is imported here.
 
 from absl import flags
 
-import headrace
+from headrace import errors
 from trainer import init_from, monitor, run_dir
 
 FLAGS = flags.FLAGS
@@ -85,19 +85,19 @@ def check() -> None:
     Raises:
         UsageError: they do not.
     """
-    headrace.check(
+    errors.check(
         (FLAGS.epochs is None) != (FLAGS.steps is None),
         "say how long to train: either --epochs or --steps, not both",
     )
-    headrace.check(
+    errors.check(
         not (FLAGS.save_every_steps and FLAGS.save_every_epochs),
         "--save_every_steps and --save_every_epochs both say when to save; give one of them",
     )
-    headrace.check(
+    errors.check(
         FLAGS.init_from or FLAGS.init_optimizer == "fresh",
         "--init_optimizer=kept: say of which run, with --init_from",
     )
-    headrace.check(
+    errors.check(
         0 < FLAGS.plateau_factor < 1,
         f"--plateau_factor={FLAGS.plateau_factor:g}: expected more than 0 and less than 1",
     )
@@ -113,7 +113,7 @@ def asked(steps_per_epoch: int, watched: str | None) -> dict[str, object]:
     Raises:
         UsageError: the run is to wait for a better evaluation, and there is none.
     """
-    headrace.check(
+    errors.check(
         watched or not (FLAGS.patience or FLAGS.plateau),
         "--patience and --plateau wait for a better evaluation, and nothing is evaluated while "
         "training; name something with --validation_split",

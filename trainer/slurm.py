@@ -9,7 +9,7 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping
 
-from headrace import UserError
+from headrace.errors import UserError
 
 _NAME = re.compile(r"(?:[^,\[]|\[[^\]]*\])+")
 _COUNT = re.compile(r"(\d+)(?:\(x(\d+)\))?")

@@ -1,6 +1,6 @@
 """Which parts of a dataset a run trains on, watches while it trains, and evaluates at its end."""
 
-from headrace import UsageError, UserError
+from headrace.errors import UsageError, UserError
 from input import slices
 from input.dataset_dir import Card
 from trainer.config import RunConfig

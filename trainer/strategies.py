@@ -4,7 +4,7 @@ import contextlib
 import signal
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-from headrace import StoppedError, UsageError, UserError
+from headrace.errors import StoppedError, UsageError, UserError
 from trainer import cluster
 from trainer.cluster import Cluster
 

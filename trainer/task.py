@@ -13,9 +13,10 @@ import os
 
 from absl import flags
 
-import headrace
 import models
-from headrace import check
+from headrace import program
+from headrace.errors import check
+from headrace.tensorflow_import import import_tensorflow
 from input import cache, dataset_dir, files, order
 from input.augmentation import Augmentation
 from input.view import View
@@ -156,7 +157,7 @@ def main() -> None:
     if strategies.is_asynchronous(FLAGS.strategy, cluster.find(os.environ)):
         # Of a worker that goes, TensorFlow says hundreds of lines; we say one.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    headrace.import_tensorflow()
+    import_tensorflow()
     devices.configure(FLAGS.logical_devices, FLAGS.memory_limit_mb)
     from trainer import training  # with TensorFlow, takes seconds
 
@@ -248,7 +249,7 @@ def flags_as_text() -> str:
     """This program's flags as a flagfile: `--flagfile=RUN/flags.txt` repeats the run."""
     return "".join(
         f"{flag.serialize()}\n"
-        for flag in headrace.own_flags()
+        for flag in program.own_flags()
         if flag.value is not None and flag.name != "allow_changes"
     )
 
@@ -264,4 +265,4 @@ def print_result(result: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
-    headrace.run(main)
+    program.run(main)

@@ -12,7 +12,7 @@ No TensorFlow is imported here.
 
 from absl import flags
 
-from headrace import UserError
+from headrace.errors import UserError
 from trainer import config as run_config
 from trainer import run_dir
 from trainer.config import RunConfig

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import keras
 import tensorflow as tf
 
-from headrace import StoppedError, UserError
+from headrace.errors import StoppedError, UserError
 from input.dataset_dir import Card
 from trainer import (
     checkpoints,

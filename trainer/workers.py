@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from rich.console import Console
 
-from headrace import INTERRUPTED
+from headrace.errors import INTERRUPTED
 from trainer.endings import Ending, LastWords
 
 _PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>

@@ -9,7 +9,7 @@ import os
 
 from beam_pipelines.sources import filename, folder, hdf5, listing, tfds, tiny_imagenet
 from beam_pipelines.sources.source import Source
-from headrace import UsageError, UserError
+from headrace.errors import UsageError, UserError
 from input import files
 
 KINDS = {

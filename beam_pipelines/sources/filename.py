@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from beam_pipelines.sources.source import Listed, Source
 from beam_pipelines.sources.walk import files_below
-from headrace import UsageError, UserError
+from headrace.errors import UsageError, UserError
 
 
 def read(root: str, class_pattern: str) -> Source:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from beam_pipelines.sources.source import Listed, Source
 from beam_pipelines.sources.walk import files_below, walk
-from headrace import UserError
+from headrace.errors import UserError
 
 # Folders at the top of a source that are splits, not classes, in lower or upper case.
 _SPLIT_FOLDERS = {

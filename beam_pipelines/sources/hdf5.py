@@ -15,7 +15,7 @@ from PIL import Image
 
 from beam_pipelines.images import BadImageError
 from beam_pipelines.sources.source import Listed, Source
-from headrace import UserError
+from headrace.errors import UserError
 from input import files
 
 _RANGE = 256

@@ -17,7 +17,7 @@ import orjson
 
 from beam_pipelines import splitting
 from beam_pipelines.sources.source import Listed, Source
-from headrace import UserError
+from headrace.errors import UserError
 from input import files
 
 _COLUMNS = ("path", "label", "split", "group", "weight")

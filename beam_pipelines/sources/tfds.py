@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 from absl import logging
 
-import headrace
 from beam_pipelines.images import BadImageError
 from beam_pipelines.sources.source import Listed, Source
-from headrace import UserError
+from headrace.errors import UserError
+from headrace.tensorflow_import import import_tensorflow
 
 _RANGE = 1024
 # TFDS tries each file eleven times, for minutes, where there is no network.
@@ -92,7 +92,7 @@ def read(name: str) -> Source:
 
 def _builder(name: str):
     """TFDS and the builder of a dataset whose files are there."""
-    headrace.import_tensorflow()
+    import_tensorflow()
     import tensorflow_datasets as tfds  # with TensorFlow, takes seconds
 
     tfds.display_progress_bar(False)

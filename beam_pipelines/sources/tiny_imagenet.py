@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from beam_pipelines.sources.source import Listed, Source
 from beam_pipelines.sources.walk import files_below, walk
-from headrace import UserError
+from headrace.errors import UserError
 from input import files
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from headrace import UserError
+from headrace.errors import UserError
 from input import files
 
 _NOT_IMAGES = {"thumbs.db", "desktop.ini"}

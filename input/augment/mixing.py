@@ -10,7 +10,7 @@ are neighbours is the shuffle's business. The label is then two labels and a sha
 
 import tensorflow as tf
 
-from headrace import UsageError
+from headrace.errors import UsageError
 from input.draws import Draws
 
 Mixed = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]

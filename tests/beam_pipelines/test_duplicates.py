@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from beam_pipelines import catalog, duplicates
-from headrace import UserError
+from headrace.errors import UserError
 from tests.beam_pipelines.damage import photo, saved
 from tests.beam_pipelines.jobs import prepare
 from tests.beam_pipelines.rows import make_row

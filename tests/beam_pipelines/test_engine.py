@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from beam_pipelines import engine, inventory
-from headrace import UsageError, UserError
+from headrace.errors import UsageError, UserError
 from tests.beam_pipelines.jobs import prepare
 from tests.conftest import ROOT, assert_one_line_error, write_images
 

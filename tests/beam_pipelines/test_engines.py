@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from beam_pipelines import engine
-from headrace import UserError
+from headrace.errors import UserError
 from tests.beam_pipelines import clusters
 from tests.beam_pipelines.jobs import everything, prepare
 from tests.beam_pipelines.meeting import meet

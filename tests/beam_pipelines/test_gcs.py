@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from beam_pipelines import sources
-from headrace import UsageError, UserError
+from headrace.errors import UsageError, UserError
 from input import dataset_dir, files
 from tests.beam_pipelines.jobs import everything, listed, prepare
 from tests.conftest import assert_one_line_error, run_program, upload, write_images

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from beam_pipelines import job, write
-from headrace import UserError
+from headrace.errors import UserError
 from input import dataset_dir
 from tests.beam_pipelines.jobs import everything, prepare
 from tests.conftest import ROOT, run_program, write_images

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from beam_pipelines import job
-from headrace import UsageError, UserError
+from headrace.errors import UsageError, UserError
 from input import dataset_dir
 from tests.beam_pipelines.jobs import everything, prepare
 from tests.conftest import assert_one_line_error, run_program

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from headrace import UserError
+from headrace.errors import UserError
 from input import dataset_dir
 from tests.beam_pipelines.damage import photo, saved
 from tests.beam_pipelines.jobs import (

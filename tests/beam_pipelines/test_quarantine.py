@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from beam_pipelines import resizing
-from headrace import UserError
+from headrace.errors import UserError
 from input import dataset_dir
 from tests.beam_pipelines.damage import photo, saved
 from tests.beam_pipelines.jobs import images_in_order, prepare, quarantined

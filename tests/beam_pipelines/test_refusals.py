@@ -2,7 +2,7 @@
 
 import pytest
 
-from headrace import UserError
+from headrace.errors import UserError
 from tests.beam_pipelines.jobs import prepare
 from tests.conftest import assert_one_line_error, run_program, write_images
 

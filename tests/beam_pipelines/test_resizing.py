@@ -8,7 +8,7 @@ from PIL import Image
 
 from beam_pipelines import resizing
 from beam_pipelines.resizing import Resize
-from headrace import UsageError
+from headrace.errors import UsageError
 
 side = st.one_of(st.integers(1, 60), st.sampled_from([1, 2, 997, 3000]))
 wanted_side = st.integers(1, 60)

@@ -9,7 +9,7 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from headrace import UsageError, UserError
+from headrace.errors import UsageError, UserError
 from tests.beam_pipelines.jobs import images_in_order, names_in_order, prepare, write_listing
 from tests.conftest import write_images
 

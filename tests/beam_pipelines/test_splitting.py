@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beam_pipelines import sharding, splitting
-from headrace import UsageError
+from headrace.errors import UsageError
 
 
 @st.composite

@@ -16,7 +16,7 @@ from PIL import Image
 
 from beam_pipelines import hdf5
 from beam_pipelines.resizing import Resize
-from headrace import UserError
+from headrace.errors import UserError
 from input import dataset_dir
 from tests.beam_pipelines.jobs import everything, prepare
 from tests.conftest import ROOT, assert_one_line_error, run_program, write_images

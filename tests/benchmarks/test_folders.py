@@ -1,7 +1,7 @@
 import pytest
 
 from benchmarks import folders
-from headrace import UserError
+from headrace.errors import UserError
 
 
 def test_the_tenth_has_the_first_of_every_class(tmp_path):

@@ -40,8 +40,7 @@ def test_everything_copied_into_the_image_is_in_the_repository(dockerfile):
 def test_the_image_holds_every_package_of_setup_py(dockerfile):
     setup = run_setup(str(ROOT / "setup.py"), stop_after="init")
     copied = {source for words in dockerfile if words[0] == "COPY" for source in words[1:-1]}
-    modules = {f"{name}.py" for name in setup.py_modules or ()}
-    assert {name.partition(".")[0] for name in setup.packages} | modules <= copied
+    assert {name.partition(".")[0] for name in setup.packages} <= copied
 
 
 def test_the_image_installs_the_lock_before_the_code(dockerfile):

@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from headrace import INTERRUPTED
+from headrace.errors import INTERRUPTED
 from tests.faults import runs, small_disk
 from tests.faults.runs import Run, Watch
 from tests.trainer import workers

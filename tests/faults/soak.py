@@ -19,7 +19,7 @@ import time
 
 from absl import flags
 
-import headrace
+from headrace import program
 from tests.conftest import prepare_shades
 from tests.faults import inject, runs
 from tests.faults.inject import Fault
@@ -115,4 +115,4 @@ def _compare(run: Run, given: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
-    headrace.run(main)
+    program.run(main)

@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
-from headrace import UsageError
+from headrace.errors import UsageError
 from input import augmentation, dataset_dir, stream
 from input.augmentation import PRESETS, Augmentation
 from input.order import Order

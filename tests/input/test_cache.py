@@ -5,7 +5,7 @@ import dataclasses
 import psutil
 import pytest
 
-from headrace import UsageError, UserError
+from headrace.errors import UsageError, UserError
 from input import cache, dataset_dir
 from input.view import View
 

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from headrace import UserError
+from headrace.errors import UserError
 from input import dataset_dir
 from input.reader import Reader
 

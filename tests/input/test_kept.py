@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from headrace import UserError
+from headrace.errors import UserError
 from input import cache, dataset_dir, kept, stream
 from input.augmentation import Augmentation
 from input.order import Order

@@ -9,7 +9,7 @@ import tensorflow as tf
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from headrace import UserError
+from headrace.errors import UserError
 from input import lanes, order
 from input.order import Order
 

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from beam_pipelines import sharding
-from headrace import UserError
+from headrace.errors import UserError
 from input import dataset_dir, tfrecord
 from input.reader import BadRecordError, Reader, _features
 from tests.beam_pipelines.jobs import prepare

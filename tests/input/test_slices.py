@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beam_pipelines import sharding
-from headrace import UsageError, UserError
+from headrace.errors import UsageError, UserError
 from input import dataset_dir, slices
 from input.dataset_dir import Card
 from input.slices import Slice, parse

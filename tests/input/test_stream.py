@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beam_pipelines import sharding
-from headrace import UserError
+from headrace.errors import UserError
 from input import dataset_dir, fetch, lanes, sampling, stream
 from input.augment import warp
 from input.augmentation import Augmentation

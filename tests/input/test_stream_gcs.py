@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace import UserError
+from headrace.errors import UserError
 from input import dataset_dir, fetch, stream
 from input.order import Order
 from input.reader import Reader

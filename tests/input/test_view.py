@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from headrace import UsageError
+from headrace.errors import UsageError
 from input import sizing, view
 from input.view import View
 from tests.input.augment.batches import images

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 import models
-from headrace import UsageError, UserError
+from headrace.errors import UsageError, UserError
 from tests.conftest import ROOT
 
 

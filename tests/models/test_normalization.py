@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from headrace import UsageError
+from headrace.errors import UsageError
 from models import normalization
 from tests.conftest import ROOT
 

@@ -11,9 +11,9 @@ import signal
 
 import numpy as np
 
-import headrace
+from headrace.tensorflow_import import import_tensorflow
 
-headrace.import_tensorflow()
+import_tensorflow()
 
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402

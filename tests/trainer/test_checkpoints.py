@@ -9,7 +9,7 @@ import socket
 import pytest
 import tensorflow as tf
 
-from headrace import UserError
+from headrace.errors import UserError
 from input import files, gcs
 from tests.trainer import savers
 from trainer import sealed

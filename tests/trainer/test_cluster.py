@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace import UsageError, UserError
+from headrace.errors import UsageError, UserError
 from trainer import cluster, slurm, strategies
 from trainer.cluster import Cluster
 

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from headrace import UserError
+from headrace.errors import UserError
 from input import dataset_dir
 from tests.conftest import run_program
 from tests.trainer.conftest import TASK

@@ -2,7 +2,7 @@
 
 import pytest
 
-from headrace import UsageError
+from headrace.errors import UsageError
 from trainer import data_flags
 
 

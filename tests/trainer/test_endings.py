@@ -5,7 +5,7 @@ import signal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace import INTERRUPTED
+from headrace.errors import INTERRUPTED
 from trainer import endings
 from trainer.endings import Attempt, Ending, LastWords
 

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from headrace import UserError
+from headrace.errors import UserError
 from input import dataset_dir
 from tests.conftest import assert_one_line_error, run_program, write_images
 from tests.trainer.conftest import TASK

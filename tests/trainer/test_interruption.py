@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from headrace import INTERRUPTED
+from headrace.errors import INTERRUPTED
 from tests.conftest import ROOT
 from tests.trainer import workers
 from tests.trainer.conftest import TASK

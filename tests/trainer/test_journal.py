@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 
-from headrace import UserError
+from headrace.errors import UserError
 from trainer import run_dir
 from trainer.journal import Journal
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tensorflow.python.framework.config import disable_op_determinism
 
-from headrace import StoppedError
+from headrace.errors import StoppedError
 from input import dataset_dir
 from tests.conftest import assert_one_line_error, run_program
 from tests.trainer import workers

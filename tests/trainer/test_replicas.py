@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from headrace import UsageError
+from headrace.errors import UsageError
 from tests.conftest import run_program
 from tests.trainer import workers
 from trainer import strategies

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from headrace import UserError
+from headrace.errors import UserError
 from tests.conftest import ROOT, run_program
 from tests.trainer import workers
 from tests.trainer.conftest import TASK

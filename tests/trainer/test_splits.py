@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from headrace import UsageError, UserError
+from headrace.errors import UsageError, UserError
 from input import dataset_dir
 from tests.beam_pipelines.jobs import prepare
 from tests.conftest import assert_one_line_error, run_program, write_images

@@ -3,7 +3,7 @@
 import pytest
 import tensorflow as tf
 
-from headrace import UsageError
+from headrace.errors import UsageError
 from tests.conftest import assert_one_line_error, run_program
 from tests.trainer.conftest import TASK
 from trainer import strategies

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace import UsageError, UserError
+from headrace.errors import UsageError, UserError
 from tests.beam_pipelines.jobs import listed, prepare, stored
 from tests.conftest import assert_one_line_error, run_program, write_images
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beam_pipelines import inventory, sources
-from headrace import UserError
+from headrace.errors import UserError
 from tests.beam_pipelines.jobs import listed, prepare, stored
 from tests.conftest import assert_one_line_error, run_program, write_images
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from beam_pipelines import sources
 from beam_pipelines.sources import hdf5
-from headrace import UserError
+from headrace.errors import UserError
 from tests.beam_pipelines.jobs import prepare, stored
 
 NAMES = ["cat", "dog", "é, #"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from beam_pipelines import sources
 from beam_pipelines.sources.source import Listed
-from headrace import UserError
+from headrace.errors import UserError
 from input import dataset_dir, stream
 from input.order import Order
 from input.reader import Reader

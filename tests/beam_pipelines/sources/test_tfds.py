@@ -9,7 +9,7 @@ from PIL import Image
 
 from beam_pipelines import sources
 from beam_pipelines.sources import tfds as tfds_source
-from headrace import UserError
+from headrace.errors import UserError
 from tests.beam_pipelines.jobs import prepare, stored
 from tests.conftest import assert_one_line_error, run_program, write_images
 

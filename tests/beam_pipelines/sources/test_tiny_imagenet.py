@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from headrace import UserError
+from headrace.errors import UserError
 from tests.beam_pipelines.jobs import prepare, stored
 from tests.conftest import write_images
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace import UsageError
+from headrace.errors import UsageError
 from input.augment import mixing
 from input.draws import Draws
 

@@ -10,11 +10,12 @@ from tests.conftest import ROOT, assert_one_line_error
 
 PROGRAM = """
 from absl import flags
-import headrace
+from headrace import errors, program
+from headrace.tensorflow_import import import_tensorflow
 flags.DEFINE_integer("size", 3, "How large.", 1)
 def main(*files: str) -> None:
     {body}
-headrace.run(main)
+program.run(main)
 """
 
 
@@ -33,7 +34,7 @@ def run_script(tmp_path, body: str, *arguments: str, **changed):
 
 @pytest.mark.parametrize(("kind", "code"), [("UserError", 1), ("UsageError", 2)])
 def test_a_users_mistake_is_one_line(tmp_path, kind, code):
-    finished = run_script(tmp_path, f"raise headrace.{kind}('no such thing; try another')")
+    finished = run_script(tmp_path, f"raise errors.{kind}('no such thing; try another')")
     assert_one_line_error(finished, code, "error: no such thing; try another")
 
 
@@ -83,7 +84,7 @@ def test_a_pipe_that_breaks_elsewhere_is_a_defect(tmp_path):
 def test_tensorflow_starts_without_chatter_and_ends_without_a_search_for_garbage(tmp_path):
     body = (
         "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count() > 100_000)); "
-        "headrace.import_tensorflow(); import tensorflow as tf; print(float(tf.ones([])))"
+        "import_tensorflow(); import tensorflow as tf; print(float(tf.ones([])))"
     )
     finished = run_script(tmp_path, body)
     assert (finished.returncode, finished.stdout, finished.stderr) == (0, "1.0\nTrue\n", "")
@@ -93,7 +94,7 @@ def test_a_failing_import_is_not_silenced(tmp_path):
     (tmp_path / "tensorflow.py").write_text(
         "import os\nos.write(2, b'the reason')\nraise ImportError('broken')"
     )
-    finished = run_script(tmp_path, "headrace.import_tensorflow()")
+    finished = run_script(tmp_path, "import_tensorflow()")
     assert finished.returncode == 1
     assert "the reason" in finished.stderr
     assert "broken" in finished.stderr

@@ -1,9 +1,9 @@
 """What the benchmarks have in common as programs: flags, parts, and the report at the end.
 
-asked = program.parts(PARTS)
-facts = program.facts("prepare")
+asked = reporting.parts(PARTS)
+facts = reporting.facts("prepare")
 …
-program.report("prepare", rows, facts, PACKAGES)
+reporting.report("prepare", rows, facts, PACKAGES)
 """
 
 import datetime
@@ -17,6 +17,7 @@ from absl import flags
 import headrace
 from benchmarks import folders, harness
 from benchmarks.peers import environment
+from headrace.errors import check
 
 FLAGS = flags.FLAGS
 SCRIPTS = pathlib.Path(environment.__file__).parent
@@ -40,9 +41,7 @@ def parts(known: Sequence[str]) -> list[str]:
         UsageError: there is no such part.
     """
     asked = FLAGS.only or list(known)
-    headrace.check(
-        set(asked) <= set(known), f"--only={','.join(asked)}: expected some of {','.join(known)}"
-    )
+    check(set(asked) <= set(known), f"--only={','.join(asked)}: expected some of {','.join(known)}")
     return [part for part in known if part in asked]
 
 

@@ -1,4 +1,4 @@
-"""What every Headrace program shares: the version, errors a user can cause, and how it starts.
+"""How a program starts, shows its help and ends.
 
 A program is a module with absl flags and a `main()`:
 
@@ -9,7 +9,7 @@ A program is a module with absl flags and a `main()`:
         ...
 
     if __name__ == "__main__":
-        headrace.run(main)
+        program.run(main)
 
 It exits 0 on success, 2 on bad usage, 75 when it was interrupted and goes on when started again,
 141 when nobody reads its output any more, and 1 on failure. A `UserError` ends in one line on
@@ -18,23 +18,17 @@ standard error, without a traceback; anything else is a defect of Headrace and k
 No TensorFlow is imported here, so `--help` and flag errors are immediate.
 """
 
-import atexit
 import contextlib
-import gc
 import os
 import select
 import shutil
 import sys
-import tempfile
 import textwrap
 from collections.abc import Callable, Iterator
 
 from absl import app, flags, logging
 
-__version__ = "0.1.0"
-
-# The exit code that says "start me again": EX_TEMPFAIL of sysexits.h.
-INTERRUPTED = 75
+from headrace.errors import UsageError, UserError
 
 # What a shell gives for a program that SIGPIPE ended, as it ends those that are not Python.
 _UNREAD = 141
@@ -47,24 +41,6 @@ _KINDS = {
     "float": "NUMBER",
     "comma separated list of strings": "LIST",
 }
-
-
-class UserError(Exception):
-    """Something a user can put right. The message names the thing and the remedy, in one line."""
-
-    exit_code = 1
-
-
-class StoppedError(UserError):
-    """Stopped before the end, with everything saved: started again, the program goes on."""
-
-    exit_code = INTERRUPTED
-
-
-class UsageError(UserError):
-    """Flags that are missing, out of range or contradict each other."""
-
-    exit_code = 2
 
 
 def run(
@@ -83,42 +59,6 @@ def run(
             lambda argv: _call(main, argv[1:]),
             flags_parser=lambda argv: _parse(argv, accept_unknown_flags, if_unknown),
         )
-
-
-def import_tensorflow() -> None:
-    """Imports TensorFlow and looks for its devices, without its start-up chatter.
-
-    TensorFlow's C++ side writes to standard error before any log level of its own applies, so
-    standard error is set aside for that long, and shown if the import fails. A log level of
-    0 or 1 in TF_CPP_MIN_LOG_LEVEL turns this off.
-    """
-    # Looking for garbage among all that TensorFlow makes keeps an ending process for seconds.
-    atexit.register(gc.freeze)
-    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2") in ("0", "1"):
-        import tensorflow as tf  # takes seconds
-
-        return
-    stderr = os.dup(2)
-    with tempfile.TemporaryFile() as aside:
-        os.dup2(aside.fileno(), 2)
-        try:
-            import tensorflow as tf  # takes seconds
-
-            tf.config.list_physical_devices()
-            logging.set_verbosity(logging.WARNING)  # TensorFlow lowers it when imported
-        except BaseException:
-            aside.seek(0)
-            os.write(stderr, aside.read())
-            raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
-
-
-def check(condition: object, message: str) -> None:
-    """Raises `UsageError(message)` unless `condition` holds."""
-    if not condition:
-        raise UsageError(message)
 
 
 def program_name() -> str:
