@@ -39,7 +39,7 @@ _PHOTOS = ["--images=4000", "--warm_up=1000"]
 _CIFAR = ["--images=50000", "--warm_up=10000", "--batch=256"]
 _FLOAT = "--dtype=float32"
 
-flags.adopt_module_key_flags(program)
+flags.adopt_module_key_flags(reporting)
 
 
 @dataclasses.dataclass(frozen=True)

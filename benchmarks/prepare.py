@@ -32,7 +32,7 @@ FLAGS = flags.FLAGS
 PARTS = ("cifar", "photos", "memory")
 PACKAGES = ["apache-beam", "ffcv", "numpy", "pillow", "tensorflow", "tensorflow-datasets"]
 
-flags.adopt_module_key_flags(program)
+flags.adopt_module_key_flags(reporting)
 flags.DEFINE_string("headrace_flags", "", "More flags for beam_pipelines.prepare, as in a shell.")
 
 

@@ -37,7 +37,7 @@ _RUN = "--workdir={output}/run"
 _NEVER = f"--save_every_steps={10**9}"
 _MINUTE = 60
 
-flags.adopt_module_key_flags(program)
+flags.adopt_module_key_flags(reporting)
 
 
 @dataclasses.dataclass(frozen=True)

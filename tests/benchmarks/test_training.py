@@ -8,7 +8,7 @@ from benchmarks.training import Work
 @pytest.fixture
 def tiny(prepared, tmp_path, monkeypatch) -> Work:
     """Eight steps of a small network, in batches of 16; an epoch has four."""
-    monkeypatch.setattr(training.program, "cache", lambda: tmp_path)
+    monkeypatch.setattr(training.reporting, "cache", lambda: tmp_path)
     options = "--model_options=stages=(1,1);filters=(4,4,8)"
     flags = [f"--data_dir={prepared}", "--model=resnet_cifar", options, "--eval_every=1000"]
     return Work(flags, batch=16, first=4, last=8)
