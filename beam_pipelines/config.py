@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from beam_pipelines.resizing import Resize
+from beam_pipelines.images.resize import Resize
 
 # What is done with images of the same pixels. `same_split`: kept, together in one split.
 DUPLICATES = ("same_split", "drop", "fail", "allow")

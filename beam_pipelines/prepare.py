@@ -14,11 +14,14 @@ import sys
 
 from absl import flags
 
-from beam_pipelines import config, images, job, resizing, sources, splitting
+from beam_pipelines import config, sources
+from beam_pipelines.images import decode, resize
+from beam_pipelines.pipeline import job
+from beam_pipelines.planning import split_spec
 from headrace import program
 from headrace.errors import check
-from input import dataset_dir
-from input.dataset_dir import Card
+from input.dataset import dataset_dir
+from input.dataset.dataset_dir import Card
 
 FLAGS = flags.FLAGS
 
@@ -51,7 +54,7 @@ flags.DEFINE_string(
     None,
     "Splits, stratified by class: fractions that sum to 1; sizes (train gets the rest); auto: 20 "
     "per cent for testing under 1,000 images, 10 under 10,000, else 5, and a tenth of the others "
-    f"for validation; kfold:N for N folds. Default: {splitting.DEFAULT}, or the source's own "
+    f"for validation; kfold:N for N folds. Default: {split_spec.DEFAULT}, or the source's own "
     "splits. Given for a source with its own splits, it divides its train split.",
 )
 flags.DEFINE_integer("seed", 0, "Seed of the split and of the order of records.", 0)
@@ -94,7 +97,7 @@ flags.DEFINE_float(
     "max_bad_fraction", 0.01, "Fail when more than this fraction of the files is unusable.", 0, 1
 )
 flags.DEFINE_integer(
-    "max_pixels", images.MAX_PIXELS, "Set larger images aside without decoding them.", 1
+    "max_pixels", decode.MAX_PIXELS, "Set larger images aside without decoding them.", 1
 )
 flags.DEFINE_bool(
     "first_frame", False, "Use the first frame of animations instead of setting them aside."
@@ -157,11 +160,11 @@ def _absolute(path: str) -> str:
     return path.rstrip("/") if "://" in path else os.path.abspath(os.path.expanduser(path))
 
 
-def _resize() -> resizing.Resize:
+def _resize() -> resize.Resize:
     given = [name for name in ("size", "short_side", "max_side") if FLAGS[name].value is not None]
     check(len(given) < 2, f"--{' and --'.join(given)} contradict each other; give one of them")
-    size = resizing.parse_size(FLAGS.size) if FLAGS.size is not None else None
-    return resizing.Resize(size, FLAGS.short_side, FLAGS.max_side)
+    size = resize.parse_size(FLAGS.size) if FLAGS.size is not None else None
+    return resize.Resize(size, FLAGS.short_side, FLAGS.max_side)
 
 
 def _name_of(source: str) -> str:

@@ -15,11 +15,12 @@ import math
 from absl import flags
 from etils import epath
 
-from beam_pipelines import hdf5, progress
-from headrace import program
+from beam_pipelines.output import hdf5
+from beam_pipelines.pipeline import progress
+from headrace import files, program
 from headrace.errors import UserError, check
 from headrace.tensorflow_import import import_tensorflow
-from input import dataset_dir, files
+from input.dataset import dataset_dir
 
 FLAGS = flags.FLAGS
 

@@ -17,10 +17,12 @@ from absl import flags
 
 from benchmarks.peers import measure
 from headrace import program
-from trainer import data_flags, network, optimizers, task
-from trainer.config import RunConfig
-from trainer.data import Data
-from trainer.progress import TrainingProgress
+from trainer import network, task
+from trainer.config import data_flags
+from trainer.config.run import RunConfig
+from trainer.optimization import optimizers
+from trainer.reporting.progress import TrainingProgress
+from trainer.run_data import Data
 
 FLAGS = flags.FLAGS
 

@@ -6,7 +6,7 @@ import sys
 
 from benchmarks import folders, harness, reporting
 from benchmarks.harness import RunError
-from input import dataset_dir
+from input.dataset import dataset_dir
 
 
 def headrace(source: pathlib.Path, encoding: str) -> pathlib.Path:

@@ -18,14 +18,16 @@ import time
 import tensorflow as tf
 
 from benchmarks.peers import measure
-from input import dataset_dir, records, stream
+from input import stream
 from input.augment import crops, resized_crops, warp
-from input.augmentation import Augmentation
-from input.dataset_dir import Card
-from input.kept import keep
-from input.order import Order, default_lanes
-from input.reader import Reader
-from input.view import View
+from input.augment.config import Augmentation
+from input.dataset import dataset_dir
+from input.dataset.dataset_dir import Card
+from input.dataset.reader import Reader
+from input.loading import decode
+from input.loading.decoded_cache import keep
+from input.preprocessing.spec import View
+from input.sampling.order import Order, default_lanes
 
 SEED = 1
 PAD = 4
@@ -61,7 +63,7 @@ def without_contract(asked: argparse.Namespace, card: Card) -> tf.data.Dataset:
 
     def bare(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
         found = tf.io.parse_example(encoded, features)
-        image = records.pixels(found["image"], found["shape"], card)
+        image = decode.pixels(found["image"], found["shape"], card)
         image = tf.ensure_shape(image, [asked.batch, *size, card.channels])
         image = warp.flip(crops.pad_and_crop(image, draws, PAD), draws)
         return {"image": image, "label": found["label"]}
@@ -73,7 +75,7 @@ def without_contract(asked: argparse.Namespace, card: Card) -> tf.data.Dataset:
         return {**found, "window": window, "mirror": warp.mirrors(draws, True)}
 
     def part(found: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        image = records.part(found["image"], found["shape"], found["window"], card, size)
+        image = decode.part(found["image"], found["shape"], found["window"], card, size)
         image = tf.cond(found["mirror"], lambda: tf.reverse(image, [1]), lambda: image)
         return {"image": image, "label": found["label"]}
 
@@ -94,7 +96,7 @@ def without_contract(asked: argparse.Namespace, card: Card) -> tf.data.Dataset:
 
 
 class _Stateful:
-    """Random numbers for `count` images as `input.draws.Draws` has them, but others each time."""
+    """Random numbers for `count` images as `input.augment.rng.Draws` has them, but others each time."""
 
     def __init__(self, count: int) -> None:
         self._count = count

@@ -21,9 +21,11 @@ from absl import flags
 from benchmarks.peers import measure
 from headrace import program
 from input import stream
-from input.reader import Reader
-from trainer import data_flags, network, optimizers, task
-from trainer.config import RunConfig
+from input.dataset.reader import Reader
+from trainer import network, task
+from trainer.config import data_flags
+from trainer.config.run import RunConfig
+from trainer.optimization import optimizers
 
 FLAGS = flags.FLAGS
 

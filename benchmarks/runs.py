@@ -14,7 +14,8 @@ import time
 from collections.abc import Iterator, Sequence
 
 from benchmarks.harness import RunError
-from trainer import cluster, run_dir
+from trainer import run_dir
+from trainer.distribution import cluster
 
 _POLL_SECONDS = 0.2
 

@@ -28,7 +28,7 @@ from benchmarks.peers import environment
 from headrace import program
 from headrace.errors import check
 from headrace.tensorflow_import import import_tensorflow
-from input.order import Order, default_window
+from input.sampling.order import Order, default_window
 
 FLAGS = flags.FLAGS
 

@@ -13,8 +13,8 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from input import lanes
-from input.order import Order
+from input.sampling import index_shuffle
+from input.sampling.order import Order
 
 CLASSES = 10
 
@@ -76,7 +76,7 @@ def headrace(order: Order, epoch: int = 0) -> np.ndarray:
     """An epoch of a training stream: int64 `[steps_per_epoch * batch_size]`."""
     first = epoch * order.steps_per_epoch
     steps = tf.data.Dataset.range(first, first + order.steps_per_epoch)
-    batches = steps.map(lambda step: lanes.batch(order, step))
+    batches = steps.map(lambda step: index_shuffle.batch(order, step))
     return np.concatenate(list(batches.as_numpy_iterator()))
 
 

@@ -80,15 +80,16 @@ def main() -> None:
     if FLAGS.goes_on:
         shutil.copytree(FLAGS.goes_on, FLAGS.workdir)
     import_tensorflow()
-    from trainer import data, steps, training
+    from trainer import run_data
+    from trainer.loop import train, train_step
 
     imported, watch = _since_start(), Stopwatch()
-    watch.watch("model", training.network, "build")
-    watch.watch("restore", training.checkpoints.Checkpoints, "restore")
-    watch.watch("save", training.checkpoints.Checkpoints, "save")
-    watch.watch("decoding", data, "keep")
-    watch.watch("stream", training.Data, "training")
-    make_train_steps = steps.make_train_steps
+    watch.watch("model", train.network, "build")
+    watch.watch("restore", train.checkpoints.Checkpoints, "restore")
+    watch.watch("save", train.checkpoints.Checkpoints, "save")
+    watch.watch("decoding", run_data, "keep")
+    watch.watch("stream", train.Data, "training")
+    make_train_steps = train_step.make_train_steps
 
     def make_watched(*arguments, **more) -> Callable:
         train_steps = watch.watched("call", make_train_steps(*arguments, **more))
@@ -105,7 +106,7 @@ def main() -> None:
 
         return train_to_end
 
-    steps.make_train_steps = make_watched
+    train_step.make_train_steps = make_watched
     task.main()
 
 

@@ -15,7 +15,7 @@ import pathlib
 
 from benchmarks import runs
 from benchmarks.peers import measure
-from trainer import config as run_config
+from trainer.config import run as run_config
 
 
 def main() -> None:

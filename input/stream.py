@@ -18,17 +18,19 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from input import calls, decoding, fetch, lanes, records, sampling, sizing
-from input import order as record_order
 from input.augment import resized_crops, warp
-from input.augmentation import Augmentation, apply
-from input.draws import Draws
-from input.kept import Kept
-from input.order import Order
-from input.reader import Reader
-from input.view import View
+from input.augment.config import Augmentation, apply
+from input.augment.rng import Draws
+from input.dataset.reader import Reader
+from input.loading import decode, decode_batches, python_calls, read_records
+from input.loading.decoded_cache import Kept
+from input.preprocessing import resize
+from input.preprocessing.spec import View
+from input.sampling import class_sampling, index_shuffle
+from input.sampling import order as record_order
+from input.sampling.order import Order
 
-Batch = fetch.Batch
+Batch = read_records.Batch
 
 # A stream has no Python `if` or `for` in its graph: AutoGraph, which looks for them, would take a
 # second to find none.
@@ -91,7 +93,7 @@ def training(
         if kept:
             image = resized_crops.resize(resized_crops.cut(image, window), view.size)
         else:
-            image = records.part(image, record["shape"], window, card, view.size)
+            image = decode.part(image, record["shape"], window, card, view.size)
         if not flips_parts:
             return image
         return tf.cond(record["mirror"], lambda: tf.reverse(image, [1]), lambda: image)
@@ -110,11 +112,11 @@ def training(
     if kept:
         batches = kept.batches(steps.map(numbers), local)
     else:
-        batches = fetch.of_steps(steps, numbers, reader, order, pipelines)
+        batches = read_records.of_steps(steps, numbers, reader, order, pipelines)
     if augmentation.crop == "resized":
-        batches = decoding.each(with_steps(batches, choose_windows), part, local)
+        batches = decode_batches.each(with_steps(batches, choose_windows), part, local)
     elif not kept:
-        batches = decoding.at_base(batches, card, view, local)
+        batches = decode_batches.at_base(batches, card, view, local)
     return with_steps(batches, finish).prefetch(tf.data.AUTOTUNE)
 
 
@@ -158,8 +160,8 @@ def evaluation(
 
     def look(images: tf.Tensor) -> tf.Tensor:
         if crops == 1:
-            return sizing.centre(images, view.size)
-        return tf.map_fn(lambda image: sizing.crops(image, view.size, crops == 10), images)
+            return resize.centre(images, view.size)
+        return tf.map_fn(lambda image: resize.crops(image, view.size, crops == 10), images)
 
     def finish(step: tf.Tensor, batch: Batch) -> Batch:
         counts = (places(step) <= last) & batch["good"]
@@ -174,8 +176,8 @@ def evaluation(
     if kept:
         batches = kept.batches(numbers, local)
     else:
-        encoded = fetch.records(numbers, reader, local)
-        batches = decoding.at_base(encoded, reader.card, view, local)
+        encoded = read_records.records(numbers, reader, local)
+        batches = decode_batches.at_base(encoded, reader.card, view, local)
     return tf.data.Dataset.zip(steps, batches).map(finish).prefetch(tf.data.AUTOTUNE)
 
 
@@ -184,12 +186,12 @@ def _numbers(
 ) -> Callable[[tf.Tensor], tf.Tensor]:
     """A function from a step to the numbers of the records of this pipeline's part of its batch."""
     if order.sampling == "natural":
-        return lambda step: lanes.batch(order, step, pipeline, pipelines)
-    find = sampling.BATCHES[order.sampling](order, reader.labels())
+        return lambda step: index_shuffle.batch(order, step, pipeline, pipelines)
+    find = class_sampling.BATCHES[order.sampling](order, reader.labels())
     local = order.batch_size // pipelines
 
     def part(step: np.ndarray) -> np.ndarray:
-        with calls.under_way:
+        with python_calls.under_way:
             return find(int(step))[pipeline * local : (pipeline + 1) * local]
 
     def in_graph(step: tf.Tensor) -> tf.Tensor:

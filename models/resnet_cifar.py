@@ -38,7 +38,7 @@ def build(
     """
     from keras import Input, Model, layers, regularizers  # with TensorFlow, takes seconds
 
-    from models.batch_norm import GlobalBatchNormalization
+    from models.layers.batch_norm import GlobalBatchNormalization
 
     _check_shapes(input_shape, stages, filters)
     # Moving averages agree over replicas only when the batch statistics are those of all of them.

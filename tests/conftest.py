@@ -17,8 +17,8 @@ from gcp_storage_emulator.server import create_server
 from google.cloud import storage
 from PIL import Image
 
+from headrace import gcs
 from headrace.tensorflow_import import import_tensorflow
-from input import gcs
 
 import_tensorflow()
 

@@ -11,10 +11,12 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from input import augmentation, cache, lanes, sampling
-from input.augmentation import PRESETS, Augmentation
-from input.order import Order
-from models import normalization
+from input.augment import config
+from input.augment.config import PRESETS, Augmentation
+from input.loading import cache_policy
+from input.sampling import class_sampling, index_shuffle
+from input.sampling.order import Order
+from models.layers import normalization
 from tests.conftest import ROOT, run_program
 
 STREAM = (ROOT / "docs/stream.md").read_text()
@@ -42,7 +44,7 @@ def test_no_flag_or_choice_is_named_that_does_not_exist(page, choices):
 
 
 def test_every_way_to_cache_and_to_make_up_batches_is_in_a_table():
-    for name in (*cache.WHERE, "natural", *sampling.BATCHES):
+    for name in (*cache_policy.WHERE, "natural", *class_sampling.BATCHES):
         assert f"\n| `{name}` |" in STREAM
 
 
@@ -53,7 +55,7 @@ def test_the_picture_of_the_order_shows_what_the_stream_reads():
     for step in range(order.steps_per_epoch):
         cells = picture.partition(f">step {step}<")[2].partition(">step")[0]
         shown = re.findall(r'class="n">(\d+)<', cells)
-        found = lanes.batch(order, tf.constant(step, tf.int64)).numpy()
+        found = index_shuffle.batch(order, tf.constant(step, tf.int64)).numpy()
         assert list(map(int, shown)) == found.tolist()
 
 
@@ -61,12 +63,12 @@ def test_every_augmentation_is_in_the_table_and_every_choice_has_a_picture():
     described = set(re.findall(r"^\| `--(\w+)", AUGMENTATION, re.MULTILINE))
     assert {field.name for field in dataclasses.fields(Augmentation)} <= described
     for name, names in (
-        ("crop", augmentation.CROPS[1:]),
-        ("policy", augmentation.POLICIES[1:]),
+        ("crop", config.CROPS[1:]),
+        ("policy", config.POLICIES[1:]),
     ):
         for value in names:
             assert f"\n| `--{name}={value}` |" in AUGMENTATION
-    for value in augmentation.FILLS:
+    for value in config.FILLS:
         assert f"`{value}`" in AUGMENTATION
 
 

@@ -11,12 +11,14 @@ import json
 from absl import flags
 from etils import epath
 
-from headrace import program
+from headrace import files, program
 from headrace.errors import UserError, check
 from headrace.tensorflow_import import import_tensorflow
-from input import dataset_dir, files, slices
-from trainer import devices, run_dir, trained_flags
-from trainer.config import RunConfig
+from input.dataset import dataset_dir, split_spec
+from trainer import run_dir
+from trainer.config import trained_flags
+from trainer.config.run import RunConfig
+from trainer.distribution import devices
 
 FLAGS = flags.FLAGS
 
@@ -42,7 +44,7 @@ def main() -> None:
     data_dir = FLAGS.data_dir or config.data_dir
     files.check(data_dir, "data_dir")
     card = dataset_dir.read_card(data_dir)
-    slices.parse(data_dir, card, FLAGS.split)
+    split_spec.parse(data_dir, card, FLAGS.split)
     if card.classes != config.classes:
         raise UserError(
             f"{data_dir} has other classes than the run in {FLAGS.workdir} was trained on; "
@@ -87,7 +89,7 @@ def evaluate(
         config: of the run.
         data_dir: of the dataset whose split it is.
         card: of that dataset.
-        split: to go over, or slices, see `input.slices`.
+        split: to go over, or slices, see `input.dataset.split_spec`.
         which: checkpoint, `latest` or `best`.
         crops: 1, or 5 or 10 of each image, whose probabilities are averaged.
         average: take the moving average of the weights.
@@ -99,9 +101,12 @@ def evaluate(
     """
     import tensorflow as tf
 
-    from input import fetch, stream
-    from input.reader import Reader
-    from trainer import network, steps, strategies
+    from input import stream
+    from input.dataset.reader import Reader
+    from input.loading import read_records
+    from trainer import network
+    from trainer.distribution import strategies
+    from trainer.loop import train_step
 
     strategy = strategies.of_one_process(config.strategy)
     with strategy.scope():
@@ -120,8 +125,8 @@ def evaluate(
         )
 
     batches = strategies.distribute(strategy, dataset, batch_size)
-    with fetch.errors_of(reader):
-        result = steps.make_evaluate(strategy, model, len(card.classes))(batches)
+    with read_records.errors_of(reader):
+        result = train_step.make_evaluate(strategy, model, len(card.classes))(batches)
     confusion = result.pop("confusion")
     per_class = [
         {

@@ -14,8 +14,10 @@ from etils import epath
 
 from headrace import program
 from headrace.tensorflow_import import import_tensorflow
-from trainer import devices, run_dir, trained_flags
-from trainer.config import RunConfig
+from trainer import run_dir
+from trainer.config import trained_flags
+from trainer.config.run import RunConfig
+from trainer.distribution import devices
 
 FLAGS = flags.FLAGS
 
@@ -45,7 +47,7 @@ def export(workdir: str, config: RunConfig, which: str, average: bool = False) -
     import tensorflow as tf
 
     from trainer import network
-    from trainer.serving import Classifier
+    from trainer.serving.classifier import Classifier
 
     model, _ = network.restore(config, workdir, which, average)
     classifier = Classifier(model, config)

@@ -16,16 +16,18 @@ import time
 
 from absl import flags
 
-from headrace import program
+from headrace import files, program
 from headrace.errors import UserError, check
 from headrace.tensorflow_import import import_tensorflow
-from input import cache, dataset_dir, files, order
-from input.augmentation import Augmentation
-from input.dataset_dir import Card
-from input.order import Order
-from input.view import View
-from trainer import config as run_config
-from trainer import data_flags, splits
+from input.augment.config import Augmentation
+from input.dataset import dataset_dir
+from input.dataset.dataset_dir import Card
+from input.loading import cache_policy
+from input.preprocessing.spec import View
+from input.sampling import order
+from input.sampling.order import Order
+from trainer.config import data_flags, splits
+from trainer.config import run as run_config
 
 FLAGS = flags.FLAGS
 
@@ -54,17 +56,17 @@ class _Asked:
     view: View
     augmentation: Augmentation
     on_bad_record: str
-    cache: str
+    cache_policy: str
     cache_dir: str
 
     @property
     def kept_view(self) -> View | None:
-        return cache.keepable(self.card, self.view, self.augmentation.crop)
+        return cache_policy.keepable(self.card, self.view, self.augmentation.crop)
 
     @property
     def where(self) -> str:
         """Where decoded images are kept."""
-        return cache.choose(self.cache, self.card, self.order.records, self.kept_view)
+        return cache_policy.choose(self.cache, self.card, self.order.records, self.kept_view)
 
 
 def main() -> None:
@@ -81,13 +83,14 @@ def main() -> None:
         raise UserError(f"--output={FLAGS.output}: there is no folder {folder}; make it first")
 
     import_tensorflow()
-    from input import fetch, stream  # with TensorFlow, take seconds
-    from input.reader import Reader
-    from trainer import grid
+    from input import stream  # with TensorFlow, take seconds
+    from input.dataset.reader import Reader
+    from input.loading import read_records
+    from trainer.reporting import image_grid
 
     skips = asked.on_bad_record == "skip"
     reader = Reader(asked.data_dir, asked.card, asked.train_split, skips)
-    with fetch.errors_of(reader):
+    with read_records.errors_of(reader):
         batches = iter(
             stream.training(
                 reader,
@@ -99,7 +102,7 @@ def main() -> None:
             )
         )
         shown = _first(batches, FLAGS.rows * FLAGS.columns, asked)
-        _write(FLAGS.output, grid.draw(shown, FLAGS.columns, file_format))
+        _write(FLAGS.output, image_grid.draw(shown, FLAGS.columns, file_format))
         print(f"{FLAGS.output}: {len(shown):,} images, as in training from step {FLAGS.step} on")
         print(f"{_rate(batches, asked.order.batch_size)}, decoded images {_KEPT[where]}")
 
@@ -158,7 +161,7 @@ def _of_run(workdir: str) -> _Asked:
 
 
 def _kept(asked: _Asked, reader, where: str):
-    from input.kept import keep
+    from input.loading.decoded_cache import keep
 
     if where == "none":
         return None
@@ -168,10 +171,12 @@ def _kept(asked: _Asked, reader, where: str):
 
 def _first(batches, count: int, asked: _Asked) -> list:
     """The first images of a stream, with what is to be written under each; see `grid`."""
-    from trainer import grid
+    from trainer.reporting import image_grid
 
     steps = math.ceil(count / asked.order.batch_size)
-    taken = (grid.labelled(batch, asked.card.classes) for batch in itertools.islice(batches, steps))
+    taken = (
+        image_grid.labelled(batch, asked.card.classes) for batch in itertools.islice(batches, steps)
+    )
     return list(itertools.chain.from_iterable(taken))[:count]
 
 

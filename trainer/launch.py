@@ -30,8 +30,9 @@ from absl import flags
 
 from headrace import program
 from headrace.errors import UsageError, check
-from input import order
-from trainer import cluster, endings, workers
+from input.sampling import order
+from trainer.distribution import cluster
+from trainer.launcher import processes, worker_exit
 
 FLAGS = flags.FLAGS
 
@@ -71,7 +72,7 @@ class _Job:
     """
 
     command: list[str]
-    workers: int
+    processes: int
     servers: int
     smaller: list[int]
     max_restarts: int
@@ -110,7 +111,7 @@ def _job(arguments: tuple[str, ...]) -> _Job:
         command=[sys.executable, "-m", module, *words],
         workers=count,
         servers=FLAGS.servers,
-        smaller=endings.sizes(count, minimum, lanes),
+        smaller=worker_exit.sizes(count, minimum, lanes),
         max_restarts=FLAGS.max_restarts,
         grace_seconds=FLAGS.grace_seconds,
     )
@@ -138,13 +139,13 @@ def _read_flags(words: list[str]) -> flags.FlagValues:
 
 async def _supervise(job: _Job) -> int:
     """Runs the workers until they have finished or cannot go on; the exit code."""
-    output = workers.Output()
-    requests = workers.StopRequests(output.say)
-    attempts: list[endings.Attempt] = []
+    output = processes.Output()
+    requests = processes.StopRequests(output.say)
+    attempts: list[worker_exit.Attempt] = []
     count = job.workers
     while True:
         started = time.monotonic()
-        ended = await workers.run(
+        ended = await processes.run(
             job.command,
             _environments(count, job.servers),
             requests,
@@ -153,26 +154,26 @@ async def _supervise(job: _Job) -> int:
             _own_restarts(count, job),
         )
         if requests.asked.done():
-            for ending in endings.unsaved(ended):
+            for ending in worker_exit.unsaved(ended):
                 output.say(f"{ending}; the last checkpoint is of before")
-            return endings.exit_code_after_signal(ended, requests.asked.result())
+            return worker_exit.exit_code_after_signal(ended, requests.asked.result())
         # The chief has the end of a run with servers; what serves it ends after it.
         if all(ending.code == 0 for ending in (ended[:1] if job.servers else ended)):
             return 0
-        cause = endings.cause(ended)
+        cause = worker_exit.cause(ended)
         if cause.is_mistake:
             return cause.code
-        attempts.append(endings.Attempt(count, cause.worker, time.monotonic() - started))
-        following = endings.next_workers(attempts, job.max_restarts, job.smaller)
+        attempts.append(worker_exit.Attempt(count, cause.worker, time.monotonic() - started))
+        following = worker_exit.next_workers(attempts, job.max_restarts, job.smaller)
         output.say(_consequence(cause, attempts, following, job.max_restarts))
         if following is None:
-            return endings.exit_code(cause.code)
+            return worker_exit.exit_code(cause.code)
         count = following
 
 
 def _consequence(
-    cause: endings.Ending,
-    attempts: list[endings.Attempt],
+    cause: worker_exit.Ending,
+    attempts: list[worker_exit.Attempt],
     following: int | None,
     max_restarts: int,
 ) -> str:

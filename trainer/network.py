@@ -8,9 +8,11 @@ import numpy as np
 
 import models
 from headrace.errors import UserError
-from models.normalization import normalise
-from trainer import checkpoints, optimizers, run_dir
-from trainer.config import RunConfig
+from models.layers.normalization import normalise
+from trainer import run_dir
+from trainer.checkpoints import manager
+from trainer.config.run import RunConfig
+from trainer.optimization import optimizers
 
 
 def restore(
@@ -29,9 +31,9 @@ def restore(
     """
     model = of_run(config, workdir)
     if not average:
-        return model, checkpoints.restore_model(workdir, model, which)
+        return model, manager.restore_model(workdir, model, which)
     optimizer = optimizers.of(config, model)
-    step = checkpoints.restore_model(workdir, model, which, optimizer=optimizer)
+    step = manager.restore_model(workdir, model, which, optimizer=optimizer)
     optimizer.finalize_variable_values(model.trainable_variables)
     return model, step
 

@@ -11,8 +11,9 @@ from etils import epath
 from headrace import program
 from headrace.errors import UserError, check
 from headrace.tensorflow_import import import_tensorflow
-from trainer import devices, trained_flags
-from trainer.config import RunConfig
+from trainer.config import trained_flags
+from trainer.config.run import RunConfig
+from trainer.distribution import devices
 
 FLAGS = flags.FLAGS
 
@@ -41,7 +42,7 @@ def predict(model, config: RunConfig, files: tuple[str, ...], encoded: list[byte
     """
     import tensorflow as tf
 
-    from trainer.serving import Classifier
+    from trainer.serving.classifier import Classifier
 
     classifier = Classifier(model, config)
     for file, data in zip(files, encoded, strict=True):

@@ -20,8 +20,8 @@ from collections.abc import Iterator
 import numpy as np
 from etils import epath
 
+from headrace import files
 from headrace.errors import UserError
-from input import files
 
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"

@@ -14,29 +14,23 @@ import os
 from absl import flags
 
 import models
-from headrace import program
+from headrace import files, program
 from headrace.errors import check
 from headrace.tensorflow_import import import_tensorflow
-from input import cache, dataset_dir, files, order
-from input.augmentation import Augmentation
-from input.view import View
-from models import normalization
-from trainer import (
-    cluster,
-    data_flags,
-    devices,
-    fingerprint,
-    init_from,
-    monitor,
-    optimizers,
-    run_dir,
-    run_flags,
-    splits,
-    strategies,
-    strategy_flags,
-)
-from trainer import config as run_config
-from trainer.config import RunConfig
+from input.augment.config import Augmentation
+from input.dataset import dataset_dir
+from input.loading import cache_policy
+from input.preprocessing.spec import View
+from input.sampling import order
+from models.layers import normalization
+from trainer import run_dir
+from trainer.checkpoints import warm_start
+from trainer.config import data_flags, resume, run_flags, splits, strategy_flags
+from trainer.config import run as run_config
+from trainer.config.run import RunConfig
+from trainer.distribution import cluster, devices, strategies
+from trainer.evaluation import monitor
+from trainer.optimization import optimizers
 
 FLAGS = flags.FLAGS
 
@@ -139,9 +133,9 @@ def main() -> None:
     files.check(FLAGS.data_dir, "data_dir")
     card, seen = data_flags.asked_data()
     config = make_config(card, options, seen, data_flags.asked_augmentation(seen))
-    fingerprint.check_same_run(FLAGS.workdir, config, FLAGS.allow_changes)
+    resume.check_same_run(FLAGS.workdir, config, FLAGS.allow_changes)
     if config.init_from and not run_config.exists(FLAGS.workdir):
-        init_from.check(config)
+        warm_start.check(config)
     result = run_dir.read_result(FLAGS.workdir)
     if run_dir.is_finished(FLAGS.workdir, config.steps):
         print(f"{FLAGS.workdir} is finished, at step {result['steps']}; more --epochs train on")
@@ -159,7 +153,7 @@ def main() -> None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import_tensorflow()
     devices.configure(FLAGS.logical_devices, FLAGS.memory_limit_mb)
-    from trainer import training  # with TensorFlow, takes seconds
+    from trainer.loop import train as training  # with TensorFlow, takes seconds
 
     result = training.train(config, card, FLAGS.workdir, flags_as_text(), FLAGS.allow_changes)
     if result and cluster.is_chief(os.environ):
@@ -182,7 +176,9 @@ def make_config(
     data_dir, train = FLAGS.data_dir, FLAGS.train_split
     asked = data_flags.asked_order(card, splits.train_records(data_dir, card, train))
     order.check(asked, _workers())
-    cache.choose(FLAGS.cache, card, asked.records, cache.keepable(card, seen, varied.crop))
+    cache_policy.choose(
+        FLAGS.cache, card, asked.records, cache_policy.keepable(card, seen, varied.crop)
+    )
     watched = splits.watched(data_dir, card, train, FLAGS.validation_split)
     return RunConfig(
         data_dir=data_dir,

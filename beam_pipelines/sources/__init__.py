@@ -9,8 +9,8 @@ import os
 
 from beam_pipelines.sources import filename, folder, hdf5, listing, tfds, tiny_imagenet
 from beam_pipelines.sources.source import Source
+from headrace import files
 from headrace.errors import UsageError, UserError
-from input import files
 
 KINDS = {
     "folder": "a folder per class, or train/ and test/ with class folders inside",

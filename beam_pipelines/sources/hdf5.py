@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from PIL import Image
 
-from beam_pipelines.images import BadImageError
+from beam_pipelines.images.decode import BadImageError
 from beam_pipelines.sources.source import Listed, Source
+from headrace import files
 from headrace.errors import UserError
-from input import files
 
 _RANGE = 256
 

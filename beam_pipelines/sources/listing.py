@@ -15,10 +15,10 @@ from collections.abc import Iterator
 
 import orjson
 
-from beam_pipelines import splitting
+from beam_pipelines.planning import split_spec
 from beam_pipelines.sources.source import Listed, Source
+from headrace import files
 from headrace.errors import UserError
-from input import files
 
 _COLUMNS = ("path", "label", "split", "group", "weight")
 _SPLITS = {"val": "validation", "valid": "validation", "dev": "validation"}
@@ -62,7 +62,7 @@ def _listed(listing: str, number: int, row: dict) -> Listed:
     if missing:
         raise UserError(f"{listing}, row {number}: it has no {missing[0]}")
     split = values.get("split", "").lower()
-    if split and not (split.isascii() and splitting.is_name(split)):
+    if split and not (split.isascii() and split_spec.is_name(split)):
         raise UserError(
             f"{listing}, row {number}: split {split!r} is no name for a split; use a plain word, "
             "not 'all'"

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from beam_pipelines.images import BadImageError
+from beam_pipelines.images.decode import BadImageError
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from absl import logging
 
-from beam_pipelines.images import BadImageError
+from beam_pipelines.images.decode import BadImageError
 from beam_pipelines.sources.source import Listed, Source
 from headrace.errors import UserError
 from headrace.tensorflow_import import import_tensorflow

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 from beam_pipelines.sources.source import Listed, Source
 from beam_pipelines.sources.walk import files_below, walk
+from headrace import files
 from headrace.errors import UserError
-from input import files
 
 
 def read(root: str) -> Source:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from headrace import files
 from headrace.errors import UserError
-from input import files
 
 _NOT_IMAGES = {"thumbs.db", "desktop.ini"}
 

@@ -7,7 +7,7 @@ it and the hue, and rounded once: less is lost, and an image is read and written
 
 import tensorflow as tf
 
-from input.draws import Draws
+from input.augment.rng import Draws
 
 # Of red, green and blue in grey (ITU-R 601). They add up to 1, so that grey colours stay grey.
 _GREY_WEIGHTS = (0.299, 0.587, 0.114)

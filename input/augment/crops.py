@@ -8,7 +8,7 @@ For crops of images that differ in size, see `resized_crops`.
 
 import tensorflow as tf
 
-from input.draws import Draws
+from input.augment.rng import Draws
 
 FILLS = ("reflect", "constant")
 

@@ -11,7 +11,7 @@ import dataclasses
 import tensorflow as tf
 
 from input.augment import resized_crops
-from input.draws import Draws
+from input.augment.rng import Draws
 
 FILLS = ("mean", "constant", "random")
 

@@ -11,7 +11,7 @@ are neighbours is the shuffle's business. The label is then two labels and a sha
 import tensorflow as tf
 
 from headrace.errors import UsageError
-from input.draws import Draws
+from input.augment.rng import Draws
 
 Mixed = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
 

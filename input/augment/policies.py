@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from input.augment import ops
-from input.draws import Draws
+from input.augment.rng import Draws
 
 # Magnitudes of RandAugment and TrivialAugment go from 0 to this.
 MAX_MAGNITUDE = 30

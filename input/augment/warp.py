@@ -18,7 +18,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from input.draws import Draws
+from input.augment.rng import Draws
 
 FILLS = ("nearest", "reflect", "constant")
 

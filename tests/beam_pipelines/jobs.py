@@ -8,11 +8,14 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from beam_pipelines import images, job, sources
+from beam_pipelines import sources
 from beam_pipelines.config import Config
-from beam_pipelines.resizing import Resize
+from beam_pipelines.images import decode
+from beam_pipelines.images.resize import Resize
+from beam_pipelines.pipeline import job
 from beam_pipelines.sources.source import Listed
-from input import dataset_dir, records
+from input.dataset import dataset_dir
+from input.loading import decode as records
 
 DEFAULTS = Config(
     source="",
@@ -27,7 +30,7 @@ DEFAULTS = Config(
     num_classes=None,
     class_pattern=r"([^.]+)\.",
     max_bad_fraction=0.01,
-    max_pixels=images.MAX_PIXELS,
+    max_pixels=decode.MAX_PIXELS,
     first_frame=False,
     duplicates="same_split",
     near_duplicates=None,

@@ -1,7 +1,7 @@
 """Rows of the scan, made without an image."""
 
-from beam_pipelines import hashing
-from beam_pipelines.scan import Row
+from beam_pipelines.images import hashing
+from beam_pipelines.pipeline.scan import Row
 
 
 def make_row(number: int, label: int, content: int, group: str | None = None, seed=0) -> Row:

@@ -10,7 +10,7 @@ import sys
 import pytest
 from apache_beam.portability.api import beam_runner_api_pb2
 
-from input import dataset_dir
+from input.dataset import dataset_dir
 from tests.beam_pipelines.jobs import prepare
 from tests.conftest import ROOT, run_program, write_images
 

@@ -6,8 +6,8 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from beam_pipelines.resizing import Resize
-from input import dataset_dir
+from beam_pipelines.images.resize import Resize
+from input.dataset import dataset_dir
 from tests.beam_pipelines.damage import photo, saved
 from tests.beam_pipelines.jobs import images_in_order, prepare
 from tests.conftest import write_images

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from beam_pipelines import engine
+from beam_pipelines.pipeline import runner
 from headrace.errors import UserError
 from tests.beam_pipelines import clusters
 from tests.beam_pipelines.jobs import everything, prepare
@@ -127,8 +127,8 @@ def test_the_program_ends_cleanly(flags, sources, references, tmp_path):
 
 @with_two_workers
 def test_two_workers_share_both_phases(flags, tmp_path):
-    options = engine.options(flags)
-    thread, failures = engine.start(
+    options = runner.options(flags)
+    thread, failures = runner.start(
         options,
         list(range(16)),
         scan=functools.partial(meet, tmp_path, "scan"),

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from beam_pipelines import images
-from input import dataset_dir, records
+from beam_pipelines.images import decode
+from input.dataset import dataset_dir
+from input.loading import decode as records
 from tests.beam_pipelines.damage import damaged, photo, saved
 from tests.beam_pipelines.jobs import prepare
 from tests.conftest import ROOT
@@ -53,11 +54,11 @@ WHOLE = {
 }
 
 
-def check(data: bytes, first_frame: bool = False) -> images.Decoded | None:
+def check(data: bytes, first_frame: bool = False) -> decode.Decoded | None:
     """Decodes, holds what comes out against all that is promised of it, and returns it."""
     try:
-        image = images.decode(data, max_pixels=200_000, first_frame=first_frame)
-    except images.BadImageError as error:
+        image = decode.decode(data, max_pixels=200_000, first_frame=first_frame)
+    except decode.BadImageError as error:
         assert error.reason in REASONS
         assert error.detail
         assert "\n" not in error.detail
@@ -67,9 +68,9 @@ def check(data: bytes, first_frame: bool = False) -> images.Decoded | None:
     assert 0 < columns * rows <= 200_000
     channels = len(image.pixels.getbands())
     assert np.asarray(image.pixels).size == rows * columns * channels
-    thumbnail = Image.open(io.BytesIO(images.thumbnail(data, 8)))
+    thumbnail = Image.open(io.BytesIO(decode.thumbnail(data, 8)))
     assert max(thumbnail.size) <= 8
-    stored = images.encode(data, image, image.pixels, "keep", channels, quality=95)
+    stored = decode.encode(data, image, image.pixels, "keep", channels, quality=95)
     shown = records.decode(tf.constant(stored), channels).numpy()
     assert shown.shape == (rows, columns, channels)
     if image.as_it_is or not image.lossy:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from beam_pipelines import sources
+from headrace import files
 from headrace.errors import UsageError, UserError
-from input import dataset_dir, files
+from input.dataset import dataset_dir
 from tests.beam_pipelines.jobs import everything, listed, prepare
 from tests.conftest import assert_one_line_error, run_program, upload, write_images
 

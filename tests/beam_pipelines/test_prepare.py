@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from headrace.errors import UserError
-from input import dataset_dir
+from input.dataset import dataset_dir
 from tests.beam_pipelines.damage import photo, saved
 from tests.beam_pipelines.jobs import (
     everything,

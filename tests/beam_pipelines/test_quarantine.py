@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from beam_pipelines import resizing
+from beam_pipelines.images import resize
 from headrace.errors import UserError
-from input import dataset_dir
+from input.dataset import dataset_dir
 from tests.beam_pipelines.damage import photo, saved
 from tests.beam_pipelines.jobs import images_in_order, prepare, quarantined
 from tests.conftest import assert_one_line_error, run_program, write_images
@@ -83,7 +83,7 @@ def test_of_animations_the_first_frame_is_stored_on_request(tmp_path):
     ("name", "size", "how"),
     [
         ("long.png", (66_000, 1), {"encoding": "jpeg"}),
-        ("long.jpg", (33_000, 1), {"resize": resizing.Resize(short_side=2)}),
+        ("long.jpg", (33_000, 1), {"resize": resize.Resize(short_side=2)}),
     ],
 )
 def test_an_image_longer_than_a_jpeg_can_be_is_set_aside(source, tmp_path, name, size, how):

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from selenium import webdriver
 
-from input import dataset_dir
+from input.dataset import dataset_dir
 from tests.beam_pipelines.jobs import prepare
 
 CLASSES = ["\"quotes\" & 'more'", "<img src=x onerror=alert(1)>", "plain", "日本語 ünïcödé"]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from beam_pipelines.resizing import Resize
+from beam_pipelines.images.resize import Resize
 from tests.beam_pipelines.damage import photo, saved
 from tests.beam_pipelines.jobs import images_in_order, prepare
 from tests.conftest import write_images

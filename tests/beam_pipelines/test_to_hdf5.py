@@ -14,10 +14,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from beam_pipelines import hdf5
-from beam_pipelines.resizing import Resize
+from beam_pipelines.images.resize import Resize
+from beam_pipelines.output import hdf5
 from headrace.errors import UserError
-from input import dataset_dir
+from input.dataset import dataset_dir
 from tests.beam_pipelines.jobs import everything, prepare
 from tests.conftest import ROOT, assert_one_line_error, run_program, write_images
 

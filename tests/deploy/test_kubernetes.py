@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.conftest import ROOT
-from trainer import cluster
+from trainer.distribution import cluster
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import shuffles
-from input.order import Order, default_window
+from input.sampling.order import Order, default_window
 
 RECORDS, BATCH, LANES = 51_200, 128, 8
 LABELS = shuffles.sorted_labels(RECORDS)

@@ -12,15 +12,18 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from beam_pipelines import sharding
+from beam_pipelines.planning import sharding
 from headrace.errors import UserError
-from input import dataset_dir, fetch, lanes, sampling, stream
+from input import stream
 from input.augment import warp
-from input.augmentation import Augmentation
-from input.draws import Draws
-from input.order import Order
-from input.reader import Reader
-from input.view import View
+from input.augment.config import Augmentation
+from input.augment.rng import Draws
+from input.dataset import dataset_dir
+from input.dataset.reader import Reader
+from input.loading import read_records
+from input.preprocessing.spec import View
+from input.sampling import class_sampling, index_shuffle
+from input.sampling.order import Order
 from tests.beam_pipelines.jobs import prepare
 from tests.conftest import ROOT, write_images
 
@@ -89,7 +92,7 @@ def test_any_number_of_pipelines_gives_the_same_batches(shards, pipelines, chunk
 
 
 @given(
-    kind=st.sampled_from(list(sampling.BATCHES)),
+    kind=st.sampled_from(list(class_sampling.BATCHES)),
     pipelines=st.sampled_from([1, 2, 4, 8]),
     start=st.integers(0, 10**12),
 )
@@ -107,7 +110,7 @@ def test_batches_by_class_are_the_same_too_for_any_number_of_pipelines_and_any_s
 
 
 def test_batches_by_class_have_the_records_that_the_arithmetic_names(shards):
-    for kind, make in sampling.BATCHES.items():
+    for kind, make in class_sampling.BATCHES.items():
         asked = Order(47, 12, 2, seed=5, sampling=kind)
         source = reader(shards)
         found = next(stream.training(source, asked, View(SIZE), start_step=9).as_numpy_iterator())
@@ -211,7 +214,7 @@ def test_a_damaged_record_ends_the_stream_with_its_place(damaged, chosen):
         dataset = stream.evaluation(bad, batch_size=8, view=View(SIZE))
     with (
         pytest.raises(UserError, match=r"record 3 of .*tfrecord-00001-of-00005, at byte \d+, is"),
-        fetch.errors_of(bad),
+        read_records.errors_of(bad),
     ):
         list(itertools.islice(dataset.as_numpy_iterator(), 6))
 
@@ -277,7 +280,7 @@ def test_a_program_that_ends_amid_reading_ends(shards):
 
 def test_the_order_of_the_stream_is_that_of_the_arithmetic(shards):
     asked = Order(47, 8, 2, seed=5)
-    numbers = lanes.batch(asked, tf.constant(9, tf.int64)).numpy()
+    numbers = index_shuffle.batch(asked, tf.constant(9, tf.int64)).numpy()
     stored = next(
         stream.evaluation(reader(shards), batch_size=47, view=View(SIZE)).as_numpy_iterator()
     )

@@ -8,10 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.errors import UserError
-from input import dataset_dir, fetch, stream
-from input.order import Order
-from input.reader import Reader
-from input.view import View
+from input import stream
+from input.dataset import dataset_dir
+from input.dataset.reader import Reader
+from input.loading import read_records
+from input.preprocessing.spec import View
+from input.sampling.order import Order
 from tests.conftest import upload
 
 VIEW = View((8, 8))
@@ -73,5 +75,5 @@ def test_a_damaged_record_of_a_bucket_is_named(prepared, bucket):
     reader = opened(there)
     asked = Order(72, 24, 8, seed=0, chunk=5, window=2)
     said = f"record 17 of {there}/{shard.file}, at byte {start}, is damaged"
-    with pytest.raises(UserError, match=said), fetch.errors_of(reader):
+    with pytest.raises(UserError, match=said), read_records.errors_of(reader):
         list(itertools.islice(stream.training(reader, asked, view=VIEW).as_numpy_iterator(), 3))

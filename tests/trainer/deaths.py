@@ -15,8 +15,8 @@ import sys
 
 import numpy as np
 
-from trainer import config as run_config
 from trainer import run_dir
+from trainer.config import run as run_config
 
 OPERATIONS = ("open", "os.mkdir", "os.rename")
 BYTES = (0, 1, 40, 200)

@@ -13,7 +13,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer import devices, network, optimizers, steps, strategies
+from trainer import network
+from trainer.distribution import devices, strategies
+from trainer.loop import train_step
+from trainer.optimization import optimizers
 
 BATCH, STEPS, FEATURES, CLASSES = 16, 8, 5, 3
 
@@ -80,13 +83,13 @@ def trained(
         model = keras.Model(inputs, logits)
         made = optimizers.create("momentum", 0.1, ema, mixed_precision)
         made.build(model.trainable_variables)
-    train_steps = steps.make_train_steps(strategy, model, made, BATCH, **options)
+    train_steps = train_step.make_train_steps(strategy, model, made, BATCH, **options)
     iterator = iter(strategy.experimental_distribute_dataset(batches(overflows)))
-    sums = steps.first_sums(strategy)
+    sums = train_step.first_sums(strategy)
     found = {"devices_before": devices_of(strategy, sums)}
     for count in calls:
         sums = train_steps(iterator, tf.constant(count, tf.int64), sums)
-    found |= {"sums": steps.total(strategy, sums), "devices": devices_of(strategy, sums)}
+    found |= {"sums": train_step.total(strategy, sums), "devices": devices_of(strategy, sums)}
     if mixed_precision == "float16":
         found["scale"] = made.dynamic_scale.numpy()
     for number, variable in enumerate(model.variables):

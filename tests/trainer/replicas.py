@@ -11,12 +11,16 @@ import sys
 import numpy as np
 import tensorflow as tf
 
-from input import dataset_dir, stream
-from input.order import Order
-from input.reader import Reader
-from trainer import cluster, network, optimizers, steps, strategies
-from trainer.config import RunConfig
-from trainer.together import Together
+from input import stream
+from input.dataset import dataset_dir
+from input.dataset.reader import Reader
+from input.sampling.order import Order
+from trainer import network
+from trainer.config.run import RunConfig
+from trainer.distribution import cluster, strategies
+from trainer.distribution.collectives import Together
+from trainer.loop import train_step
+from trainer.optimization import optimizers
 
 STEPS, BATCH, LANES = 50, 24, 4
 
@@ -95,8 +99,8 @@ def main(data_dir: str, strategy_name: str, cpus: str, folder: str) -> None:
         return stream.training(reader, order, config.view, pipeline=pipeline, pipelines=pipelines)
 
     iterator = iter(strategies.distribute(strategy, batches, BATCH))
-    train_steps = steps.make_train_steps(strategy, model, optimizer, BATCH)
-    train_steps(iterator, tf.constant(STEPS, tf.int64), steps.first_sums(strategy))
+    train_steps = train_step.make_train_steps(strategy, model, optimizer, BATCH)
+    train_steps(iterator, tf.constant(STEPS, tf.int64), train_step.first_sums(strategy))
     replicas = [strategy.experimental_local_results(v.value) for v in model.variables]
     own = strategy.num_replicas_in_sync // (members.trainers if members else 1)
     assert all(len(values) == own for values in replicas)

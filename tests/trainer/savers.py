@@ -18,7 +18,7 @@ import_tensorflow()
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from trainer.checkpoints import Checkpoints  # noqa: E402
+from trainer.checkpoints.manager import Checkpoints  # noqa: E402
 
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(["tests.trainer.savers"])

@@ -13,8 +13,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer import checkpoints, parameter_server
-from trainer.cluster import Cluster
+from trainer.checkpoints import manager
+from trainer.distribution import parameter_server
+from trainer.distribution.cluster import Cluster
 
 
 def main(folder: str, chief: str, worker: str, server: str, task: str = "chief") -> None:
@@ -34,7 +35,7 @@ def main(folder: str, chief: str, worker: str, server: str, task: str = "chief")
                 model.set_weights([np.full((2, 1), value), np.full(1, value)])
                 optimizer = keras.optimizers.SGD()
                 optimizer.build(model.trainable_variables)
-                saved = checkpoints.Checkpoints("run", model, optimizer)
+                saved = manager.Checkpoints("run", model, optimizer)
                 step = saved.restore()
             saved.save(1)
             saved.wait()

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from headrace.errors import UserError
-from input import dataset_dir
+from input.dataset import dataset_dir
 from tests.conftest import run_program
 from tests.trainer.conftest import TASK
 from tests.trainer.test_task import variables, without_rates
-from trainer import config as run_config
-from trainer import fingerprint, run_dir, training
+from trainer import run_dir
+from trainer.config import resume
+from trainer.config import run as run_config
+from trainer.loop import train as training
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +49,7 @@ def go_on(workdir, *, allow_changes=False, **changes):
     """Starts a run again, with other flags."""
     before = run_config.read(str(workdir))
     config = dataclasses.replace(before, deterministic=False, **changes)
-    fingerprint.check_same_run(str(workdir), config, allow_changes)
+    resume.check_same_run(str(workdir), config, allow_changes)
     card = dataset_dir.read_card(config.data_dir)
     return training.train(config, card, str(workdir), "", allow_changes)
 

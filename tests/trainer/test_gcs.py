@@ -2,7 +2,7 @@
 
 import json
 
-from beam_pipelines import sharding
+from beam_pipelines.planning import sharding
 from tests.beam_pipelines.jobs import prepare
 from tests.conftest import assert_one_line_error, run_program, upload, write_images
 from tests.trainer.conftest import TASK

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from input import dataset_dir, stream
-from input.augmentation import Augmentation
-from input.order import Order
-from input.reader import Reader
-from input.view import View
+from input import stream
+from input.augment.config import Augmentation
+from input.dataset import dataset_dir
+from input.dataset.reader import Reader
+from input.preprocessing.spec import View
+from input.sampling.order import Order
 from tests.conftest import ROOT, assert_one_line_error, run_program
-from trainer import grid
+from trainer.reporting import image_grid
 
 VARIED = ("--rotation=20", "--horizontal_flip", "--pad=1")
 AUGMENTATION = Augmentation(rotation=20, horizontal_flip=True, pad=1)
@@ -41,7 +42,7 @@ def streamed(data_dir, start_step=0, **changed) -> list[tuple[np.ndarray, tuple[
 def pictured(path, number: int, columns: int, lines: int = 1) -> np.ndarray:
     """Image `number` of a grid of 8×8 images, each pixel of which is a square of 16."""
     pixels = np.asarray(Image.open(path))
-    top, left = grid.place(number, columns, (8, 8, 1), lines)
+    top, left = image_grid.place(number, columns, (8, 8, 1), lines)
     large = pixels[top : top + 128, left : left + 128]
     small = large[::16, ::16, :1]
     np.testing.assert_array_equal(large, np.repeat(np.repeat(small, 16, 0), 16, 1).repeat(3, 2))
@@ -59,7 +60,7 @@ def test_the_picture_shows_what_training_sees(prepared, tmp_path):
     expected = streamed(prepared, start_step=5)
     for number, (image, _) in enumerate(expected[:40]):
         np.testing.assert_array_equal(pictured(output, number, 10), image)
-    assert output.read_bytes() == grid.draw(expected[:40], 10, "PNG")
+    assert output.read_bytes() == image_grid.draw(expected[:40], 10, "PNG")
 
 
 def test_the_rate_is_that_of_whole_batches(prepared, tmp_path):
@@ -88,7 +89,7 @@ def test_a_runs_own_flags_show_the_same_as_the_run(prepared, tmp_path):
         "--model=resnet_cifar", "--model_options=stages=(1,1);filters=(4,4,8)",
     )  # fmt: skip
     assert made.returncode == 0, made.stderr
-    expected = grid.draw(streamed(prepared, sampling="balanced")[:16], 8, "PNG")
+    expected = image_grid.draw(streamed(prepared, sampling="balanced")[:16], 8, "PNG")
     for flags in ([f"--workdir={workdir}"], [*asked, *VARIED]):
         output = tmp_path / "seen.png"
         finished = run_program("trainer.inspect", *flags, "--rows=2", f"--output={output}")
@@ -108,7 +109,7 @@ def test_a_runs_own_flags_show_the_same_as_the_run(prepared, tmp_path):
 def test_mixed_images_have_both_classes_and_their_shares():
     image = np.zeros((2, 4, 4, 3), np.uint8)
     batch = {"image": image, "label": [0, 1], "other_label": [1, 1], "share": [0.83, 0.5]}
-    names = [lines for _, lines in grid.labelled(batch, ["dog", "cat"])]
+    names = [lines for _, lines in image_grid.labelled(batch, ["dog", "cat"])]
     assert names == [("dog 0.83", "cat 0.17"), ("cat 0.50", "cat 0.50")]
 
 
@@ -125,9 +126,13 @@ def test_the_shares_are_written_under_mixed_images(prepared, tmp_path):
         reader, Order(len(reader), 16, 8, 0), View((8, 8)), augmentation=Augmentation(mixup=1)
     )
     batch = next(batches.as_numpy_iterator())
-    assert output.read_bytes() == grid.draw(grid.labelled(batch, card.classes)[:4], 4, "PNG")
-    one_label = grid.labelled({"image": batch["image"], "label": batch["label"]}, card.classes)
-    assert output.read_bytes() != grid.draw(one_label[:4], 4, "PNG")
+    assert output.read_bytes() == image_grid.draw(
+        image_grid.labelled(batch, card.classes)[:4], 4, "PNG"
+    )
+    one_label = image_grid.labelled(
+        {"image": batch["image"], "label": batch["label"]}, card.classes
+    )
+    assert output.read_bytes() != image_grid.draw(one_label[:4], 4, "PNG")
 
 
 @pytest.mark.parametrize(
@@ -139,9 +144,9 @@ def test_every_pixel_of_an_image_is_in_the_picture(shape, scale):
         (image, ("a class with a name much longer than its image",))
         for image in rng.integers(0, 256, (5, *shape), dtype=np.uint8)
     ]
-    pixels = np.asarray(Image.open(io.BytesIO(grid.draw(shown, 3, "PNG"))))
+    pixels = np.asarray(Image.open(io.BytesIO(image_grid.draw(shown, 3, "PNG"))))
     for number, (image, _) in enumerate(shown):
-        top, left = grid.place(number, 3, shape, 1)
+        top, left = image_grid.place(number, 3, shape, 1)
         part = pixels[top : top + shape[0] * scale, left : left + shape[1] * scale]
         for row in range(scale):
             for column in range(scale):

@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import ROOT, assert_one_line_error, run_program
 from tests.trainer.conftest import TASK
-from trainer import cluster
+from trainer.distribution import cluster
 
 WORKER = "tests.trainer.launched"
 

@@ -13,14 +13,16 @@ from hypothesis import strategies as st
 from tensorflow.python.framework.config import disable_op_determinism
 
 from headrace.errors import StoppedError
-from input import dataset_dir
+from input.dataset import dataset_dir
 from tests.conftest import assert_one_line_error, run_program
 from tests.trainer import workers
 from tests.trainer.conftest import TASK
 from tests.trainer.test_task import variables, without_rates
-from trainer import config as run_config
-from trainer import monitor, run_dir, training
-from trainer.data import Data
+from trainer import run_dir
+from trainer.config import run as run_config
+from trainer.evaluation import monitor
+from trainer.loop import train as training
+from trainer.run_data import Data
 
 
 @given(st.lists(st.sampled_from([0.25, 0.5, 0.75]), max_size=40), st.integers(1, 5))

@@ -6,7 +6,7 @@ import pytest
 from headrace.errors import UsageError
 from tests.conftest import run_program
 from tests.trainer import workers
-from trainer import strategies
+from trainer.distribution import strategies
 
 PROGRAM = "tests.trainer.replicas"
 

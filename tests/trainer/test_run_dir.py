@@ -10,8 +10,9 @@ from headrace.errors import UserError
 from tests.conftest import ROOT, run_program
 from tests.trainer import workers
 from tests.trainer.conftest import TASK
-from trainer import config as run_config
-from trainer import fingerprint, network, run_dir
+from trainer import network, run_dir
+from trainer.config import resume
+from trainer.config import run as run_config
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def test_whenever_the_making_of_a_run_directory_is_killed_the_same_run_can_start
     }
     for directory in directories.values():
         workdir = str(directory)
-        fingerprint.check_same_run(workdir, config)
+        resume.check_same_run(workdir, config)
         if shown(directory):
             assert run_config.read(workdir) == config
         else:
@@ -56,7 +57,7 @@ def test_from_its_config_on_a_directory_is_that_runs(left_by_kills):
     assert claimed
     for directory in claimed:
         with pytest.raises(UserError, match="holds another run: --seed"):
-            fingerprint.check_same_run(str(directory), other)
+            resume.check_same_run(str(directory), other)
 
 
 def test_a_network_that_subtracts_a_mean_image_is_not_made_without_it(run, tmp_path):

@@ -6,7 +6,7 @@ import tensorflow as tf
 from headrace.errors import UsageError
 from tests.conftest import assert_one_line_error, run_program
 from tests.trainer.conftest import TASK
-from trainer import strategies
+from trainer.distribution import strategies
 
 
 class Resolver(tf.distribute.cluster_resolver.TPUClusterResolver):

@@ -10,10 +10,12 @@ import tensorflow as tf
 from tests.conftest import assert_one_line_error, run_program
 from tests.trainer.conftest import TASK
 from tests.trainer.test_task import variables, without_rates
-from trainer import config as run_config
-from trainer import fingerprint, network, optimizers
-from trainer.checkpoints import Checkpoints
-from trainer.serving import Classifier
+from trainer import network
+from trainer.checkpoints.manager import Checkpoints
+from trainer.config import resume
+from trainer.config import run as run_config
+from trainer.optimization import optimizers
+from trainer.serving.classifier import Classifier
 
 SMALL = "--model_options=stages=(1,);filters=(4,8)"
 REPLICAS = (SMALL, "--strategy=mirrored", "--logical_devices=2")
@@ -54,7 +56,7 @@ def save_again_on_one_device(workdir) -> None:
     optimizer = optimizers.of(config, model)
 
     def checkpoints() -> Checkpoints:
-        same = fingerprint.fingerprint(config)
+        same = resume.fingerprint(config)
         return Checkpoints(str(workdir), model, optimizer, fingerprint=same)
 
     found, before = checkpoints(), variables(workdir)

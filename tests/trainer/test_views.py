@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from input import dataset_dir, stream
-from input.reader import Reader
-from input.view import View
+from input import stream
+from input.dataset import dataset_dir
+from input.dataset.reader import Reader
+from input.preprocessing.spec import View
 from tests.conftest import assert_one_line_error, run_program
 from tests.trainer.conftest import TASK
-from trainer import run_dir, steps
+from trainer import run_dir
+from trainer.loop import train_step
 
 SEEN = ("--image_size=6", "--resize_to=8,7", "--resize=squash", "--normalization=mean_image")
 
@@ -62,7 +64,7 @@ def test_the_mean_of_probabilities_is_what_counts():
     views = np.random.default_rng(0).normal(scale=3, size=(4, 5, 2, 2, 1)).astype("f4")
     label = np.array([0, 1, 2, 1])
     batch = {"image": views, "label": label, "weight": np.ones(4, "f4")}
-    evaluate = steps.make_evaluate(tf.distribute.get_strategy(), model, 3)
+    evaluate = train_step.make_evaluate(tf.distribute.get_strategy(), model, 3)
     found = evaluate(tf.data.Dataset.from_tensors(batch))
     each = tf.nn.softmax(model(views.reshape(-1, 2, 2, 1))).numpy().reshape(4, 5, 3)
     mean = each.mean(1)

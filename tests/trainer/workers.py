@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from tests.conftest import ROOT
-from trainer.cluster import Cluster, on_this_machine
+from trainer.distribution.cluster import Cluster, on_this_machine
 
 LIMIT = 280
 

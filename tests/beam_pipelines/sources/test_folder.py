@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from beam_pipelines import inventory, sources
+from beam_pipelines import sources
+from beam_pipelines.pipeline import listing
 from headrace.errors import UserError
 from tests.beam_pipelines.jobs import listed, prepare, stored
 from tests.conftest import assert_one_line_error, run_program, write_images
@@ -158,7 +159,7 @@ def test_whatever_folders_and_files_are_called_each_is_listed_once(
 ):
     root = tmp_path_factory.mktemp("odd")
     touch(root, *(f"cat/{folder}/{name}" for folder in folders for name in names), "dog/1")
-    with inventory.take(sources.read(f"folder:{root}", "")) as found:
+    with listing.take(sources.read(f"folder:{root}", "")) as found:
         assert found.images == len(folders) * len(names) + 1
     paths = [row.path for row in listed(f"folder:{root}")]
     assert sorted(paths) == sorted({*(f"cat/{f}/{n}" for f in folders for n in names), "dog/1"})

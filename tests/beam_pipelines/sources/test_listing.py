@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from beam_pipelines import sources
 from beam_pipelines.sources.source import Listed
 from headrace.errors import UserError
-from input import dataset_dir, stream
-from input.order import Order
-from input.reader import Reader
-from input.view import View
+from input import stream
+from input.dataset import dataset_dir
+from input.dataset.reader import Reader
+from input.preprocessing.spec import View
+from input.sampling.order import Order
 from tests.beam_pipelines.jobs import listed, prepare, stored
 from tests.conftest import assert_one_line_error, run_program, write_images
 

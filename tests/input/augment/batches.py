@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from input.draws import Draws
+from input.augment.rng import Draws
 
 
 def images(count=8, rows=12, columns=10, channels=3, seed=0) -> np.ndarray:

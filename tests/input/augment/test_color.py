@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from input.augment import color
-from input.draws import Draws
+from input.augment.rng import Draws
 from tests.input.augment.pictures import photo, pictures
 
 KINDS = ("brightness", "contrast", "saturation", "hue")

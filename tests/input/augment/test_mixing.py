@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from headrace.errors import UsageError
 from input.augment import mixing
-from input.draws import Draws
+from input.augment.rng import Draws
 
 BOTH = pytest.mark.parametrize("mix", [mixing.mixup, mixing.cutmix])
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from input.augment import ops, policies
-from input.draws import Draws
+from input.augment.rng import Draws
 from tests.input.augment.pictures import photo
 from tests.input.augment.test_ops import PILLOW
 

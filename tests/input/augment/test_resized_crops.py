@@ -11,8 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from input import records
 from input.augment import resized_crops
+from input.loading import decode
 from tests.input.augment.batches import draws
 
 AREA, RATIO = (0.08, 1.0), (3 / 4, 4 / 3)
@@ -149,7 +149,7 @@ def test_windows_of_a_batch_are_those_of_its_images():
 )
 def test_decoding_a_part_gives_the_pixels_of_the_whole(channels, kind, options):
     stored = encode(photo(75, 101, channels), kind, **options)
-    whole = records.decode(stored, channels).numpy()
+    whole = decode.decode(stored, channels).numpy()
     windows = resized_crops.windows(drawn(25), np.broadcast_to([75, 101], [25, 2])).numpy()
     for top, left, rows, columns in [*windows, (0, 0, 75, 101), (74, 100, 1, 1)]:
         part = resized_crops.decode(stored, [top, left, rows, columns], channels)
@@ -159,7 +159,7 @@ def test_decoding_a_part_gives_the_pixels_of_the_whole(channels, kind, options):
 @pytest.mark.parametrize("subsampling", ["4:2:2", "4:2:0"])
 def test_with_halved_colour_only_the_first_and_last_column_may_differ(subsampling):
     stored = encode(photo(75, 101), subsampling=subsampling, quality=90)
-    whole = records.decode(stored, 3).numpy()
+    whole = decode.decode(stored, 3).numpy()
     differ = 0
     for left in range(0, 40):
         for columns in (24, 31, 61):
@@ -246,7 +246,7 @@ def test_the_way_to_size_is_close_to_an_average_over_areas(window):
     part = resized_crops.decode(stored, window, 3, size)
     found = resized_crops.resize(part, size).numpy().astype(float)
     top, left, rows, columns = window
-    whole = Image.fromarray(records.decode(stored, 3).numpy())
+    whole = Image.fromarray(decode.decode(stored, 3).numpy())
     cut = whole.crop((left, top, left + columns, top + rows))
     expected = np.asarray(cut.resize(size[::-1], Image.Resampling.BILINEAR), float)
     assert np.abs(found - expected).mean() < 2.5

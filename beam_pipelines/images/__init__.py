@@ -1,0 +1,1 @@
+"""An image file: decoded, checked, sized and hashed; pure functions of its bytes."""

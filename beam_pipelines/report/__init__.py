@@ -1,0 +1,1 @@
+"""`report.html`: what a person looks at after preparing a dataset."""

@@ -1,0 +1,247 @@
+"""`report.html`: what a person looks at to know a dataset. One file, with nothing outside it."""
+
+import shlex
+from collections.abc import Callable
+from html import escape
+
+from beam_pipelines.report import charts, thumbnails
+from beam_pipelines.report.thumbnails import Draw
+from input.dataset.dataset_dir import Card
+
+_STYLE = """
+:root { color-scheme: light dark; --line: #8886; --soft: #8882; --warn: #c2504c; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
+h1, h2, h3 { overflow-wrap: anywhere; } h1 { margin-bottom: 0; }
+h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line); }
+h3 { font-size: 1em; margin: .8rem 0 0; }
+table { border-collapse: collapse; }
+th, td { padding: .2rem 1rem .2rem 0; text-align: left; vertical-align: top; }
+td { overflow-wrap: anywhere; } td:first-child { min-width: 6rem; }
+td.number, td.word { white-space: nowrap; }
+.number { text-align: right; font-variant-numeric: tabular-nums; }
+tr + tr { border-top: 1px solid var(--soft); }
+.bar { display: inline-flex; width: 14rem; } .bar span { height: .7rem; }
+.key { margin-right: 1rem; white-space: nowrap; }
+.key i { display: inline-block; width: .7rem; height: .7rem; margin-right: .3rem; }
+.scroll { max-height: 32rem; overflow: auto; }
+.charts { display: flex; flex-wrap: wrap; gap: 1.5rem; margin-top: 1.5rem; }
+.chart { margin: 0; width: 21rem; max-width: 100%; } .chart figcaption { font-weight: 600; }
+.chart svg { width: 100%; border-bottom: 1px solid var(--line); display: block; }
+.most { border-bottom: 1px dashed var(--line); }
+.axis { display: flex; justify-content: space-between; }
+.axis, .most { font-size: .8em; font-variant-numeric: tabular-nums; }
+.samples { display: flex; flex-wrap: wrap; gap: .5rem; align-items: end; margin: .3rem 0 1rem; }
+.samples img, .group img { min-width: 48px; border-radius: 3px; display: block; }
+.groups { display: flex; flex-wrap: wrap; gap: 1rem; align-items: start; }
+.group { padding: .6rem .8rem; border: 1px solid var(--line); border-radius: 6px; }
+.group p { margin: 0 0 .3rem; } .row { display: flex; flex-wrap: wrap; gap: .5rem 1rem; }
+.group figure { margin: 0; width: 9.5rem; }
+.group figcaption { font-size: .8em; line-height: 1.35; overflow-wrap: anywhere; }
+.group figcaption span { display: block; } .class { font-weight: 600; margin-top: .2rem; }
+.warn { color: var(--warn); font-weight: 600; }
+code { background: var(--soft); padding: .1rem .3rem; border-radius: 3px; overflow-wrap: anywhere;
+  white-space: pre-wrap; display: inline-block; }
+@media print { .scroll { max-height: none; } }
+"""
+_BAR_REM = 14.0
+
+
+def render(card: Card, summary: dict, draw: Draw) -> str:
+    """Draws the report.
+
+    Args:
+        card: the dataset's card.
+        summary: what the plan found: `histograms`, `samples`, `rejected`, `shown_duplicates`,
+            `near_bits`.
+        draw: a JPEG thumbnail of a picture that the summary names.
+
+    Returns:
+        A whole HTML document.
+    """
+    title = f"{escape(card.name)}: {sum(s.records for s in card.splits.values()):,} images"
+    groups = [group for group in summary["shown_duplicates"] if "pixels" in group]
+    near = [group for group in summary["shown_duplicates"] if "distance" in group]
+    found = card.duplicates
+    return "\n".join(
+        [
+            '<!doctype html><html lang="en"><head><meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<title>{title}</title><style>{_STYLE}</style></head><body>",
+            f"<h1>{title}</h1>",
+            f"<p>{len(card.classes):,} classes, {_channels(card)}, encoding {card.encoding}</p>",
+            f"<p>{_accounts(card)}</p>",
+            _section("Classes", _class_table(card)),
+            _section("Splits", _split_table(card)),
+            _section("Image sizes", _sizes(card, summary["histograms"])),
+            _section(f"Channels of {_training(card, 'all folds')}, 0-255", _channel_table(card)),
+            _section(
+                f"Samples of {_training(card, 'the first fold')}",
+                thumbnails.sample_grid(card, summary["samples"], draw),
+            ),
+            _section(
+                f"Quarantine: {card.source['quarantined']:,} files left out",
+                _quarantine(summary["rejected"], card.source["quarantined"]),
+            ),
+            _section(
+                f"Same pixels: {found['groups']:,} groups",
+                thumbnails.duplicates(card, groups, draw),
+            ),
+            _section(
+                f"Look the same across splits: {found['near']:,} images",
+                thumbnails.near_duplicates(card, near, summary["near_bits"], draw),
+            ),
+            _section("Where it came from", _origin(card)),
+            "</body></html>\n",
+        ]
+    )
+
+
+def _accounts(card: Card) -> str:
+    """Where every image of the source went."""
+    records = sum(split.records for split in card.splits.values())
+    dropped = card.source["duplicates_dropped"] + card.source["near_duplicates_dropped"]
+    return (
+        f"{card.source['images']:,} files in the source = {records:,} records + "
+        f"{card.source['quarantined']:,} quarantined + {dropped:,} duplicates dropped"
+    )
+
+
+def _training(card: Card, otherwise: str) -> str:
+    return "the training split" if "train" in card.splits else otherwise
+
+
+def _section(title: str, body: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>\n{body}</section>"
+
+
+def _table(header: list[str], rows: list[list[str]], kinds: str = "") -> str:
+    """A table of cells that are HTML already.
+
+    Args:
+        header: of the columns.
+        rows: as many cells as the header has.
+        kinds: a letter a column: t for text, w for a short text that is not wrapped, n for a
+            number. By default a text and then numbers.
+    """
+    names = {"t": "", "w": ' class="word"', "n": ' class="number"'}
+    classes = [names[kind] for kind in kinds or "t" + "n" * (len(header) - 1)]
+
+    def cells(tag: str, row: list[str]) -> str:
+        return "".join(f"<{tag}{c}>{cell}</{tag}>" for c, cell in zip(classes, row, strict=True))
+
+    body = "\n".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
+    head = f"<thead><tr>{cells('th', header)}</tr></thead>" if any(header) else ""
+    return f'<div class="scroll"><table>{head}<tbody>{body}</tbody></table></div>'
+
+
+def _class_table(card: Card) -> str:
+    """Balance: a bar a class, its length the class's share of the largest class."""
+    per_class = list(zip(*(split.per_class for split in card.splits.values()), strict=True))
+    totals = [sum(counts) for counts in per_class]
+    everything, largest = sum(totals), max(totals)
+    rows = [
+        [
+            escape(name),
+            *(f"{count:,}" for count in counts),
+            f"{total:,}",
+            f"{total / everything:.1%}",
+            charts.stacked_bar(list(counts), largest, _BAR_REM),
+        ]
+        for name, counts, total in zip(card.classes, per_class, totals, strict=True)
+    ]
+    header = ["class", *map(escape, card.splits), "all", "share", ""]
+    kinds = "t" + "n" * (len(header) - 2) + "w"
+    return f"<p>{charts.legend(list(card.splits))}</p>" + _table(header, rows, kinds)
+
+
+def _split_table(card: Card) -> str:
+    rows = [
+        [
+            escape(name),
+            f"{split.records:,}",
+            f"{len(split.shards):,}",
+            f"{sum(shard.bytes for shard in split.shards) / 1e6:,.1f}",
+        ]
+        for name, split in card.splits.items()
+    ]
+    return _table(["split", "images", "shards", "megabytes"], rows)
+
+
+def _sizes(card: Card, histograms: dict) -> str:
+    names = list(next(iter(card.image_size.values())))
+    rows = [
+        [side, *(f"{values[name]:,}" for name in names)] for side, values in card.image_size.items()
+    ]
+    drawn = [
+        _distribution(histograms["columns"], "width of the source, in pixels", "{:,.0f}"),
+        _distribution(histograms["rows"], "height of the source, in pixels", "{:,.0f}"),
+        _distribution(
+            histograms["aspect"],
+            "aspect of the source: width / height",
+            "{:.2f}",
+            lambda log: 2**log,
+        ),
+    ]
+    table = _table(["pixels, as stored", *names], rows)
+    return f'{table}<div class="charts">{"".join(drawn)}</div>'
+
+
+def _distribution(
+    histogram: dict,
+    label: str,
+    of_edge: str,
+    scale: Callable[[float], float] = lambda edge: edge,
+) -> str:
+    """A histogram, or the value where there is only one. `scale` maps edges to what is shown."""
+    edges, counts = histogram["edges"], histogram["counts"]
+    if len(counts) == 1:
+        value = of_edge.format(scale(sum(edges) / 2))
+        return f'<figure class="chart"><figcaption>{label}</figcaption>all {value}</figure>'
+    return charts.histogram([scale(edge) for edge in edges], counts, label, of_edge)
+
+
+def _channel_table(card: Card) -> str:
+    names = ("grey",) if card.channels == 1 else ("red", "green", "blue")
+    rows = [
+        [name, f"{mean:.3f}", f"{deviation:.3f}"]
+        for name, mean, deviation in zip(names, card.mean, card.std, strict=True)
+    ]
+    return _table(["channel", "mean", "standard deviation"], rows)
+
+
+def _quarantine(rejected: list[dict[str, str]], total: int) -> str:
+    if not rejected:
+        return "<p>Every file is a sound image.</p>"
+    rows = [[escape(row[column]) for column in ("path", "reason", "detail")] for row in rejected]
+    more = f"<p>The first {len(rows):,}; all are in quarantine.jsonl.</p>"
+    table = _table(["path", "reason", "detail"], rows, "twt")
+    return table + (more if total > len(rows) else "")
+
+
+def _origin(card: Card) -> str:
+    fractions = ", ".join(f"{name} {share:g}" for name, share in card.split_fractions.items())
+    rows = [
+        ["source", f"<code>{escape(str(card.source['spec']))}</code>"],
+        ["images", f"{card.source['images']:,}"],
+        ["with a colour profile", f"{card.source['with_profile']:,} (not applied)"],
+        ["split", escape(fractions) or "as the source's own"],
+        ["seed", str(card.seed)],
+        ["fingerprint", f"<code>{card.fingerprint}</code>"],
+        ["written by", f"Headrace {escape(card.headrace)}"],
+        ["command", f"<code>{escape(_command(card.command))}</code>"],
+    ]
+    return _table(["", ""], rows, "wt")
+
+
+def _command(words: list[str]) -> str:
+    """The command line, to be pasted into a shell, a flag a line."""
+    lines: list[list[str]] = [[]]
+    for word in words:
+        if word.startswith("--"):
+            lines.append([])
+        lines[-1].append(word)
+    return " \\\n  ".join(map(shlex.join, lines))
+
+
+def _channels(card: Card) -> str:
+    return "grey" if card.channels == 1 else "RGB"

@@ -1,0 +1,193 @@
+"""What is done to training images: a value per augmentation, presets, and all of them on a batch.
+
+    Augmentation(pad=4, horizontal_flip=True)
+    dataclasses.replace(PRESETS["tiny_imagenet"], rotation=10.0)
+
+Order: crop, warp, colour, policy, erasing, mixing. No TensorFlow is imported before `apply`.
+"""
+
+import dataclasses
+import math
+
+from headrace.errors import UsageError
+from input.preprocessing.spec import View
+
+CROPS = ("none", "random", "resized")
+FILLS = ("nearest", "reflect", "constant")
+POLICIES = ("none", "rand", "trivial", "auto_cifar10")
+_MIXING = ("mixup", "cutmix")
+
+
+def _value(default, text: str):
+    return dataclasses.field(default=default, metadata={"help": text})
+
+
+@dataclasses.dataclass(frozen=True)
+class Augmentation:
+    """How training images are varied; the defaults do nothing."""
+
+    crop: str = _value(
+        "none",
+        "Train on random parts of images: random, a part of the size of the model's input (see "
+        "--resize_to), or resized, of any area and shape, brought to that size.",
+    )
+    crop_area: float = _value(0.08, "Smallest part of an image's area that a resized crop keeps.")
+    pad: int = _value(0, "Pad by so many pixels, mirrored or constant, and crop at random.")
+    rotation: float = _value(0.0, "Rotate by at most so many degrees, either way.")
+    width_shift: float = _value(0.0, "Shift by at most this fraction of the width, either way.")
+    height_shift: float = _value(0.0, "Shift by at most this fraction of the height, either way.")
+    shear: float = _value(0.0, "Shear by at most so many radians, either way.")
+    zoom: float = _value(0.0, "Scale rows and columns, apart, by factors within 1 ± this.")
+    horizontal_flip: bool = _value(False, "Mirror half of the images left and right.")
+    vertical_flip: bool = _value(False, "Mirror half of the images top and bottom.")
+    fill: str = _value("nearest", f"What lies beyond the border: {', '.join(FILLS)} (black).")
+    brightness: float = _value(0.0, "Brightness factor within 1 ± this.")
+    contrast: float = _value(0.0, "Contrast factor within 1 ± this.")
+    saturation: float = _value(0.0, "Saturation factor within 1 ± this.")
+    hue: float = _value(0.0, "Turn the colour circle by at most this part, either way; to 0.5.")
+    policy: str = _value("none", f"A published policy: {', '.join(POLICIES)}.")
+    cutout: int = _value(0, "Grey out a square of so many pixels a side.")
+    erasing: float = _value(0.0, "Chance that a rectangle of an image is replaced by noise.")
+    mixup: float = _value(0.0, "Alpha of mixup; 0 for none.")
+    cutmix: float = _value(0.0, "Alpha of CutMix; 0 for none.")
+
+    @property
+    def flips_first(self) -> bool:
+        """Whether images are flipped left to right, and nothing comes before that but the crop."""
+        warps = self.rotation or self.width_shift or self.height_shift or self.shear or self.zoom
+        return self.horizontal_flip and not (self.pad or warps)
+
+
+# The seed documents' experiments, by what they were for (Rosebrock, Practitioner Bundle, 2017).
+PRESETS = {
+    "none": Augmentation(),
+    "flowers17": Augmentation(
+        rotation=30, width_shift=0.1, height_shift=0.1, shear=0.2, zoom=0.2, horizontal_flip=True
+    ),
+    "cifar10_minivggnet": Augmentation(
+        rotation=10, width_shift=0.1, height_shift=0.1, horizontal_flip=True
+    ),
+    "dogs_vs_cats": Augmentation(
+        rotation=20, width_shift=0.2, height_shift=0.2, shear=0.15, zoom=0.15, horizontal_flip=True
+    ),
+    "cifar10": Augmentation(width_shift=0.1, height_shift=0.1, horizontal_flip=True),
+    "tiny_imagenet": Augmentation(
+        rotation=18, width_shift=0.2, height_shift=0.2, shear=0.15, zoom=0.15, horizontal_flip=True
+    ),
+}
+
+
+def check(augmentation: Augmentation, per_lane: int, view: View) -> None:
+    """Makes sure that the values make sense together.
+
+    Args:
+        augmentation: what is asked for.
+        per_lane: records of a batch that come from one lane.
+        view: what the model sees of an image.
+
+    Raises:
+        UsageError: one is out of its range, or two exclude each other; the flag is named.
+    """
+    for name, low, high in (
+        ("crop_area", 0, 1),
+        ("rotation", 0, 180),
+        ("width_shift", 0, 1),
+        ("height_shift", 0, 1),
+        ("shear", 0, 1.5),
+        ("zoom", 0, 0.99),
+        ("hue", 0, 0.5),
+        ("erasing", 0, 1),
+    ):
+        value = getattr(augmentation, name)
+        if not low <= value <= high:
+            raise UsageError(f"--{name}={value}: expected {low} to {high}")
+    for name in ("pad", "brightness", "contrast", "saturation", "cutout", "mixup", "cutmix"):
+        value = getattr(augmentation, name)
+        if not 0 <= value < math.inf:
+            raise UsageError(f"--{name}={value}: expected 0 or more")
+    if augmentation.mixup and augmentation.cutmix:
+        raise UsageError("--mixup and --cutmix exclude each other; give one of them")
+    if (augmentation.mixup or augmentation.cutmix) and per_lane < 2:
+        raise UsageError(
+            "--mixup and --cutmix mix images of one lane: give two or more to each, by a larger "
+            "--batch_size or fewer --lanes"
+        )
+    for name, names in (("crop", CROPS), ("fill", FILLS), ("policy", POLICIES)):
+        if (value := getattr(augmentation, name)) not in names:
+            raise UsageError(f"--{name}={value}: expected one of {', '.join(names)}")
+    if augmentation.crop == "random" and not view.crops:
+        raise UsageError(
+            "--crop=random cuts the model's input from a larger image: give --resize_to=ROWS,"
+            f"COLUMNS, more than {view.size[0]},{view.size[1]}, or take --crop=resized"
+        )
+    if augmentation.pad >= min(view.size):
+        raise UsageError(
+            f"--pad={augmentation.pad}: expected less than the image's shorter side, "
+            f"{min(view.size)}"
+        )
+
+
+def apply(
+    augmentation: Augmentation, batch: dict, draws, per_lane: int, size: tuple[int, int]
+) -> dict:
+    """Augments a batch.
+
+    Args:
+        augmentation: how.
+        batch: `{"image": uint8 [batch, rows, columns, channels], "label": int64 [batch], …}`.
+        draws: `input.augment.rng.Draws` of the batch.
+        per_lane: records of the batch that come from one lane.
+        size: rows and columns of the model's input.
+
+    Returns:
+        The batch, its images of that size; mixing adds `"other_label"`, int64 `[batch]`, and
+        `"share"`, float32 `[batch]`: the part of an image that is its own label's.
+    """
+    from input.augment import color, crops, erasing, mixing, policies, warp
+    from input.preprocessing import resize
+
+    asked, image = augmentation, batch["image"]
+    if asked.crop == "random":
+        image = crops.random_crop(image, draws, size)
+    else:
+        image = resize.centre(image, size)
+    if asked.pad:
+        border = "constant" if asked.fill == "constant" else "reflect"
+        image = crops.pad_and_crop(image, draws, asked.pad, border)
+    image = warp.random_warp(
+        image,
+        draws,
+        rotation=asked.rotation,
+        width_shift=asked.width_shift,
+        height_shift=asked.height_shift,
+        shear=asked.shear,
+        zoom=asked.zoom,
+        horizontal_flip=asked.horizontal_flip,
+        vertical_flip=asked.vertical_flip,
+        fill=asked.fill,
+    )
+    if asked.brightness or asked.contrast or asked.saturation or asked.hue:
+        image = color.jitter(
+            image,
+            draws,
+            brightness=asked.brightness,
+            contrast=asked.contrast,
+            saturation=asked.saturation,
+            hue=asked.hue,
+        )
+    if asked.policy == "rand":
+        image = policies.apply(image, policies.rand_augment(draws, size))
+    elif asked.policy == "trivial":
+        image = policies.apply(image, policies.trivial_augment(draws))
+    elif asked.policy == "auto_cifar10":
+        image = policies.apply(image, policies.auto_augment_cifar10(draws, size))
+    if asked.cutout:
+        image = erasing.cutout(image, draws, asked.cutout, fill_value=128)
+    if asked.erasing:
+        image = erasing.random_erasing(image, draws, probability=asked.erasing)
+    for name in _MIXING:
+        if alpha := getattr(asked, name):
+            mix = getattr(mixing, name)
+            image, _, other, share = mix(image, batch["label"], draws, per_lane, alpha)
+            return {**batch, "image": image, "other_label": other, "share": share}
+    return {**batch, "image": image}

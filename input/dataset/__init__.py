@@ -1,0 +1,1 @@
+"""A dataset directory: its card, its files, and its records by number."""

@@ -1,0 +1,1 @@
+"""From record numbers to pixels: reading, decoding, and keeping what was decoded."""

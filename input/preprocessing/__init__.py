@@ -1,0 +1,1 @@
+"""How an image of any size becomes a model's input."""

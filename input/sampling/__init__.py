@@ -1,0 +1,1 @@
+"""Which records each batch has, as pure arithmetic on (seed, step)."""

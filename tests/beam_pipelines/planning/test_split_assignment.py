@@ -1,0 +1,143 @@
+"""The division of images among splits, as properties of a real catalog."""
+
+import random
+from collections import Counter
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from beam_pipelines.pipeline.scan import Row
+from beam_pipelines.planning import duplicates, image_table, split_assignment
+from tests.beam_pipelines.rows import make_row
+
+
+def divide(folder, rows: list[Row], shares: list[Fraction], policy="same_split"):
+    """The split of every path, None for images that were dropped."""
+    file = folder / f"catalog-{len(list(folder.iterdir()))}"
+    with image_table.build(rows, {str(n): n for n in range(50)}, str(file)) as db:
+        duplicates.settle(db, policy, "source")
+        split_assignment.join_groups(db)
+        split_assignment.assign(db, shares, "own IS NULL")
+        return dict(db.execute("SELECT path, split FROM images ORDER BY path"))
+
+
+@st.composite
+def shares(draw) -> list[Fraction]:
+    weights = draw(st.lists(st.integers(1, 20), min_size=1, max_size=5))
+    return [Fraction(weight, sum(weights)) for weight in weights]
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=120), shares(), st.integers(0, 3))
+@settings(max_examples=40)
+def test_totals_are_exact_and_quotas_met_to_within_one(tmp_path_factory, labels, fractions, seed):
+    rows = [make_row(n, label, n, seed=seed) for n, label in enumerate(labels)]
+    chosen = divide(tmp_path_factory.mktemp("catalog"), rows, fractions)
+    counts = np.zeros((5, len(fractions)), int)
+    for row in rows:
+        counts[int(row.label), chosen[row.path]] += 1
+    for split, fraction in enumerate(fractions):
+        assert abs(counts[:, split].sum() - len(labels) * fraction) < 1
+        for label in range(5):
+            assert abs(counts[label, split] - labels.count(label) * fraction) <= 1
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.integers(0, 40), st.sampled_from([None, "a", "b", "c"])),
+        min_size=1,
+        max_size=90,
+    ),
+    shares(),
+    st.randoms(use_true_random=False),
+)
+@settings(max_examples=40)
+def test_groups_and_duplicates_share_a_split_in_any_order_of_listing(
+    tmp_path_factory, images, fractions, shuffler
+):
+    rows = [make_row(n, *image) for n, image in enumerate(images)]
+    folder = tmp_path_factory.mktemp("catalog")
+    chosen = divide(folder, rows, fractions)
+    assert None not in chosen.values()
+    for shared in ("key", "group"):
+        splits: dict[object, set] = {}
+        for row in rows:
+            if getattr(row, shared) is not None:
+                splits.setdefault(getattr(row, shared), set()).add(chosen[row.path])
+        assert all(len(found) == 1 for found in splits.values())
+    shuffled = list(rows)
+    shuffler.shuffle(shuffled)
+    assert divide(folder, shuffled, fractions) == chosen
+
+
+def test_a_chain_of_groups_and_duplicates_is_one_unit(tmp_path):
+    """Image n shares its group with one neighbour and its pixels with the other."""
+    rows = [make_row(n, label=0, content=(n + 1) // 2, group=f"g{n // 2:03d}") for n in range(200)]
+    assert len(set(divide(tmp_path, rows, [Fraction(1, 2)] * 2).values())) == 1
+
+
+def test_many_pairs_do_not_spoil_the_quota(tmp_path):
+    rows = [make_row(n, label=n % 3, content=min(n, 400)) for n in range(400)]
+    rows += [make_row(1000 + n, label=n % 3, content=n) for n in range(60)]
+    chosen = divide(tmp_path, rows, [Fraction(8, 10), Fraction(1, 10), Fraction(1, 10)])
+    assert Counter(chosen.values()) == {0: 368, 1: 46, 2: 46}
+    pairs = Counter(chosen[f"{1000 + n:04d}.png"] for n in range(60))
+    assert set(pairs) == {0, 1, 2}  # by chance, not all to the largest
+    for label in range(3):
+        of_class = [row for row in rows if int(row.label) == label]
+        counts = Counter(chosen[row.path] for row in of_class)
+        for split, share in enumerate((0.8, 0.1, 0.1)):
+            assert abs(counts[split] - len(of_class) * share) <= 1
+
+
+def test_patients_are_divided_nearly_to_the_quota(tmp_path):
+    shuffler = random.Random(0)
+    patients = [shuffler.randint(1, 12) for _ in range(300)]
+    rows = [
+        make_row(
+            1000 * patient + n, label=patient % 2, content=1000 * patient + n, group=f"{patient}"
+        )
+        for patient, images in enumerate(patients)
+        for n in range(images)
+    ]
+    chosen = divide(tmp_path, rows, [Fraction(8, 10), Fraction(1, 10), Fraction(1, 10)])
+    counts = Counter(chosen.values())
+    for split, share in enumerate((0.8, 0.1, 0.1)):
+        assert abs(counts[split] - len(rows) * share) <= 2
+
+
+def test_a_group_larger_than_every_quota_leaves_nothing_out(tmp_path):
+    rows = [make_row(n, label=0, content=n, group="all" if n < 95 else None) for n in range(100)]
+    chosen = divide(tmp_path, rows, [Fraction(1, 2), Fraction(1, 2)])
+    assert Counter(Counter(chosen.values()).values()) == {95: 1, 5: 1}
+
+
+def test_dropped_duplicates_have_no_split(tmp_path):
+    rows = [make_row(n, label=0, content=n % 10) for n in range(30)]
+    chosen = divide(tmp_path, rows, [Fraction(1, 2)] * 2, policy="drop")
+    assert {path for path, split in chosen.items() if split is not None} == {
+        f"{n:04d}.png" for n in range(10)
+    }
+    assert Counter(split for split in chosen.values() if split is not None) == {0: 5, 1: 5}
+
+
+def test_another_seed_gives_another_split(tmp_path):
+    halves = [Fraction(1, 2)] * 2
+    of_seed = [
+        divide(tmp_path, [make_row(n, 0, n, seed=seed) for n in range(100)], halves)
+        for seed in (1, 2)
+    ]
+    assert of_seed[0] != of_seed[1]
+
+
+@pytest.mark.parametrize("value", [2**62, 2**40 + 1])
+def test_sums_beyond_64_bits_are_exact(tmp_path, value):
+    rows = []
+    for n in range(30):
+        row = make_row(n, 0, n)
+        row.sums[0] = value + n
+        rows.append(row)
+    with image_table.build(rows, {"0": 0}, str(tmp_path / "catalog")) as db:
+        assert image_table.exact_sum(db, "sum0", "1") == sum(value + n for n in range(30))

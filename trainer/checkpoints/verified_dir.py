@@ -1,0 +1,209 @@
+"""Folders of files that are there whole or not at all, and that show it when they were damaged.
+
+    sealed.write("checkpoints/step-00000100", fill, {"step": 100})
+    with sealed.opened("checkpoints/step-00000100") as (folder, about):
+        …                              # the files in `folder` are, byte for byte, what was sealed
+
+A seal is `manifest.json`: the size and SHA-256 of every file, and what the writer says about them.
+On a disk a folder is filled and sealed under another name, flushed, then renamed. A bucket has no
+renaming of folders: the manifest is uploaded last, and a folder without one is none.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+
+from headrace import files
+
+MANIFEST = "manifest.json"
+
+# What is being written or removed, and stays behind when that is interrupted.
+_UNFINISHED = re.compile(r"\.(.+)\.[0-9a-f]{32}")
+
+
+class DamagedError(Exception):
+    """What is in a folder is not what was sealed; the message says what is wrong."""
+
+
+def write(folder: str, fill: Callable[[str], None], about: dict[str, object]) -> None:
+    """Makes a folder, whole or not at all.
+
+    Args:
+        folder: its path, local or `gs://`; nothing may be there yet.
+        fill: called with the path of a local folder that it writes files to.
+        about: goes into the manifest.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    remote = files.is_remote(folder)
+    making = tempfile.mkdtemp() if remote else _unfinished(folder)
+    try:
+        if not remote:
+            _make_parent(folder)
+            os.mkdir(making)
+        fill(making)
+        _seal(making, about)
+        if remote:
+            _upload(making, folder)
+        else:
+            os.rename(making, folder)
+            _flush(os.path.dirname(folder))
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+
+
+def names(parent: str, named: re.Pattern) -> list[str]:
+    """Names of the sealed folders in a folder, in any order; damaged ones as well.
+
+    Args:
+        parent: the folder; it need not be there.
+        named: what the whole name must match.
+    """
+    found = [name for name in _folders(parent) if named.fullmatch(name)]
+    if files.is_remote(parent):
+        return [name for name in found if _is_sealed(parent, name)]
+    return found
+
+
+@contextlib.contextmanager
+def opened(folder: str) -> Iterator[tuple[str, dict[str, object]]]:
+    """A local folder with the files of a sealed one, checked, and what its writer said about them.
+
+    Raises:
+        DamagedError: they are not what was sealed.
+    """
+    if not files.is_remote(folder):
+        yield folder, _check(folder)
+        return
+    with tempfile.TemporaryDirectory() as copy:
+        for name in files.listing(folder)[1]:
+            with files.open_read(f"{folder}/{name}") as source, open(f"{copy}/{name}", "wb") as to:
+                shutil.copyfileobj(source, to)
+        yield copy, _check(copy)
+
+
+def remove(folder: str) -> None:
+    """Removes a sealed folder; when this is interrupted, what is left is not taken for one."""
+    if files.is_remote(folder):
+        files.remove([f"{folder}/{MANIFEST}"])
+        files.remove_tree(folder)
+        return
+    going = _unfinished(folder)
+    os.rename(folder, going)
+    shutil.rmtree(going, ignore_errors=True)
+
+
+def clean(parent: str, named: re.Pattern) -> None:
+    """Removes what interrupted writing and removing left of folders with names that match.
+
+    Nobody may be writing there now.
+    """
+    remote = files.is_remote(parent)
+    for name in _folders(parent):
+        unfinished = _UNFINISHED.fullmatch(name)
+        if remote and named.fullmatch(name) and not _is_sealed(parent, name):
+            files.remove_tree(f"{parent}/{name}")
+        elif not remote and unfinished and named.fullmatch(unfinished[1]):
+            shutil.rmtree(f"{parent}/{name}", ignore_errors=True)
+
+
+def _folders(parent: str) -> list[str]:
+    try:
+        return files.listing(parent)[0]
+    except FileNotFoundError:
+        return []
+
+
+def _is_sealed(parent: str, name: str) -> bool:
+    return files.exists(f"{parent}/{name}/{MANIFEST}")
+
+
+def _unfinished(folder: str) -> str:
+    parent, name = os.path.split(folder)
+    return os.path.join(parent, f".{name}.{uuid.uuid4().hex}")
+
+
+def _make_parent(folder: str) -> None:
+    parent = os.path.dirname(folder)
+    if not os.path.isdir(parent):
+        os.makedirs(parent)
+        _flush(os.path.dirname(os.path.abspath(parent)))
+
+
+def _seal(folder: str, about: dict[str, object]) -> None:
+    sums = {name: _measure(f"{folder}/{name}", flush=True) for name in sorted(os.listdir(folder))}
+    with open(f"{folder}/{MANIFEST}", "w") as file:
+        file.write(_manifest(about, sums))
+    _flush(f"{folder}/{MANIFEST}")
+    _flush(folder)
+
+
+def _manifest(about: dict[str, object], sums: dict[str, object]) -> str:
+    """JSON; its own hash is in it, so that not even what it says about the files can change."""
+    digest = hashlib.sha256(json.dumps([about, sums]).encode()).hexdigest()
+    return json.dumps({"about": about, "files": sums, "sha256": digest}, indent=2) + "\n"
+
+
+def _check(folder: str) -> dict[str, object]:
+    try:
+        with open(f"{folder}/{MANIFEST}") as file:
+            text = file.read()
+        manifest = json.loads(text)
+        whole = text == _manifest(manifest["about"], manifest["files"])
+    except FileNotFoundError:
+        raise DamagedError(f"it has no {MANIFEST}") from None
+    except (ValueError, KeyError, TypeError):
+        whole = False
+    if not whole:
+        raise DamagedError(f"its {MANIFEST} is damaged")
+    for name, sealed in manifest["files"].items():
+        try:
+            found = _measure(f"{folder}/{name}")
+        except OSError as error:
+            raise DamagedError(f"its file {name} cannot be read: {error.strerror}") from None
+        if found["bytes"] != sealed["bytes"]:
+            raise DamagedError(
+                f"its file {name} has {found['bytes']:,} bytes of {sealed['bytes']:,}"
+            )
+        if found != sealed:
+            raise DamagedError(f"its file {name} has changed since it was written")
+    return manifest["about"]
+
+
+def _measure(path: str, flush: bool = False) -> dict[str, object]:
+    """Size and SHA-256 of a file, first brought to the disk if that is asked for."""
+    with open(path, "rb") as file:
+        if flush:
+            os.fsync(file.fileno())
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return {"bytes": file.tell(), "sha256": digest}
+
+
+def _flush(path: str) -> None:
+    """Brings a file, or the names in a folder, to the disk."""
+    descriptor = os.open(path or ".", os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _upload(local: str, folder: str) -> None:
+    try:
+        for name in sorted(os.listdir(local), key=lambda name: name == MANIFEST):
+            with (
+                open(f"{local}/{name}", "rb") as source,
+                files.open_write(f"{folder}/{name}") as to,
+            ):
+                shutil.copyfileobj(source, to)
+    except BaseException:
+        with contextlib.suppress(Exception):  # what counts is why it failed
+            files.remove_tree(folder)
+        raise

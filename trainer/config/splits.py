@@ -1,0 +1,64 @@
+"""Which parts of a dataset a run trains on, watches while it trains, and evaluates at its end."""
+
+from headrace.errors import UsageError, UserError
+from input.dataset import split_spec
+from input.dataset.dataset_dir import Card
+from trainer.config.run import RunConfig
+
+
+def train_records(data_dir: str, card: Card, asked: str) -> int:
+    """How many records there are to train on.
+
+    Raises:
+        UsageError: `asked` is no name of a part of a dataset.
+        UserError: there is no such part.
+    """
+    if asked == "train" and asked not in card.splits:
+        names = list(card.splits)
+        raise UserError(
+            f"{data_dir} has no split 'train' to train on; it has {', '.join(map(repr, names))}: "
+            f"say which, as in --train_split={'+'.join(names[:-1] or names)}"
+        )
+    return split_spec.records(split_spec.parse(data_dir, card, asked))
+
+
+def watched(data_dir: str, card: Card, train: str, asked: str | None) -> str | None:
+    """The part to evaluate while training on `train`.
+
+    Args:
+        data_dir: the dataset directory.
+        card: of the dataset.
+        train: what is trained on.
+        asked: by the user; else it is the validation split, or the test split, or none.
+
+    Raises:
+        UsageError: what was asked for is no name of a part, or shares records with `train`.
+        UserError: there is no such part.
+    """
+    trained = split_spec.parse(data_dir, card, train)
+    if asked is None:
+        free = _untouched(card, trained)
+        return next((split for split in ("validation", "test") if split in free), None)
+    common = split_spec.shared(trained, split_spec.parse(data_dir, card, asked))
+    if common:
+        raise UsageError(
+            f"--train_split={train} and --validation_split={asked} share {common:,} records; "
+            "name parts that share none"
+        )
+    return (
+        "train[0:]" if asked == "train" else asked
+    )  # in the metrics `train` is what is trained on
+
+
+def evaluated(config: RunConfig, card: Card) -> list[str]:
+    """What is evaluated at the end: what was watched, and every split not trained on."""
+    untouched = _untouched(card, split_spec.parse(config.data_dir, card, config.train_split))
+    return list(dict.fromkeys(filter(None, [config.validation_split, *untouched])))
+
+
+def _untouched(card: Card, trained: list[split_spec.Slice]) -> list[str]:
+    return [
+        name
+        for name, split in card.splits.items()
+        if not split_spec.shared(trained, [split_spec.Slice(name, 0, split.records)])
+    ]

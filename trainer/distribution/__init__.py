@@ -1,0 +1,1 @@
+"""Where a run trains: devices, strategies, clusters, and what their processes tell each other."""

@@ -1,0 +1,256 @@
+"""The compiled steps: training on batches and counting hits on a split, under any strategy.
+
+Several steps run per call, so Python costs nothing between them.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from trainer.optimization import gradients
+
+RANK = 5
+
+# A replica's part has no Python `if` or `for` in its graph: AutoGraph, which looks for them in
+# every layer, would take a second to find none.
+_as_it_stands = tf.autograph.experimental.do_not_convert
+
+Sums = tf.Tensor | tf.distribute.DistributedValues
+TrainSteps = Callable[[Iterator, tf.Tensor, Sums], Sums]
+Evaluate = Callable[[Iterable], dict[str, object]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Compiled:
+    """What a run does with batches.
+
+    Attributes:
+        train: see `make_train_steps`.
+        evaluate: see `make_evaluate`.
+        least: steps that a call should have, to be worth its beginning and its end.
+        watches: whether evaluation is due while the run trains, or else another process does it.
+    """
+
+    train: TrainSteps
+    evaluate: Evaluate
+    least: int = 1
+    watches: bool = True
+
+
+def compiled(
+    strategy: tf.distribute.Strategy, model: keras.Model, *arguments, **options
+) -> Compiled:
+    """Steps and evaluation by the replicas of a strategy; arguments as of `make_train_steps`."""
+    return Compiled(
+        make_train_steps(strategy, model, *arguments, **options),
+        make_evaluate(strategy, model, model.output_shape[-1]),
+    )
+
+
+def make_train_steps(
+    strategy: tf.distribute.Strategy,
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    batch_size: int,
+    class_weights: np.ndarray | None = None,
+    *,
+    clip_norm: float = 0.0,
+    accumulate: int = 1,
+    jit_compile: bool = False,
+) -> TrainSteps:
+    """Makes `train_steps(iterator, count, sums)`, which takes `count` optimizer steps.
+
+    Args:
+        strategy: under which `model` and `optimizer` were made, the optimizer built.
+        model: to logits.
+        optimizer: sums gradients over the replicas by itself.
+        batch_size: global; replicas times `accumulate` divide it.
+        class_weights: by which the loss of each class's records is multiplied, float32
+            `[classes]`; of a mixed image, each label's part by its own class's. A record's own
+            weight multiplies it as well.
+        clip_norm: the gradient of the global batch is scaled down to this norm, taken over all
+            variables, where it is longer; 0 for none.
+        accumulate: parts that a replica takes its share of a batch in, one after another, for one
+            optimizer step. As much less memory for the same weights; but batch normalisation has
+            the statistics of a part.
+        jit_compile: let XLA compile the gradients and, on one replica, the update.
+
+    Returns:
+        A function of a distributed iterator over batches of `stream.training`, an int64 count, and
+        the sums so far, at first those of `first_sums`; it gives the sums after these steps, see
+        `total`. They are handed on and not added up outside, so that they are the same to the last
+        bit however a run is cut into calls, and each replica has its own, so that none waits for
+        the others.
+
+    Raises:
+        UserError: XLA cannot compile the model for several replicas.
+    """
+    replicas = strategy.num_replicas_in_sync
+    gradients_of = gradients.make(
+        model, optimizer, batch_size, replicas * accumulate, class_weights
+    )
+    update = optimizer.apply
+    if jit_compile:
+        gradients.check_compiles(model, replicas)
+        gradients_of = tf.function(gradients_of, jit_compile=True)
+        # Of several replicas, an optimizer leaves its function to sum gradients: not compiled.
+        update = tf.function(update, jit_compile=True) if replicas == 1 else update
+
+    def apply(own: list[tf.Tensor]) -> None:
+        if clip_norm or isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            own = gradients.of_global_batch(own, optimizer, clip_norm)
+        update(own)
+
+    if accumulate > 1:
+        return _accumulating(strategy, model, gradients_of, apply, accumulate)
+
+    @_as_it_stands
+    def replica_step(batch: dict[str, tf.Tensor], sums: tf.Tensor) -> tf.Tensor:
+        own, more = gradients_of(batch)
+        apply(own)
+        return sums + tf.cast(more, tf.float64)
+
+    @tf.function
+    def train_steps(iterator: Iterator, count: tf.Tensor, sums: Sums) -> Sums:
+        for _ in tf.range(count):
+            sums = strategy.run(replica_step, args=(next(iterator), sums))
+        return _on_replicas(strategy, sums)
+
+    return train_steps
+
+
+def _accumulating(
+    strategy: tf.distribute.Strategy,
+    model: keras.Model,
+    gradients_of: gradients.Gradients,
+    apply: Callable[[list[tf.Tensor]], None],
+    parts: int,
+) -> TrainSteps:
+    """`train_steps` of which each adds up the gradients of so many parts of a replica's batch.
+
+    The parts are counted across replicas: within a loop of one replica, a layer could not sum over
+    all of them, as synchronized batch normalisation does.
+    """
+    with strategy.scope():
+        sums_so_far = [
+            tf.Variable(
+                tf.zeros(variable.shape, variable.dtype),
+                trainable=False,
+                synchronization=tf.VariableSynchronization.ON_READ,
+                aggregation=tf.VariableAggregation.SUM,
+            )
+            for variable in model.trainable_variables
+        ]
+
+    @_as_it_stands
+    def add_part(batch: dict[str, tf.Tensor], part: tf.Tensor, sums: tf.Tensor) -> tf.Tensor:
+        size = tf.shape(batch["label"])[0] // parts
+        own, more = gradients_of(
+            {name: each[part * size : (part + 1) * size] for name, each in batch.items()}
+        )
+        for variable, gradient in zip(sums_so_far, own, strict=True):
+            variable.assign_add(gradient)
+        return sums + tf.cast(more, tf.float64)
+
+    @_as_it_stands
+    def apply_sums() -> None:
+        apply([tf.identity(variable) for variable in sums_so_far])
+        for variable in sums_so_far:
+            variable.assign(tf.zeros_like(variable))
+
+    @tf.function
+    def train_steps(iterator: Iterator, count: tf.Tensor, sums: Sums) -> Sums:
+        for _ in tf.range(count):
+            batch = next(iterator)
+            for part in tf.range(parts):
+                # Parts that ran at the same time would all hold their activations.
+                tf.autograph.experimental.set_loop_options(parallel_iterations=1)
+                sums = strategy.run(add_part, args=(batch, part, sums))
+            strategy.run(apply_sums)
+        return _on_replicas(strategy, sums)
+
+    return train_steps
+
+
+def first_sums(strategy: tf.distribute.Strategy, total: Sequence[float] = (0.0, 0.0)) -> Sums:
+    """What `train_steps` adds to at first: so much on the first replica, nothing on others."""
+
+    def own() -> tf.Tensor:
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        return tf.where(tf.equal(replica, 0), tf.constant(total, tf.float64), 0.0)
+
+    return tf.function(lambda: _on_replicas(strategy, strategy.run(own)))()
+
+
+def _on_replicas(strategy: tf.distribute.Strategy, sums: Sums) -> Sums:
+    """Sums that lie on the devices of their replicas, from which a loop moves them: TensorFlow
+    optimizes `train_steps` again for sums that lie elsewhere than the first."""
+    return strategy.run(tf.identity, args=(sums,))
+
+
+def total(strategy: tf.distribute.Strategy, sums: Sums) -> np.ndarray:
+    """The sums of `train_steps` over all replicas, float64 `[2]`: cross-entropy, with all weights
+    as it is trained on, and rank-1 hits of all records."""
+    return strategy.reduce("SUM", sums, axis=None).numpy()
+
+
+def make_evaluate(strategy: tf.distribute.Strategy, model: keras.Model, classes: int) -> Evaluate:
+    """Makes `evaluate(batches)`, which goes once over distributed batches of `stream.evaluation`.
+
+    Returns:
+        A function whose result has `loss` (mean cross-entropy), `rank1` and `rank5` (fractions),
+        `records`, and `confusion`: int64 `[classes, classes]`, rows true, columns predicted.
+    """
+
+    @_as_it_stands
+    def replica_step(batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, ...]:
+        logits = _mean_logits(model, batch["image"])
+        label, weight = batch["label"], batch["weight"]
+        best = tf.math.top_k(logits, min(RANK, classes)).indices
+        in_best = tf.reduce_any(tf.equal(tf.cast(best, label.dtype), label[:, None]), axis=1)
+        return (
+            tf.reduce_sum(gradients.cross_entropy(label, logits) * weight),
+            tf.reduce_sum(tf.cast(in_best, tf.float32) * weight),
+            tf.math.confusion_matrix(
+                label, best[:, 0], classes, weights=tf.cast(weight, tf.int64), dtype=tf.int64
+            ),
+        )
+
+    @tf.function
+    def evaluate_batch(batch: dict[str, tf.Tensor]) -> list[tf.Tensor]:
+        sums = strategy.run(replica_step, args=(batch,))
+        return [strategy.reduce("SUM", each, axis=None) for each in sums]
+
+    def evaluate(batches: Iterable) -> dict[str, object]:
+        loss = rank5_hits = 0.0
+        confusion = np.zeros((classes, classes), np.int64)
+        for batch in batches:
+            batch_loss, batch_hits, batch_confusion = evaluate_batch(batch)
+            loss += float(batch_loss)
+            rank5_hits += float(batch_hits)
+            confusion += batch_confusion.numpy()
+        records = int(confusion.sum())
+        return {
+            "loss": loss / records,
+            "rank1": float(np.trace(confusion)) / records,
+            "rank5": rank5_hits / records,
+            "records": records,
+            "confusion": confusion,
+        }
+
+    return evaluate
+
+
+def _mean_logits(model: keras.Model, images: tf.Tensor) -> tf.Tensor:
+    """Logits of images `[batch, …]`; of several views each, `[batch, views, …]`, the logarithm of
+    the mean of the views' probabilities."""
+    if images.shape.rank == 4:
+        return model(images, training=False)
+    views = tf.reshape(images, [-1, *images.shape[2:]])
+    log_probabilities = tf.nn.log_softmax(model(views, training=False))
+    each = tf.reshape(log_probabilities, [-1, images.shape[1], log_probabilities.shape[-1]])
+    return tf.reduce_logsumexp(each, axis=1) - math.log(images.shape[1])

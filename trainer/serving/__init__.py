@@ -1,0 +1,1 @@
+"""The model as others use it: encoded images in, labels out."""
