@@ -96,7 +96,7 @@ def without_contract(asked: argparse.Namespace, card: Card) -> tf.data.Dataset:
 
 
 class _Stateful:
-    """Random numbers for `count` images as `input.augment.rng.Draws` has them, but others each time."""
+    """Random numbers for `count` images as `input.augment.rng` has them, but others each time."""
 
     def __init__(self, count: int) -> None:
         self._count = count

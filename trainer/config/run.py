@@ -35,7 +35,7 @@ class RunConfig:
         accumulate, clip_norm, jit_compile: see `steps.make_train_steps`.
         ema: of the moving average of weights, the part that a step keeps; 0 for no average.
         batch_sampling: `natural`, or one of `input.sampling.class_sampling.BATCHES`.
-        class_weights: `none`, or `balanced` to weigh the loss, see `input.sampling.class_sampling.class_weights`.
+        class_weights: `none`, or `balanced` to weigh the loss, see `input.sampling.class_sampling`.
         lanes, chunk, window: decide the order of records; see `input.sampling.order`.
         augmentation: fields of `input.augment.config.Augmentation`.
         on_bad_record: `stop`, or `skip` to take the next good record in its place.
