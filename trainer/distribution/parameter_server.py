@@ -1,20 +1,13 @@
 """Asynchronous training: workers take steps as they get to them, on weights that servers hold.
 
-The chief reads the batches in their order and schedules a step for each. A worker that is free
-takes the next one, computes the gradient at the weights as they are then, and changes them; a step
-of a worker that goes meanwhile is taken by another. Where the chief logs, evaluates or saves, no
-step is under way: a checkpoint of step t has seen the batches before t, and no other.
-
-Workers and servers only `serve`: what they do is sent to them. They end when the chief does.
+The chief schedules the steps, see `trainer.loop.async_step`. Workers and servers only `serve`: what
+they do is sent to them. They end when the chief does.
 """
 
-import collections
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import keras
-import numpy as np
 import tensorflow as tf
 
 from headrace.errors import StoppedError, UserError
@@ -22,14 +15,6 @@ from trainer import run_dir
 from trainer.distribution import liveness
 from trainer.distribution.cluster import Cluster
 from trainer.distribution.preemption import Interruption
-from trainer.loop import train_step
-from trainer.optimization import gradients
-
-# Steps scheduled for each worker, so that it finds the next one when it has done with one.
-_AHEAD = 3
-
-# Steps of each worker in a call, at whose end workers wait for the last one of them.
-_LEAST = 4
 
 _POLL_SECONDS = 0.5
 
@@ -70,42 +55,6 @@ def connect(members: Cluster, note: Callable[[str], None]) -> tf.distribute.Para
     return strategy
 
 
-def compiled(
-    strategy: tf.distribute.ParameterServerStrategy,
-    model: keras.Model,
-    optimizer: keras.optimizers.Optimizer,
-    batch_size: int,
-    class_weights: np.ndarray | None = None,
-    *,
-    workers: int,
-    evaluated: keras.Model,
-    clip_norm: float = 0.0,
-) -> train_step.Compiled:
-    """Steps of the workers, and evaluation by the chief itself.
-
-    Args:
-        strategy: of `connect`.
-        model: made under it, and
-        optimizer: likewise, built.
-        batch_size: of each step, which one worker takes as a whole.
-        class_weights: see `steps.make_train_steps`.
-        workers: how many there are.
-        evaluated: the same model, made under no strategy; it gets the weights and is evaluated.
-        clip_norm: the norm that the gradient of a batch is scaled down to, as there.
-    """
-    own = tf.distribute.get_strategy()
-    evaluate = train_step.make_evaluate(own, evaluated, evaluated.output_shape[-1])
-
-    def evaluate_here(batches: Iterator) -> dict[str, object]:
-        evaluated.set_weights(model.get_weights())
-        return evaluate(batches)
-
-    step = _make_step(strategy, model, optimizer, batch_size, class_weights, clip_norm)
-    coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
-    train = _make_train_steps(coordinator, step, optimizer, _AHEAD * workers)
-    return train_step.Compiled(train, evaluate_here, least=_LEAST * workers, watches=False)
-
-
 def serve(members: Cluster, workdir: str, end: int) -> None:
     """Serves as a worker or a parameter server, until the chief has ended.
 
@@ -139,53 +88,6 @@ def serve(members: Cluster, workdir: str, end: int) -> None:
             f"{members.task} {members.index} was stopped by {why}; start it again with the same "
             "command, and the chief if that has ended"
         )
-
-
-def _make_step(
-    strategy: tf.distribute.ParameterServerStrategy,
-    model: keras.Model,
-    optimizer: keras.optimizers.Optimizer,
-    batch_size: int,
-    class_weights: np.ndarray | None,
-    clip_norm: float,
-) -> Callable[[dict[str, tf.Tensor]], tf.Tensor]:
-    """What a worker does with a batch; gives float64 `[2]`, its cross-entropy and rank-1 hits."""
-    gradients_of = gradients.make(model, optimizer, batch_size, 1, class_weights)
-
-    def replica_step(batch: dict[str, tf.Tensor]) -> tf.Tensor:
-        own, sums = gradients_of(batch)
-        optimizer.apply(gradients.of_global_batch(own, optimizer, clip_norm) if clip_norm else own)
-        return tf.cast(sums, tf.float64)
-
-    return tf.function(lambda batch: strategy.run(replica_step, args=(batch,)))
-
-
-def _make_train_steps(
-    coordinator: tf.distribute.coordinator.ClusterCoordinator,
-    step: Callable[[dict[str, tf.Tensor]], tf.Tensor],
-    optimizer: keras.optimizers.Optimizer,
-    ahead: int,
-) -> train_step.TrainSteps:
-    def result(value: tf.distribute.coordinator.RemoteValue) -> np.ndarray:
-        try:
-            return value.fetch()
-        except tf.errors.UnavailableError:
-            coordinator.join()  # the worker went before its result was here: another gives one
-            return value.fetch()
-
-    def train_steps(batches: Iterator, count: tf.Tensor, sums: tf.Tensor) -> tf.Tensor:
-        taken = int(optimizer.iterations.numpy()) + int(count)
-        under_way, total = collections.deque(), sums
-        for _ in range(int(count)):
-            under_way.append(coordinator.schedule(step, args=(next(batches),)))
-            if len(under_way) > ahead:
-                total += result(under_way.popleft())
-        coordinator.join()
-        # Two workers that count at the same time count one step.
-        optimizer.iterations.assign(taken)
-        return total + sum(map(result, under_way), np.zeros(2))
-
-    return train_steps
 
 
 def _served(members: Cluster) -> dict[str, list[str]]:

@@ -12,7 +12,9 @@ from headrace.errors import StoppedError
 from input.dataset.dataset_dir import Card
 from input.loading import read_records
 from trainer import network, run_dir
-from trainer.checkpoints import manager, paths
+from trainer.checkpoints import paths, restore
+from trainer.checkpoints.manager import CheckpointManager
+from trainer.checkpoints.train_state import TrainState
 from trainer.config import resume
 from trainer.config.run import RunConfig
 from trainer.distribution import liveness
@@ -20,7 +22,7 @@ from trainer.distribution.cluster import Cluster
 from trainer.distribution.preemption import Interruption
 from trainer.evaluation import monitor
 from trainer.loop import train_step
-from trainer.optimization import optimizers
+from trainer.optimization import ema, optimizers
 from trainer.reporting import curves
 from trainer.reporting.metrics_log import Journal
 from trainer.reporting.progress import TrainingProgress
@@ -72,24 +74,27 @@ class _Evaluator:
         strategy = tf.distribute.get_strategy()
         self.data = Data(config, card, strategy, progress)
         self.model = network.build(config, self.data.mean_image(workdir))
-        self.optimizer = optimizers.of(config, self.model)
+        self.optimizer = optimizers.build(config, self.model)
         self.batches = train_step.make_evaluate(strategy, self.model, len(card.classes))
         self.journal = Journal(workdir, self.data.order.steps_per_epoch)
-        self.saved = manager.Checkpoints(
-            workdir, self.model, self.optimizer, fingerprint=resume.fingerprint(config)
+        self.state = TrainState(self.model, self.optimizer)
+        self.state.best_score = _best(config, workdir)
+        self.manager = CheckpointManager(
+            workdir, self.state, fingerprint=resume.fingerprint(config)
         )
-        self.saved.best.assign(_best(config, workdir))
 
     def evaluate(self) -> None:
         """Evaluates the newest checkpoint."""
         split = self.config.validation_split
-        step = manager.restore_model(self.workdir, self.model, "latest", optimizer=self.optimizer)
+        step = restore.restore_model(self.workdir, self.model, "latest", optimizer=self.optimizer)
         batches, reader = self.data.evaluation(split)
-        with read_records.errors_of(reader), optimizers.averaged(self.model, self.optimizer):
+        with read_records.errors_of(reader), ema.average_weights(self.model, self.optimizer):
             result = self.batches(batches)
         result = {name: result[name] for name in ("rank1", "rank5", "loss", "records")}
-        self.saved.save_best(step, monitor.worth(result, self.config.monitor))
-        self.saved.wait()
+        self.state.step = step
+        if self.state.record_evaluation(monitor.worth(result, self.config.monitor)):
+            self.manager.save_best()
+        self.manager.wait()
         self.journal.log(step, split, result)
         curves.draw(self.workdir)
         self.progress.note_evaluation(step / self.data.order.steps_per_epoch, split, result)

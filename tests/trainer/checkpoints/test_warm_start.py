@@ -14,7 +14,8 @@ from tests.trainer.conftest import TASK
 from tests.trainer.test_task import variables
 from trainer import network, run_dir
 from trainer.checkpoints import warm_start
-from trainer.checkpoints.manager import Checkpoints
+from trainer.checkpoints.manager import CheckpointManager
+from trainer.checkpoints.train_state import TrainState
 from trainer.config import run as run_config
 from trainer.optimization import optimizers
 
@@ -26,18 +27,20 @@ class Saved:
         self.config = dataclasses.replace(config, **changes)
         self.workdir = str(workdir)
         self.model = network.build(self.config)
-        self.optimizer = optimizers.of(self.config, self.model)
+        self.optimizer = optimizers.build(self.config, self.model)
         rng = np.random.default_rng(3)
         for variable in self.model.weights + self.optimizer.variables[2:]:
             variable.assign(rng.normal(size=variable.shape))
         self.optimizer.variables[0].assign(7)
         run_dir.make(self.workdir, run_config.to_json(self.config), "")
-        saved = Checkpoints(self.workdir, self.model, self.optimizer)
+        state = TrainState(self.model, self.optimizer)
+        state.step = 7
+        manager = CheckpointManager(self.workdir, state)
         if which == "best":
-            saved.save_best(7, 1.0)
+            manager.save_best()
         else:
-            saved.save(7)
-        saved.wait()
+            manager.save()
+        manager.wait()
 
 
 class New:
@@ -47,9 +50,10 @@ class New:
         config = dataclasses.replace(source.config, init_from=source.workdir, **changes)
         self.notes: list[str] = []
         self.model = network.build(config)
-        self.optimizer = optimizers.of(config, self.model)
+        self.optimizer = optimizers.build(config, self.model)
         self.before = values(self.model.weights)
-        self.step = warm_start.load(config, self.model, self.optimizer, self.notes.append)
+        state = TrainState(self.model, self.optimizer)
+        self.step = warm_start.load(config, state, self.notes.append)
 
 
 def values(variables) -> list[np.ndarray]:

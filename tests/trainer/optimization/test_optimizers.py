@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.checkpoints import manager
-from trainer.optimization import optimizers
+from trainer.checkpoints.manager import CheckpointManager
+from trainer.checkpoints.train_state import TrainState
+from trainer.optimization import ema, optimizers
 
 
 def model_and(optimizer) -> tuple[keras.Model, keras.optimizers.Optimizer]:
@@ -30,7 +31,7 @@ def test_the_average_is_that_of_all_weights_so_far(name):
         now = model.get_weights()
         before = expected or now
         expected = [0.75 * e + 0.25 * w for e, w in zip(before, now, strict=True)]
-    with optimizers.averaged(model, optimizer):
+    with ema.average_weights(model, optimizer):
         for value, average in zip(model.get_weights(), expected, strict=True):
             np.testing.assert_allclose(value, average, rtol=1e-5)
     assert not np.allclose(now[0], expected[0])
@@ -42,7 +43,7 @@ def test_weights_are_the_same_after_an_evaluation_on_averages_even_one_that_fail
     for number in range(3):
         step(model, optimizer, number)
     before = [v.numpy() for v in (*model.variables, *optimizer.variables)]
-    with pytest.raises(ZeroDivisionError), optimizers.averaged(model, optimizer):
+    with pytest.raises(ZeroDivisionError), ema.average_weights(model, optimizer):
         assert not np.array_equal(model.get_weights()[0], before[0])
         raise ZeroDivisionError
     for variable, value in zip((*model.variables, *optimizer.variables), before, strict=True):
@@ -53,7 +54,7 @@ def test_without_an_average_an_evaluation_is_on_the_weights():
     model, optimizer = model_and(optimizers.create("momentum", 0.1))
     step(model, optimizer, 0)
     before = model.get_weights()
-    with optimizers.averaged(model, optimizer):
+    with ema.average_weights(model, optimizer):
         np.testing.assert_array_equal(model.get_weights()[0], before[0])
 
 
@@ -78,14 +79,18 @@ def test_a_checkpoint_holds_averages_slots_and_the_loss_scale(tmp_path):
 def test_what_was_trained_before_the_first_checkpoint_comes_back(name, mixed_precision, tmp_path):
     """Some optimizers take up objects of their own with the first step."""
     model, optimizer = model_and(optimizers.create(name, 0.1, 0.9, mixed_precision))
-    saved = manager.Checkpoints(str(tmp_path), model, optimizer)
+    state = TrainState(model, optimizer)
+    manager = CheckpointManager(str(tmp_path), state)
     for number in range(3):
         step(model, optimizer, number)
-    saved.save(3)
-    saved.wait()
+    state.step = 3
+    manager.save()
+    manager.wait()
 
     other, fresh = model_and(optimizers.create(name, 0.1, 0.9, mixed_precision))
-    assert manager.Checkpoints(str(tmp_path), other, fresh).restore() == 3
+    restored = TrainState(other, fresh)
+    CheckpointManager(str(tmp_path), restored).restore()
+    assert restored.step == 3
     for one, same in ((model, other), (optimizer, fresh)):
         for variable, value in zip(same.variables, one.variables, strict=True):
             np.testing.assert_array_equal(variable.numpy(), value.numpy(), err_msg=variable.path)

@@ -1,0 +1,20 @@
+"""Saves the best checkpoint of a run."""
+
+from trainer.checkpoints.manager import CheckpointManager
+from trainer.checkpoints.train_state import TrainState
+from trainer.loop.actions.action import AfterEvaluation
+
+
+class SaveBest(AfterEvaluation):
+    """Saves what an evaluation found better than all before it."""
+
+    def __init__(self, manager: CheckpointManager) -> None:
+        self._manager = manager
+
+    def is_due(self, state: TrainState) -> bool:
+        """Return whether the evaluation at this step is the best one."""
+        return super().is_due(state) and state.evals_since_best == 0
+
+    def __call__(self, state: TrainState) -> None:
+        """Save, in place of the best one before."""
+        self._manager.save_best()
