@@ -13,6 +13,7 @@ import tensorflow as tf
 from headrace import files, gcs
 from headrace.errors import UserError
 from tests.trainer import savers
+from tests.trainer.checkpoints.damage import DAMAGES, FILES, cut, flip
 from trainer.checkpoints import verified_dir
 from trainer.checkpoints.manager import CheckpointManager
 from trainer.checkpoints.restore import restore_model
@@ -159,30 +160,6 @@ def test_a_best_of_a_step_that_is_made_again_takes_the_place_of_the_first(run, a
     assert restore_model(str(tmp_path / "run"), run.model, "best") == 3
 
 
-def test_a_snapshot_is_written_as_it_was_taken(tmp_path):
-    """However far training has gone since; and as TensorFlow itself would have written it."""
-    state = savers.tiny()
-    model, optimizer = state.model, state.optimizer
-    checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer)
-    snapshot = Snapshot(checkpoint)
-    for number in range(3):
-        checkpoint.write(str(tmp_path / "direct"))
-        values = snapshot.take()
-        savers.train(tf.distribute.get_strategy(), state)
-        snapshot.write(values, str(tmp_path / "snapshot"))
-        direct, written = (
-            tf.train.load_checkpoint(tmp_path / name) for name in ("direct", "snapshot")
-        )
-        names = direct.get_variable_to_shape_map()
-        assert written.get_variable_to_shape_map() == names
-        tensors = [name for name in names if name != "_CHECKPOINTABLE_OBJECT_GRAPH"]
-        assert len(tensors) == len(model.variables + optimizer.variables)
-        for name in tensors:
-            assert written.get_tensor(name).tobytes() == direct.get_tensor(name).tobytes()
-        before = direct.get_tensor("optimizer/_iterations/.ATTRIBUTES/VARIABLE_VALUE")
-        assert before == 3 * number
-
-
 def test_a_process_that_does_not_write_restores_and_leaves_all_as_it_is(run, again, tmp_path, home):
     run.save(1, 2)
     (home / f".step-00000003.{'0' * 32}").mkdir()
@@ -196,25 +173,8 @@ def test_a_process_that_does_not_write_restores_and_leaves_all_as_it_is(run, aga
     assert other.state.best_score == 1
 
 
-FILES = ("manifest.json", "variables.index", "variables.data-00000-of-00001")
-
-
-def cut(path: pathlib.Path) -> None:
-    path.write_bytes(path.read_bytes()[:-1])
-
-
-def flip(path: pathlib.Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
-def empty(path: pathlib.Path) -> None:
-    path.write_bytes(b"")
-
-
 @pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("damage", [cut, flip, empty, pathlib.Path.unlink])
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(run, again, home, damage, name):
     run.save(1, 2, 3)
     damage(home / "step-00000003" / name)

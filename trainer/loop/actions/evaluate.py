@@ -98,7 +98,7 @@ class Evaluate(Action):
     def __call__(self, state: TrainState) -> None:
         """Evaluate, log, and count the result."""
         result = self._evaluator(self._split)
-        if self._metrics_log:
+        if self._metrics_log is not None:
             self._metrics_log.log(state.step, self._split, result)
         self._note(state.step, self._split, result)
         state.record_evaluation(monitor.worth(result, self._metric))

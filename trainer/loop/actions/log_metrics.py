@@ -41,6 +41,6 @@ class LogMetrics(Action):
             "images_per_second": round(self._throughput.since_log(), 1),
             "learning_rate": state.learning_rate,
         }
-        if self._metrics_log:
+        if self._metrics_log is not None:
             self._metrics_log.log(state.step, "train", values)
         state.reset_sums()
