@@ -6,7 +6,7 @@ In a cluster all workers do this, and the chief alone writes.
 import contextlib
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
@@ -146,14 +146,12 @@ def _make_actions(
         split: what to evaluate while it trains; None for nothing.
     """
     config, per_epoch, note = run.config, run.steps_per_epoch, run.progress.note
-    log = Journal(run.workdir, per_epoch) if run.together.is_chief else None
-    if log:
-        log.go_on(state.step, state.last_eval_step)
+    log = _open_log(run, state)
     end, metric = config.steps, config.monitor
     saves = Period(end, (config.save_every_steps,))
     logs = Period(end, (min(_LOG_EVERY_STEPS, per_epoch), per_epoch, config.save_every_steps))
     evaluations = Period(end, (per_epoch * config.eval_every,))
-    log_metrics = LogMetrics(logs, config.batch_size, throughput, log)
+    log_metrics = LogMetrics(logs, config.batch_size, throughput.since_log, log)
     save_checkpoint = SaveCheckpoint(saves, config.save_every_seconds, manager)
     if split is None:
         return [log_metrics, save_checkpoint]
@@ -161,11 +159,20 @@ def _make_actions(
         log_metrics,
         Evaluate(evaluations, split, evaluator, metric, log, run.note_evaluation),
         SaveBest(manager),
-        DrawCurves(run.workdir, writes=run.together.is_chief),
+        DrawCurves(run.workdir, run.together.is_chief),
         ReduceLearningRate(config.plateau, config.plateau_factor, metric, note),
         EarlyStopping(config.patience, metric, note),
         save_checkpoint,
     ]
+
+
+def _open_log(run: Run, state: TrainState) -> Callable[[int, str, dict[str, float]], None]:
+    """Return what logs step, split and values; in a process that writes nothing, to nowhere."""
+    if not run.together.is_chief:
+        return lambda step, split, values: None
+    metrics_log = Journal(run.workdir, run.steps_per_epoch)
+    metrics_log.go_on(state.step, state.last_eval_step)
+    return metrics_log.log
 
 
 def _make_step_fns(

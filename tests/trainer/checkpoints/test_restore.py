@@ -43,7 +43,8 @@ def test_weights_are_those_of_the_checkpoint(run, which, step):
 
 def test_a_damaged_latest_one_gives_way_to_the_one_before_and_is_named(run):
     cut(run / "checkpoints/step-00000002" / FILES[2])
-    model, notes = savers.tiny(seed=3).model, []
+    model = savers.tiny(seed=3).model
+    notes: list[str] = []
     assert restore.restore_model(str(run), model, "latest", note=notes.append) == 1
     assert weights(model) == {1}
     (note,) = notes

@@ -56,8 +56,8 @@ def test_counters_come_back_as_plain_numbers():
 @given(st.lists(st.sampled_from([0.25, 0.5, 0.75, math.nan]), min_size=1, max_size=12))
 def test_the_best_score_is_the_first_of_the_highest_and_never_no_number(scores):
     state = TrainState.__new__(TrainState)
-    state.best_score, state.evals_since_best = -math.inf, 0
-    best = [state.record_evaluation(score) for score in scores if not setattr(state, "step", 9)]
+    state.step, state.best_score, state.evals_since_best = 9, -math.inf, 0
+    best = [state.record_evaluation(score) for score in scores]
     numbers = [score for score in scores if not math.isnan(score)]
     assert state.best_score == max(numbers, default=-math.inf)
     last = max((n for n, is_best in enumerate(best) if is_best), default=-1)

@@ -1,6 +1,8 @@
 """The loop: where training stops, in which order actions act, and what a stop leaves."""
 
 import itertools
+from collections.abc import Iterator
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -23,7 +25,7 @@ class Recorder(Action):
 
     def __init__(self, name: str, period: Period, acts: list, last: int | None = None) -> None:
         self.name, self.period, self.acts, self.last = name, period, acts, last
-        self.by_clock = itertools.repeat(False)
+        self.by_clock: Iterator[bool] = itertools.repeat(False)
         self.owes = False
 
     def next_step(self, step: int) -> int:
@@ -62,7 +64,8 @@ class Training:
     """A loop whose steps are counted only; each step of a batch of 4 has a loss of 8 and 2 hits."""
 
     def __init__(self, at, loss: float = 8.0, max_minutes=None, **options) -> None:
-        self.state, self.data = at, Data()
+        self.state = at
+        self.data = Data()
         self.calls: list[int] = []
 
         def train(batches, count, sums):
@@ -74,7 +77,9 @@ class Training:
         self.preemption = Interruption(max_minutes)
         together = Together(tf.distribute.get_strategy(), None)
         progress = TrainingProgress(20, shows=False)
-        self.loop = TrainLoop(config, at, self.data, step_fns, together, self.preemption, progress)
+        self.loop = TrainLoop(
+            config, at, cast(Any, self.data), step_fns, together, self.preemption, progress
+        )
 
 
 def test_training_stops_where_an_action_is_due_and_actions_act_in_their_order():

@@ -1,8 +1,6 @@
 """What all actions of a run are: something that is due at some steps and acts on the state.
 
-    class PrintStep(Action):
-        def next_step(self, step): return step + 100
-        def is_due(self, state): return state.step % 100 == 0
+    class PrintStep(Periodic):
         def __call__(self, state): print(state.step)
 
 In a cluster all workers have the same actions. What one decides by must be the same for all of
@@ -10,7 +8,10 @@ them, as the state is; what hangs on a worker's clock is put into `is_due_by_clo
 sums over the workers.
 """
 
+import dataclasses
+
 from trainer.checkpoints.train_state import TrainState
+from trainer.loop.step_planner import Period
 
 
 class Action:
@@ -39,6 +40,21 @@ class Action:
     def __call__(self, state: TrainState) -> None:
         """Act on the state."""
         raise NotImplementedError
+
+
+@dataclasses.dataclass
+class Periodic(Action):
+    """An action that is due at the steps of a period."""
+
+    period: Period
+
+    def next_step(self, step: int) -> int:
+        """Return the next of these steps."""
+        return self.period.next_step(step)
+
+    def is_due(self, state: TrainState) -> bool:
+        """Return whether this is one of these steps."""
+        return self.period.includes(state.step)
 
 
 class AfterEvaluation(Action):

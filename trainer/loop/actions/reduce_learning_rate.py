@@ -1,5 +1,6 @@
 """Lowers the learning rate on a plateau: `--plateau`."""
 
+import dataclasses
 from collections.abc import Callable
 
 from trainer.checkpoints.train_state import TrainState
@@ -7,29 +8,29 @@ from trainer.evaluation import monitor
 from trainer.loop.actions.action import AfterEvaluation, describe_wait
 
 
+@dataclasses.dataclass
 class ReduceLearningRate(AfterEvaluation):
-    """Multiplies the learning rate when evaluations have not been better for a while."""
+    """Multiplies the learning rate when evaluations have not been better for a while.
 
-    def __init__(
-        self, patience: int, factor: float, metric: str, note: Callable[[str], None]
-    ) -> None:
-        """Make the action.
+    Attributes:
+        patience: number of evaluations after which it acts, each time anew; 0 for never.
+        factor: factor of the learning rate, between 0 and 1.
+        metric: name of the number that is not better, for the user.
+        note: function that is called with lines for the user.
+    """
 
-        Args:
-            patience: number of evaluations after which it acts, each time anew; 0 for never.
-            factor: factor of the learning rate, between 0 and 1.
-            metric: name of the number that is not better, for the user.
-            note: function that is called with lines for the user.
-        """
-        self._patience, self._factor, self._metric, self._note = patience, factor, metric, note
+    patience: int
+    factor: float
+    metric: str
+    note: Callable[[str], None]
 
     def is_due(self, state: TrainState) -> bool:
         """Return whether the plateau has lasted as long again."""
-        return super().is_due(state) and monitor.lowers(state.evals_since_best, self._patience)
+        return super().is_due(state) and monitor.lowers(state.evals_since_best, self.patience)
 
     def __call__(self, state: TrainState) -> None:
         """Lower the learning rate."""
-        lower = state.learning_rate * self._factor
+        lower = state.learning_rate * self.factor
         state.learning_rate = lower
-        wait = describe_wait(self._metric, state.evals_since_best)
-        self._note(f"{wait}: the learning rate is {lower:.3g} from now on")
+        wait = describe_wait(self.metric, state.evals_since_best)
+        self.note(f"{wait}: the learning rate is {lower:.3g} from now on")

@@ -1,15 +1,17 @@
 """Saves the best checkpoint of a run."""
 
+import dataclasses
+
 from trainer.checkpoints.manager import CheckpointManager
 from trainer.checkpoints.train_state import TrainState
 from trainer.loop.actions.action import AfterEvaluation
 
 
+@dataclasses.dataclass
 class SaveBest(AfterEvaluation):
     """Saves what an evaluation found better than all before it."""
 
-    def __init__(self, manager: CheckpointManager) -> None:
-        self._manager = manager
+    manager: CheckpointManager
 
     def is_due(self, state: TrainState) -> bool:
         """Return whether the evaluation at this step is the best one."""
@@ -17,4 +19,4 @@ class SaveBest(AfterEvaluation):
 
     def __call__(self, state: TrainState) -> None:
         """Save, in place of the best one before."""
-        self._manager.save_best()
+        self.manager.save_best()

@@ -18,7 +18,7 @@ def state(step: int = 0, learning_rate: float = 0.5, **counters) -> TrainState:
 
 
 class Log(list):
-    """A log that keeps what is logged."""
+    """A log that holds what is logged."""
 
-    def log(self, step: int, split: str, values: dict[str, float]) -> None:
+    def __call__(self, step: int, split: str, values: dict[str, float]) -> None:
         self.append((step, split, values))

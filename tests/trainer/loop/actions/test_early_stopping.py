@@ -19,7 +19,7 @@ def test_a_run_ends_that_has_waited_long_enough(patience, ends):
 
 
 def test_the_end_is_told_once_where_it_comes():
-    notes = []
+    notes: list[str] = []
     action = EarlyStopping(1, "loss", notes.append)
     at = state(6, last_eval_step=6, evals_since_best=1)
     assert action.is_due(at)

@@ -1,5 +1,7 @@
 """Evaluating while a run trains."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -10,13 +12,9 @@ from trainer.loop.step_planner import Period
 RESULT = {"rank1": 0.5, "rank5": 0.75, "loss": 2.0, "records": 8}
 
 
-def action(metric: str = "rank1", log: Log | None = None, notes: list | None = None) -> Evaluate:
-    def note(*arguments) -> None:
-        if notes is not None:
-            notes.append(arguments)
-
-    period = Period(20, (6,))
-    return Evaluate(period, "validation", lambda split: RESULT, metric, log, note)
+def action(metric: str = "rank1", log: Log | None = None, notes: Log | None = None) -> Evaluate:
+    logs = (Log() if each is None else each for each in (log, notes))
+    return Evaluate(Period(20, (6,)), "validation", lambda split: RESULT, metric, *logs)
 
 
 def test_it_is_due_at_its_steps():
@@ -31,7 +29,7 @@ def test_it_is_owed_where_a_start_ended_before_it_counted(step, last, owed):
 
 @pytest.mark.parametrize(("metric", "score"), [("rank1", 0.5), ("loss", -2.0)])
 def test_a_result_is_logged_told_and_counted(metric, score):
-    log, notes, at = Log(), [], state(6)
+    log, notes, at = Log(), Log(), state(6)
     action(metric, log, notes)(at)
     assert log == [(6, "validation", RESULT)]
     assert notes == [(6, "validation", RESULT)]
@@ -48,6 +46,9 @@ class Data:
         return [1, 2, 3], None
 
 
+DATA: Any = Data()
+
+
 def test_a_split_is_evaluated_once_at_a_step():
     at = state(6)
     batches: list = []
@@ -56,7 +57,7 @@ def test_a_split_is_evaluated_once_at_a_step():
         batches.append([*numbers])
         return {**RESULT, "confusion": np.eye(3)}
 
-    evaluator = Evaluator(at, Data(), count, lambda: None)
+    evaluator = Evaluator(at, DATA, count, lambda: None)
     assert evaluator("test") == evaluator("test") == RESULT
     evaluator("validation")
     assert evaluator("test") == RESULT
@@ -74,7 +75,11 @@ def test_an_evaluation_stops_between_batches_and_is_made_again():
         if next(stops):
             raise InterruptedError
 
-    evaluator = Evaluator(state(6), Data(), lambda each: batches.extend(each) or RESULT, sync_stop)
+    def note(numbers) -> dict[str, float]:
+        batches.extend(numbers)
+        return RESULT
+
+    evaluator = Evaluator(state(6), DATA, note, sync_stop)
     with pytest.raises(InterruptedError):
         evaluator("test")
     assert batches == [1]

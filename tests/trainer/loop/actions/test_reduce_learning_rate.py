@@ -26,7 +26,8 @@ def test_it_acts_once_for_an_evaluation():
 
 
 def test_it_lowers_the_rate_of_the_optimizer_and_says_so():
-    notes, at = [], state(6, learning_rate=0.3, evals_since_best=2)
+    notes: list[str] = []
+    at = state(6, learning_rate=0.3, evals_since_best=2)
     action(2, notes)(at)
     assert at.learning_rate == 0.15
     action(2, notes)(at)
