@@ -18,11 +18,12 @@ from trainer.checkpoints import manager, warm_start
 from trainer.config import resume
 from trainer.config import run as run_config
 from trainer.config.run import RunConfig
-from trainer.distribution import cluster, parameter_server, strategies
-from trainer.distribution.collectives import Together
-from trainer.distribution.preemption import Interruption
+from trainer.distribution import parameter_server, strategies, strategy_checks
+from trainer.distribution.cluster import Cluster, Role
+from trainer.distribution.collectives import Collectives
+from trainer.distribution.preemption import Preemption
 from trainer.evaluation import sidecar_evaluator
-from trainer.loop import train_step
+from trainer.loop import async_step, train_step
 from trainer.loop.train_loop import Loop, StopError
 from trainer.optimization import optimizers
 from trainer.reporting.progress import TrainingProgress
@@ -58,24 +59,26 @@ def train(
         StoppedError: a signal ended it, or another worker did; the run is saved as far as it could
             be.
     """
-    members = cluster.find(os.environ)
-    asynchronous = strategies.is_asynchronous(config.strategy, members)
-    if asynchronous and members.task == "evaluator":
-        return sidecar_evaluator.follow(config, card, workdir, members)
-    if asynchronous and members.task != "chief":
-        return parameter_server.serve(members, workdir, config.steps)
-    with _peers(members):
-        strategy = _make_strategy(config, members)
+    cluster = Cluster.from_environment(os.environ)
+    if cluster.role is Role.EVALUATOR:
+        sidecar_evaluator.follow(config, card, workdir, cluster)
+        return None
+    if cluster.role is Role.SERVER:
+        parameter_server.serve(cluster, workdir, config.steps, functools.partial(print, flush=True))
+        return None
+    asynchronous = cluster.role is Role.COORDINATOR
+    with _peers(cluster):
+        strategy = _make_strategy(config, cluster)
     # Of parameter servers the chief trains by itself, as far as batches and evaluation go.
     own = tf.distribute.get_strategy() if asynchronous else strategy
-    strategies.check_batch_size(config.batch_size, own.num_replicas_in_sync, config.accumulate)
+    strategy_checks.check_batch_size(config.batch_size, own.num_replicas_in_sync, config.accumulate)
     keras.utils.set_random_seed(config.seed)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
-    together = Together(own, None if asynchronous else members)
+    together = Collectives(own, cluster)
     with (
-        Interruption(config.max_minutes) as interruption,
-        _peers(members),
+        Preemption(config.max_minutes) as interruption,
+        _peers(cluster),
         run_dir.held(workdir) if together.is_chief else contextlib.nullcontext(),
         TrainingProgress(config.steps, together.is_chief) as progress,
     ):
@@ -108,9 +111,9 @@ def train(
             saved.save(0)  # from here on, whatever becomes of the other run is nothing to this one
         made = (strategy, model, optimizer, config.batch_size, data.class_weights())
         if asynchronous:
-            compiled = parameter_server.compiled(
+            compiled = async_step.compiled(
                 *made,
-                workers=len(members.addresses["worker"]),
+                workers=len(cluster.addresses["worker"]),
                 evaluated=network.build(config, mean_image),
                 clip_norm=config.clip_norm,
             )
@@ -130,6 +133,8 @@ def train(
             return loop.finish()
         except StopError as stop:
             loop.save_and_stop(stop)
+            if asynchronous:
+                run_dir.write_time_up(workdir)
             return None
 
 
@@ -152,12 +157,12 @@ def _take_up_changes(
     saved.since.assign(saved.step)
 
 
-def _make_strategy(config: RunConfig, members: cluster.Cluster | None) -> tf.distribute.Strategy:
-    if strategies.is_asynchronous(config.strategy, members):
-        return parameter_server.connect(members, functools.partial(print, flush=True))
+def _make_strategy(config: RunConfig, cluster: Cluster) -> tf.distribute.Strategy:
+    if cluster.role is Role.COORDINATOR:
+        return parameter_server.connect(cluster, functools.partial(print, flush=True))
     return strategies.create(
         config.strategy,
-        members,
+        cluster,
         devices=config.devices,
         communication=config.communication,
         tpu=config.tpu,
@@ -165,7 +170,7 @@ def _make_strategy(config: RunConfig, members: cluster.Cluster | None) -> tf.dis
 
 
 @contextlib.contextmanager
-def _peers(members: cluster.Cluster | None) -> Iterator[None]:
+def _peers(cluster: Cluster) -> Iterator[None]:
     """Says in one line that another process of the run is gone."""
     try:
         yield
@@ -175,22 +180,22 @@ def _peers(members: cluster.Cluster | None) -> Iterator[None]:
         tf.errors.CancelledError,
         tf.errors.DeadlineExceededError,
     ):
-        if members is None:
+        if not cluster.is_distributed:
             raise
-        gone = "a parameter server" if members.has_servers else "another worker"
+        gone = "a parameter server" if cluster.has_servers else "another worker"
         raise StoppedError(
             f"{gone} is gone; start all of them again with the same command to go on from the "
             "last checkpoint"
         ) from None
 
 
-def _check_same_start(together: Together, start: int, flag: str) -> None:
+def _check_same_start(together: Collectives, start: int, flag: str) -> None:
     """All workers must have found the same checkpoint.
 
     Raises:
         UserError: they have not.
     """
-    total, square = together.sum(start, start * start)
+    total, square = together.all_reduce_sum(start, start * start)
     if total != together.workers * start or square != together.workers * start * start:
         raise UserError(
             f"this worker found the checkpoint of step {start} and others found another; give all "

@@ -23,8 +23,8 @@ from trainer import run_dir
 from trainer.checkpoints import manager
 from trainer.config import splits
 from trainer.config.run import RunConfig
-from trainer.distribution.collectives import Together
-from trainer.distribution.preemption import Interruption
+from trainer.distribution.collectives import Collectives
+from trainer.distribution.preemption import Preemption
 from trainer.evaluation import monitor
 from trainer.loop import step_planner, train_step
 from trainer.optimization import optimizers
@@ -59,8 +59,8 @@ class Loop:
         optimizer: keras.optimizers.Optimizer,
         saved: manager.Checkpoints,
         data: Data,
-        together: Together,
-        interruption: Interruption,
+        together: Collectives,
+        interruption: Preemption,
         progress: TrainingProgress,
         compiled: train_step.Compiled,
     ) -> None:
@@ -116,7 +116,7 @@ class Loop:
             if split not in self.results:
                 self.results[split] = self._evaluate(split)
             self._check_finite(self.results[split]["loss"])
-        (bad,) = self.together.sum(len(self.data.reader.bad))
+        (bad,) = self.together.all_reduce_sum(len(self.data.reader.bad))
         result = {
             "steps": self.step,
             "images_per_second": round(self.rate.mean, 1) or self._logged_rate(),
@@ -127,7 +127,7 @@ class Loop:
         self.saved.wait()
         if self.together.is_chief:
             run_dir.write_result(self.workdir, result)
-        self.together.wait()  # a worker that left would take the others' collectives with it
+        self.together.barrier()  # a worker that left would take the others' collectives with it
         return result
 
     def save_and_stop(self, stop: StopError) -> None:
@@ -138,7 +138,7 @@ class Loop:
         """
         self._save()
         self.saved.wait()
-        self.together.wait()
+        self.together.barrier()
         where = f"stopped at step {self.step:,} of {self.config.steps:,}, and saved"
         if stop.signalled:
             raise StoppedError(f"{where}; start it again with the same command to go on")
@@ -231,8 +231,8 @@ class Loop:
         Raises:
             StopError: one of them was told to stop.
         """
-        told, late = self.interruption.signalled, self.interruption.time_is_up
-        told, late, *sums = self.together.sum(told, late, *values)
+        told, late = self.interruption.signalled, self.interruption.deadline_passed
+        told, late, *sums = self.together.all_reduce_sum(told, late, *values)
         if told or late:
             raise StopError(signalled=told > 0)
         return sums
