@@ -108,7 +108,7 @@ def evaluate(
     from trainer.distribution import strategies
     from trainer.loop import train_step
 
-    strategy = strategies.of_one_process(config.strategy)
+    strategy = strategies.create_for_one_process(config.strategy)
     with strategy.scope():
         model, step = network.restore(config, workdir, which, average)
     reader = Reader(data_dir, card, split, skips=config.on_bad_record == "skip")

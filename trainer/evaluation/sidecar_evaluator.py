@@ -17,9 +17,9 @@ from trainer.checkpoints.manager import CheckpointManager
 from trainer.checkpoints.train_state import TrainState
 from trainer.config import resume
 from trainer.config.run import RunConfig
-from trainer.distribution import liveness
 from trainer.distribution.cluster import Cluster
-from trainer.distribution.preemption import Interruption
+from trainer.distribution.liveness import LivenessProbe, MissingReport
+from trainer.distribution.preemption import Preemption
 from trainer.evaluation import monitor
 from trainer.loop import train_step
 from trainer.optimization import ema, optimizers
@@ -31,31 +31,35 @@ from trainer.run_data import Data
 _POLL_SECONDS = 0.5
 
 
-def follow(config: RunConfig, card: Card, workdir: str, members: Cluster) -> None:
+def follow(config: RunConfig, card: Card, workdir: str, cluster: Cluster) -> None:
     """Evaluates checkpoints until the run has ended.
 
     Args:
         config: of the run.
         card: of its dataset.
         workdir: the run directory.
-        members: of the run; where the chief is among them, this process ends after it.
+        cluster: the run's processes; this one ends after its chief.
 
     Raises:
         StoppedError: the chief has ended, and the run is not finished.
     """
-    chief = liveness.Watch(members.addresses["chief"][0])
-    with Interruption(), TrainingProgress(config.steps) as progress:
+    address = cluster.addresses["chief"][0]
+    chief = LivenessProbe(address)
+    idle = "while it followed the checkpoints: what is evaluated is kept"
+    with Preemption(idle=idle), TrainingProgress(config.steps) as progress:
         one = tried = None
+        report = MissingReport(progress.note)
         while True:
             # Asked in this order: what a run saved before it ended is evaluated.
-            finished, gone = run_dir.is_finished(workdir, config.steps), chief.is_gone()
+            finished, down = run_dir.is_finished(workdir, config.steps), chief.is_down()
+            report.update({} if chief.seen else {"chief": address})
             newest = paths.newest(workdir)
             if newest not in {None, tried} and newest not in _evaluated(config, workdir):
                 one, tried = one or _Evaluator(config, card, workdir, progress), newest
                 one.evaluate()
-            elif finished:
+            elif finished or (down and run_dir.is_over(workdir, config.steps)):
                 return
-            elif gone:
+            elif down:
                 raise StoppedError(
                     "the chief has ended, and the run is not finished; start all of them again "
                     "with the same command"

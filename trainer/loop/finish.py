@@ -27,7 +27,7 @@ def finish(
     for split in splits.evaluated(run.config, run.card):
         results[split] = evaluator(split)
         loop.check_finite(results[split]["loss"])
-    (bad_records,) = run.together.sum(len(run.data.reader.bad))
+    (bad_records,) = run.collectives.all_reduce_sum(len(run.data.reader.bad))
     result = {
         "steps": state.step,
         "images_per_second": round(loop.throughput.mean, 1) or _last_throughput(run.workdir),
@@ -36,9 +36,9 @@ def finish(
         "bad_records": int(bad_records),
     }
     manager.wait()
-    if run.together.is_chief:
+    if run.collectives.is_chief:
         run_dir.write_result(run.workdir, result)
-    run.together.wait()  # a worker that left would take the others' collectives with it
+    run.collectives.barrier()  # a worker that left would take the others' collectives with it
     return result
 
 
@@ -50,7 +50,7 @@ def stop(run: Run, state: TrainState, manager: CheckpointManager, error: StopErr
     """
     manager.save()
     manager.wait()
-    run.together.wait()
+    run.collectives.barrier()
     where = f"stopped at step {state.step:,} of {run.config.steps:,}, and saved"
     if error.signalled:
         raise StoppedError(f"{where}; start it again with the same command to go on")

@@ -19,7 +19,7 @@ from trainer.config import resume
 from trainer.config import run as run_config
 from trainer.config.run import RunConfig
 from trainer.distribution import strategies
-from trainer.distribution.collectives import Together
+from trainer.distribution.collectives import Collectives
 from trainer.reporting.progress import TrainingProgress
 from trainer.run_data import Data
 
@@ -34,7 +34,7 @@ class Run:
         workdir: run directory.
         strategy: strategy that the model is trained under.
         data: data of the run.
-        together: workers, which decide as one.
+        collectives: workers, which decide as one.
         progress: progress for the user.
     """
 
@@ -43,7 +43,7 @@ class Run:
     workdir: str
     strategy: tf.distribute.Strategy
     data: Data
-    together: Together
+    collectives: Collectives
     progress: TrainingProgress
 
     @property
@@ -62,7 +62,7 @@ def make_manager(run: Run, state: TrainState) -> CheckpointManager:
         run.workdir,
         state,
         max_to_keep=run.config.keep,
-        writes=run.together.is_chief,
+        writes=run.collectives.is_chief,
         note=run.progress.note,
         fingerprint=resume.fingerprint(run.config),
     )
@@ -79,7 +79,7 @@ def restore(run: Run, state: TrainState, manager: CheckpointManager, allow_chang
     if manager.changes:
         run.progress.note(f"going on with changes: {'; '.join(manager.changes.values())}")
         _take_up_changes(run, state, manager.changes)
-    _check_same_step(run.together, state.step, "--workdir")
+    _check_same_step(run.collectives, state.step, "--workdir")
 
 
 def begin(
@@ -104,8 +104,8 @@ def begin(
     starts_warm = bool(run.config.init_from) and manager.latest_step is None
     if starts_warm:
         step = warm_start.load(run.config, state, run.progress.note)
-        _check_same_step(run.together, step, "--init_from")
-    if run.together.is_chief:
+        _check_same_step(run.collectives, step, "--init_from")
+    if run.collectives.is_chief:
         # All workers are here and have found the same in the directory: it may change now.
         run_dir.make(run.workdir, run_config.to_json(run.config), flagfile, mean_image)
     if starts_warm:
@@ -138,14 +138,14 @@ def _take_up_changes(run: Run, state: TrainState, changes: Mapping[str, str]) ->
     state.reset_sums()
 
 
-def _check_same_step(together: Together, step: int, flag: str) -> None:
+def _check_same_step(collectives: Collectives, step: int, flag: str) -> None:
     """Make sure that all workers have found the same checkpoint.
 
     Raises:
         UserError: they have not.
     """
-    total, square = together.sum(step, step * step)
-    if total != together.workers * step or square != together.workers * step * step:
+    total, square = collectives.all_reduce_sum(step, step * step)
+    if total != collectives.workers * step or square != collectives.workers * step * step:
         raise UserError(
             f"this worker found the checkpoint of step {step} and others found another; give all "
             f"of them one {flag} that they share, as gs:// or on a shared disk, and in which no "

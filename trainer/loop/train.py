@@ -18,11 +18,10 @@ from trainer import network, run_dir
 from trainer.checkpoints.manager import CheckpointManager
 from trainer.checkpoints.train_state import TrainState
 from trainer.config.run import RunConfig
-from trainer.distribution import parameter_server, process, strategies
-from trainer.distribution.cluster import Cluster
-from trainer.distribution.collectives import Together
-from trainer.distribution.preemption import Interruption
-from trainer.distribution.process import Process
+from trainer.distribution import parameter_server, strategies, strategy_checks
+from trainer.distribution.cluster import Cluster, Role
+from trainer.distribution.collectives import Collectives
+from trainer.distribution.preemption import Preemption
 from trainer.evaluation import sidecar_evaluator
 from trainer.loop import async_step, start, train_step
 from trainer.loop.actions.action import Action
@@ -75,36 +74,37 @@ def train(
         StoppedError: a signal ended it, or another worker did; the run is saved as far as it could
             be.
     """
-    this = process.find(config.strategy, os.environ)
-    if this.cluster and this.role == "evaluate":
-        sidecar_evaluator.follow(config, card, workdir, this.cluster)
+    cluster = Cluster.from_environment(os.environ)
+    if cluster.role is Role.EVALUATOR:
+        sidecar_evaluator.follow(config, card, workdir, cluster)
         return None
-    if this.cluster and this.role == "serve":
-        parameter_server.serve(this.cluster, workdir, config.steps)
+    if cluster.role is Role.SERVER:
+        parameter_server.serve(cluster, workdir, config.steps, functools.partial(print, flush=True))
         return None
-    with _lost_peers(this.cluster):
-        strategy = _make_strategy(config, this)
+    is_asynchronous = cluster.role is Role.COORDINATOR
+    with _lost_peers(cluster):
+        strategy = _make_strategy(config, cluster)
     # Of parameter servers the chief trains by itself, as far as batches and evaluation go.
-    local_strategy = tf.distribute.get_strategy() if this.is_asynchronous else strategy
+    local_strategy = tf.distribute.get_strategy() if is_asynchronous else strategy
     replicas = local_strategy.num_replicas_in_sync
-    strategies.check_batch_size(config.batch_size, replicas, config.accumulate)
+    strategy_checks.check_batch_size(config.batch_size, replicas, config.accumulate)
     keras.utils.set_random_seed(config.seed)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
-    together = Together(local_strategy, this.synchronous_cluster)
+    collectives = Collectives(local_strategy, cluster)
     with (
-        Interruption(config.max_minutes) as preemption,
-        _lost_peers(this.cluster),
-        run_dir.held(workdir) if together.is_chief else contextlib.nullcontext(),
-        TrainingProgress(config.steps, together.is_chief) as progress,
+        Preemption(config.max_minutes) as preemption,
+        _lost_peers(cluster),
+        run_dir.held(workdir) if collectives.is_chief else contextlib.nullcontext(),
+        TrainingProgress(config.steps, collectives.is_chief) as progress,
     ):
         data = Data(config, card, local_strategy, progress)
-        run = Run(config, card, workdir, strategy, data, together, progress)
-        return _train(run, this, preemption, flagfile, allow_changes)
+        run = Run(config, card, workdir, strategy, data, collectives, progress)
+        return _train(run, cluster, preemption, flagfile, allow_changes)
 
 
 def _train(
-    run: Run, this: Process, preemption: Interruption, flagfile: str, allow_changes: bool
+    run: Run, cluster: Cluster, preemption: Preemption, flagfile: str, allow_changes: bool
 ) -> dict[str, object] | None:
     """Train to the end, from where the run is, or until this start is to stop."""
     config, data = run.config, run.data
@@ -113,8 +113,8 @@ def _train(
     manager = start.make_manager(run, state)
     start.restore(run, state, manager, allow_changes)
     start.begin(run, state, manager, flagfile, mean_image)
-    step_fns = _make_step_fns(run, this, state, mean_image)
-    loop = TrainLoop(config, state, data, step_fns, run.together, preemption, run.progress)
+    step_fns = _make_step_fns(run, cluster, state, mean_image)
+    loop = TrainLoop(config, state, data, step_fns, run.collectives, preemption, run.progress)
     evaluator = Evaluator(state, data, step_fns.evaluate, loop.sync_stop)
     split = config.validation_split if step_fns.evaluates_inline else None
     actions = _make_actions(run, state, manager, loop.throughput, evaluator, split)
@@ -124,6 +124,8 @@ def _train(
         return finish(run, state, manager, loop, evaluator)
     except StopError as error:
         stop(run, state, manager, error)
+        if cluster.role is Role.COORDINATOR:
+            run_dir.write_time_up(run.workdir)
         return None
 
 
@@ -159,7 +161,7 @@ def _make_actions(
         log_metrics,
         Evaluate(evaluations, split, evaluator, metric, log, run.note_evaluation),
         SaveBest(manager),
-        DrawCurves(run.workdir, run.together.is_chief),
+        DrawCurves(run.workdir, run.collectives.is_chief),
         ReduceLearningRate(config.plateau, config.plateau_factor, metric, note),
         EarlyStopping(config.patience, metric, note),
         save_checkpoint,
@@ -168,7 +170,7 @@ def _make_actions(
 
 def _open_log(run: Run, state: TrainState) -> Callable[[int, str, dict[str, float]], None]:
     """Return what logs step, split and values; in a process that writes nothing, to nowhere."""
-    if not run.together.is_chief:
+    if not run.collectives.is_chief:
         return lambda step, split, values: None
     metrics_log = Journal(run.workdir, run.steps_per_epoch)
     metrics_log.go_on(state.step, state.last_eval_step)
@@ -176,14 +178,14 @@ def _open_log(run: Run, state: TrainState) -> Callable[[int, str, dict[str, floa
 
 
 def _make_step_fns(
-    run: Run, this: Process, state: TrainState, mean_image: np.ndarray | None
+    run: Run, cluster: Cluster, state: TrainState, mean_image: np.ndarray | None
 ) -> StepFns:
     config, class_weights = run.config, run.data.class_weights()
     arguments = (run.strategy, state.model, state.optimizer, config.batch_size, class_weights)
-    if this.cluster and this.is_asynchronous:
+    if cluster.role is Role.COORDINATOR:
         return async_step.make_step_fns(
             *arguments,
-            workers=len(this.cluster.addresses["worker"]),
+            workers=len(cluster.addresses["worker"]),
             local_model=network.build(config, mean_image),
             clip_norm=config.clip_norm,
         )
@@ -195,12 +197,12 @@ def _make_step_fns(
     )
 
 
-def _make_strategy(config: RunConfig, this: Process) -> tf.distribute.Strategy:
-    if this.cluster and this.is_asynchronous:
-        return parameter_server.connect(this.cluster, functools.partial(print, flush=True))
+def _make_strategy(config: RunConfig, cluster: Cluster) -> tf.distribute.Strategy:
+    if cluster.role is Role.COORDINATOR:
+        return parameter_server.connect(cluster, functools.partial(print, flush=True))
     return strategies.create(
         config.strategy,
-        this.cluster,
+        cluster,
         devices=config.devices,
         communication=config.communication,
         tpu=config.tpu,
@@ -208,7 +210,7 @@ def _make_strategy(config: RunConfig, this: Process) -> tf.distribute.Strategy:
 
 
 @contextlib.contextmanager
-def _lost_peers(members: Cluster | None) -> Iterator[None]:
+def _lost_peers(cluster: Cluster) -> Iterator[None]:
     """Say in one line that another process of the run is gone.
 
     Raises:
@@ -222,9 +224,9 @@ def _lost_peers(members: Cluster | None) -> Iterator[None]:
         tf.errors.CancelledError,
         tf.errors.DeadlineExceededError,
     ):
-        if members is None:
+        if not cluster.is_distributed:
             raise
-        gone = "a parameter server" if members.has_servers else "another worker"
+        gone = "a parameter server" if cluster.has_servers else "another worker"
         raise StoppedError(
             f"{gone} is gone; start all of them again with the same command to go on from the "
             "last checkpoint"

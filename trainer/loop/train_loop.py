@@ -1,6 +1,6 @@
 """The training loop: it trains up to the next step at which an action is due, and lets it act.
 
-    loop = TrainLoop(config, state, data, step_fns, together, preemption, progress)
+    loop = TrainLoop(config, state, data, step_fns, collectives, preemption, progress)
     loop.run([LogMetrics(…), Evaluate(…), …, SaveCheckpoint(…)])
 
 The order of the actions is a promise: log, evaluate, save. So what a checkpoint's step has logged
@@ -22,8 +22,8 @@ from headrace.errors import UserError
 from input.loading import read_records
 from trainer.checkpoints.train_state import TrainState
 from trainer.config.run import RunConfig
-from trainer.distribution.collectives import Together
-from trainer.distribution.preemption import Interruption
+from trainer.distribution.collectives import Collectives
+from trainer.distribution.preemption import Preemption
 from trainer.loop import step_planner
 from trainer.loop.actions.action import Action
 from trainer.loop.train_step import StepFns
@@ -55,13 +55,13 @@ class TrainLoop:
         state: TrainState,
         data: Data,
         step_fns: StepFns,
-        together: Together,
-        preemption: Interruption,
+        collectives: Collectives,
+        preemption: Preemption,
         progress: TrainingProgress,
     ) -> None:
         self.throughput = Rate()
         self._config, self._state, self._data = config, state, data
-        self._together, self._preemption, self._progress = together, preemption, progress
+        self._collectives, self._preemption, self._progress = collectives, preemption, progress
         self._step_fns = step_fns
         self._zero_sums = step_fns.first_sums((0.0, 0.0))
         self._sums = step_fns.first_sums(state.metric_sums.tolist())
@@ -91,8 +91,8 @@ class TrainLoop:
         Raises:
             StopError: one of them is to stop.
         """
-        signalled, late = self._preemption.signalled, self._preemption.time_is_up
-        signals, deadlines, *sums = self._together.sum(signalled, late, *values)
+        signalled, late = self._preemption.signalled, self._preemption.deadline_passed
+        signals, deadlines, *sums = self._collectives.all_reduce_sum(signalled, late, *values)
         if signals or deadlines:
             raise StopError(signalled=signals > 0)
         return sums
@@ -136,7 +136,7 @@ class TrainLoop:
                 action(self._state)
         return step_planner.steps_per_loop(
             step - self._state.step,
-            seconds / self._together.workers,
+            seconds / self._collectives.workers,
             _SECONDS_PER_CALL,
             1 if is_first else self._step_fns.min_steps_per_loop,
         )

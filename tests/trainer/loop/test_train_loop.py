@@ -11,8 +11,9 @@ import tensorflow as tf
 from headrace.errors import UserError
 from tests.trainer.loop.actions.states import state
 from trainer.config.run import RunConfig
-from trainer.distribution.collectives import Together
-from trainer.distribution.preemption import Interruption
+from trainer.distribution.cluster import Cluster
+from trainer.distribution.collectives import Collectives
+from trainer.distribution.preemption import Preemption
 from trainer.loop.actions.action import Action
 from trainer.loop.step_planner import Period
 from trainer.loop.train_loop import StopError, TrainLoop
@@ -74,11 +75,11 @@ class Training:
 
         config = RunConfig(steps=20, batch_size=4, learning_rate=0.5)
         step_fns = StepFns(train, lambda batches: {}, np.array, np.array, **options)
-        self.preemption = Interruption(max_minutes)
-        together = Together(tf.distribute.get_strategy(), None)
+        self.preemption = Preemption(max_minutes)
+        collectives = Collectives(tf.distribute.get_strategy(), Cluster())
         progress = TrainingProgress(20, shows=False)
         self.loop = TrainLoop(
-            config, at, cast(Any, self.data), step_fns, together, self.preemption, progress
+            config, at, cast(Any, self.data), step_fns, collectives, self.preemption, progress
         )
 
 

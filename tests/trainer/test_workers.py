@@ -1,21 +1,24 @@
 """Several workers train as one would: the same weights, one run directory, one end."""
 
 import contextlib
+import functools
+import json
 import os
 import pathlib
 import signal
 import socket
 import subprocess
+import sys
 
 import numpy as np
 import pytest
 
-from tests.conftest import run_program
+from tests.conftest import ROOT, assert_one_line_error, run_program
 from tests.trainer import workers
 from tests.trainer.conftest import TASK
 from tests.trainer.test_task import variables, without_rates
 from trainer import run_dir
-from trainer.distribution.cluster import on_this_machine
+from trainer.distribution.cluster import Cluster, host_and_port, on_this_machine
 
 EPOCHS = "--epochs=20"  # of 4 steps, as of the run of one worker
 
@@ -92,7 +95,9 @@ def test_the_chief_alone_speaks_and_writes(run, together):
     assert {path.name for path in folder.iterdir()} == {"chief", "temporary"}
     assert list((folder / "temporary").iterdir()) == []
     assert {path.name for path in (folder / "chief").iterdir()} == {p.name for p in run.iterdir()}
-    assert run_dir.read_result(str(folder / "chief"))["steps"] == 80
+    result = run_dir.read_result(str(folder / "chief"))
+    assert result
+    assert result["steps"] == 80
 
 
 def test_no_worker_ends_before_the_run_is_finished(together):
@@ -125,8 +130,8 @@ def test_what_ends_one_worker_ends_all_and_one_finishes_the_run_alone(run, prepa
 
     with workers.started(2, *arguments) as processes:
         workers.signal_when(processes[1], saved_later, signal.SIGKILL)
-        (chief, said, errors), (killed, _, _) = workers.ended(processes)
-    assert f"resuming from the checkpoint at step {step}" in said
+        (chief, output, errors), (killed, _, _) = workers.ended(processes)
+    assert f"resuming from the checkpoint at step {step}" in output
     assert (chief, killed) == (75, -signal.SIGKILL), errors
     assert "error: another worker is gone; start all of them again" in errors
 
@@ -136,22 +141,82 @@ def test_what_ends_one_worker_ends_all_and_one_finishes_the_run_alone(run, prepa
     assert_agree(run, workdir)
 
 
-def test_ctrl_c_ends_a_worker_that_waits_for_the_others(prepared, tmp_path):
-    member, _ = on_this_machine({"worker": 2})
-    workdir = tmp_path / "run"
-    process = workers.start(member, *TASK, EPOCHS, f"--data_dir={prepared}", f"--workdir={workdir}")
+def test_a_signal_ends_a_worker_that_waits_for_the_others(prepared, tmp_path):
+    """With nothing to save, though one of the others is there."""
+    arguments = (*TASK, EPOCHS, f"--data_dir={prepared}", f"--workdir={tmp_path / 'run'}")
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    with contextlib.ExitStack() as stack:
+        processes = []
+        for number in numbers:
+            cluster, present, *_ = on_this_machine({"worker": 4})
+            stack.enter_context(listening(present))
+            processes.append(workers.start(cluster, *arguments))
+            stack.callback(processes[-1].kill)
+            here = cluster.address
+            workers.signal_when(processes[-1], functools.partial(listens, here), number)
+        ends = workers.ended(processes)
+    said = "waiting for 3 other workers\n", "interrupted before there was anything to save\n"
+    assert ends == [(75, *said)] * len(numbers)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_signal_is_not_lost_while_tensorflow_connects_the_workers(prepared, tmp_path):
+    """Where no handler and no thread of Python runs: it is heard as soon as all are there."""
+    clusters = on_this_machine({"worker": 2})
+    arguments = (*TASK, EPOCHS, f"--data_dir={prepared}", f"--workdir={tmp_path / 'run'}")
+    with contextlib.ExitStack() as stack:
+        with listening(clusters[1]):
+            chief = workers.start(clusters[0], *arguments)
+            stack.callback(chief.kill)
+            here = clusters[0].address
+            workers.signal_when(chief, lambda: listens_in_tensorflow(here), signal.SIGTERM)
+        other = workers.start(clusters[1], *arguments)
+        stack.callback(other.kill)
+        ((code, _, errors),) = workers.ended([chief])
+    assert (code, errors) == (75, "interrupted before there was anything to save\n")
+
+
+def test_a_wait_for_a_worker_that_died_while_tensorflow_connected_it_is_bounded(tmp_path):
+    cluster, peer = on_this_machine({"worker": 2})
+    code = (
+        "import os\n"
+        "from trainer.distribution import strategies\n"
+        "from trainer.distribution.cluster import Cluster\n"
+        "strategies.CONNECT_SECONDS = 2\n"
+        "strategies.create('auto', Cluster.from_environment(os.environ))\n"
+    )
+    with listening(peer):
+        finished = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env={**os.environ, "TF_CONFIG": cluster.to_json()},
+            capture_output=True,
+            timeout=workers.LIMIT,
+            check=False,
+        )
+    assert finished.returncode == -signal.SIGALRM
+
+
+def listening(cluster: Cluster) -> socket.socket:
+    """Listens at the address of a task, as TensorFlow does, and answers nothing."""
+    host, port = host_and_port(cluster.address)
+    return socket.create_server((host, port), backlog=128)
+
+
+def listens_in_tensorflow(address: str) -> bool:
+    """Whether what listens there is not the meeting, which answers each connection at once."""
     try:
-        workers.signal_when(process, lambda: listens(member.address), signal.SIGINT)
-        ((code, said, errors),) = workers.ended([process])
-    finally:
-        process.kill()
-    assert (code, said, errors) == (-signal.SIGINT, "waiting for 1 other worker\n", "")
-    assert not workdir.exists()
+        with socket.create_connection(host_and_port(address), timeout=1) as connection:
+            return connection.recv(8) not in (b"", b"waiting\n", b"ready\n")
+    except TimeoutError:
+        return True
+    except OSError:
+        return False
 
 
 def listens(address: str) -> bool:
     with socket.socket() as probe:
-        return probe.connect_ex((address.split(":")[0], int(address.split(":")[1]))) == 0
+        return probe.connect_ex(host_and_port(address)) == 0
 
 
 def test_a_worker_whose_address_is_taken_says_so(prepared, tmp_path):
@@ -163,8 +228,28 @@ def test_a_worker_whose_address_is_taken_says_so(prepared, tmp_path):
         ((code, _, errors),) = workers.ended([process])
     assert code == 75
     error = errors.strip().splitlines()[-1]
-    assert error.startswith(f"error: this worker cannot listen at {member.address}, its own")
+    assert error.startswith(f"error: worker 1 cannot listen at {member.address}, its own")
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("addresses", "words"),
+    [
+        (["http://a:2222", "b:2222"], "http://a:2222 is not host:port"),
+        (["a:2222", "b:99999"], "b:99999 has no port between 1 and 65535"),
+        (None, 'it has no "cluster", only "task"'),
+    ],
+)
+def test_a_cluster_that_cannot_be_is_an_error_of_one_line(prepared, tmp_path, addresses, words):
+    config: dict[str, object] = {"task": {"type": "worker", "index": 1}}
+    if addresses:
+        config["cluster"] = {"worker": addresses}
+    finished = run_program(
+        *(*TASK, EPOCHS, f"--data_dir={prepared}", f"--workdir={tmp_path / 'run'}"),
+        TF_CONFIG=json.dumps(config),
+    )
+    assert_one_line_error(finished, 1, "TF_CONFIG=", words, "; expected")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
