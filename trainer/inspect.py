@@ -56,7 +56,7 @@ class _Asked:
     view: View
     augmentation: Augmentation
     on_bad_record: str
-    cache_policy: str
+    cache: str
     cache_dir: str
 
     @property
