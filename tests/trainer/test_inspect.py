@@ -42,7 +42,7 @@ def streamed(data_dir, start_step=0, **changed) -> list[tuple[np.ndarray, tuple[
 def pictured(path, number: int, columns: int, lines: int = 1) -> np.ndarray:
     """Image `number` of a grid of 8×8 images, each pixel of which is a square of 16."""
     pixels = np.asarray(Image.open(path))
-    top, left = image_grid.place(number, columns, (8, 8, 1), lines)
+    top, left = image_grid.pixel_offset(number, columns, (8, 8, 1), lines)
     large = pixels[top : top + 128, left : left + 128]
     small = large[::16, ::16, :1]
     np.testing.assert_array_equal(large, np.repeat(np.repeat(small, 16, 0), 16, 1).repeat(3, 2))
@@ -109,7 +109,7 @@ def test_a_runs_own_flags_show_the_same_as_the_run(prepared, tmp_path):
 def test_mixed_images_have_both_classes_and_their_shares():
     image = np.zeros((2, 4, 4, 3), np.uint8)
     batch = {"image": image, "label": [0, 1], "other_label": [1, 1], "share": [0.83, 0.5]}
-    names = [lines for _, lines in image_grid.labelled(batch, ["dog", "cat"])]
+    names = [lines for _, lines in image_grid.with_captions(batch, ["dog", "cat"])]
     assert names == [("dog 0.83", "cat 0.17"), ("cat 0.50", "cat 0.50")]
 
 
@@ -127,9 +127,9 @@ def test_the_shares_are_written_under_mixed_images(prepared, tmp_path):
     )
     batch = next(batches.as_numpy_iterator())
     assert output.read_bytes() == image_grid.draw(
-        image_grid.labelled(batch, card.classes)[:4], 4, "PNG"
+        image_grid.with_captions(batch, card.classes)[:4], 4, "PNG"
     )
-    one_label = image_grid.labelled(
+    one_label = image_grid.with_captions(
         {"image": batch["image"], "label": batch["label"]}, card.classes
     )
     assert output.read_bytes() != image_grid.draw(one_label[:4], 4, "PNG")
@@ -146,7 +146,7 @@ def test_every_pixel_of_an_image_is_in_the_picture(shape, scale):
     ]
     pixels = np.asarray(Image.open(io.BytesIO(image_grid.draw(shown, 3, "PNG"))))
     for number, (image, _) in enumerate(shown):
-        top, left = image_grid.place(number, 3, shape, 1)
+        top, left = image_grid.pixel_offset(number, 3, shape, 1)
         part = pixels[top : top + shape[0] * scale, left : left + shape[1] * scale]
         for row in range(scale):
             for column in range(scale):

@@ -22,7 +22,7 @@ from trainer.evaluation import monitor
 from trainer.loop import train_step
 from trainer.optimization import optimizers
 from trainer.reporting import curves
-from trainer.reporting.metrics_log import Journal
+from trainer.reporting.metrics_log import MetricsLog
 from trainer.reporting.progress import TrainingProgress
 from trainer.run_data import Data
 
@@ -74,7 +74,7 @@ class _Evaluator:
         self.model = network.build(config, self.data.mean_image(workdir))
         self.optimizer = optimizers.of(config, self.model)
         self.batches = train_step.make_evaluate(strategy, self.model, len(card.classes))
-        self.journal = Journal(workdir, self.data.order.steps_per_epoch)
+        self.journal = MetricsLog(workdir, self.data.order.steps_per_epoch)
         self.saved = manager.Checkpoints(
             workdir, self.model, self.optimizer, fingerprint=resume.fingerprint(config)
         )
@@ -88,7 +88,7 @@ class _Evaluator:
         with read_records.errors_of(reader), optimizers.averaged(self.model, self.optimizer):
             result = self.batches(batches)
         result = {name: result[name] for name in ("rank1", "rank5", "loss", "records")}
-        self.saved.save_best(step, monitor.worth(result, self.config.monitor))
+        self.saved.save_best(step, monitor.score(result, self.config.monitor))
         self.saved.wait()
         self.journal.log(step, split, result)
         curves.draw(self.workdir)
@@ -105,5 +105,5 @@ def _evaluated(config: RunConfig, workdir: str) -> set[int]:
 
 
 def _best(config: RunConfig, workdir: str) -> float:
-    worths = [monitor.worth(row, config.monitor) for row in _rows(config, workdir)]
+    worths = [monitor.score(row, config.monitor) for row in _rows(config, workdir)]
     return max(worths, default=float("-inf"))

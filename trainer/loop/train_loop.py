@@ -29,9 +29,9 @@ from trainer.evaluation import monitor
 from trainer.loop import step_planner, train_step
 from trainer.optimization import optimizers
 from trainer.reporting import curves
-from trainer.reporting.metrics_log import Journal
+from trainer.reporting.metrics_log import MetricsLog
 from trainer.reporting.progress import TrainingProgress
-from trainer.reporting.throughput import Rate
+from trainer.reporting.throughput import Throughput
 from trainer.run_data import Data
 
 _LOG_EVERY_STEPS = 50
@@ -69,8 +69,8 @@ class Loop:
         self.saved, self.data = saved, data
         self.together, self.interruption, self.progress = together, interruption, progress
         self.per_epoch = data.order.steps_per_epoch
-        self.journal = Journal(workdir, self.per_epoch) if together.is_chief else None
-        self.rate = Rate()
+        self.metrics_log = MetricsLog(workdir, self.per_epoch) if together.is_chief else None
+        self.rate = Throughput()
         self.compiled = compiled
         self.watched = config.validation_split if compiled.watches else None
         self.step = 0
@@ -88,8 +88,8 @@ class Loop:
         self.step, evaluated = start, int(self.saved.evaluated.numpy())
         if not self.compiled.watches:
             evaluated = start  # as far as another process has come to it
-        if self.journal:
-            self.journal.go_on(start, evaluated)
+        if self.metrics_log:
+            self.metrics_log.resume_at(start, evaluated)
         self._announce(start)
         if evaluated < start and self._evaluates_at(start):
             self._evaluate_watched()
@@ -158,7 +158,7 @@ class Loop:
     def _is_over(self) -> bool:
         """The same for all workers: an all-reduce gives all of them the same bits."""
         waited = int(self.saved.waited.numpy())
-        return self.step >= self.config.steps or monitor.ends(waited, self.config.patience)
+        return self.step >= self.config.steps or monitor.should_stop(waited, self.config.patience)
 
     def _logged_rate(self) -> float:
         """The last rate in the log: of a run that was killed with nothing left to train."""
@@ -259,8 +259,8 @@ class Loop:
         self.saved.since.assign(self.step)
 
     def _log(self, split: str, values: dict[str, float]) -> None:
-        if self.journal:
-            self.journal.log(self.step, split, values)
+        if self.metrics_log:
+            self.metrics_log.log(self.step, split, values)
 
     def _check_finite(self, loss: float) -> None:
         if not math.isfinite(loss):
@@ -279,7 +279,7 @@ class Loop:
         result = self._evaluate(self.watched)
         self.results = {self.watched: result}
         self._log(self.watched, result)
-        self.saved.save_best(self.step, monitor.worth(result, self.config.monitor))
+        self.saved.save_best(self.step, monitor.score(result, self.config.monitor))
         if self.together.is_chief:
             curves.draw(self.workdir)
         self.progress.note_evaluation(self.step / self.per_epoch, self.watched, result)
@@ -289,11 +289,11 @@ class Loop:
         """Does what the run's number asks for."""
         config, waited = self.config, int(self.saved.waited.numpy())
         since = f"{config.monitor} has not been better for {waited} evaluation{'s' * (waited > 1)}"
-        if monitor.lowers(waited, config.plateau):
+        if monitor.should_reduce_lr(waited, config.plateau):
             lower = optimizers.rate(self.optimizer) * config.plateau_factor
             self.optimizer.learning_rate = lower
             self.progress.note(f"{since}: the learning rate is {lower:.3g} from now on")
-        if monitor.ends(waited, config.patience):
+        if monitor.should_stop(waited, config.patience):
             self.progress.note(f"{since}: the run ends")
 
     def _evaluate(self, split: str) -> dict[str, float]:
