@@ -11,7 +11,7 @@ Workers and servers only `serve`: what they do is sent to them. They end when th
 import collections
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import keras
 import numpy as np
@@ -22,6 +22,7 @@ from trainer import run_dir
 from trainer.distribution import liveness
 from trainer.distribution.cluster import Cluster
 from trainer.distribution.preemption import Interruption
+from trainer.evaluation import eval_step
 from trainer.loop import train_step
 from trainer.optimization import gradients
 
@@ -94,9 +95,9 @@ def compiled(
         clip_norm: the norm that the gradient of a batch is scaled down to, as there.
     """
     own = tf.distribute.get_strategy()
-    evaluate = train_step.make_evaluate(own, evaluated, evaluated.output_shape[-1])
+    evaluate = eval_step.make_evaluate(own, evaluated)
 
-    def evaluate_here(batches: Iterator) -> dict[str, object]:
+    def evaluate_here(batches: Iterable) -> dict[str, float]:
         evaluated.set_weights(model.get_weights())
         return evaluate(batches)
 

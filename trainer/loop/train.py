@@ -61,7 +61,7 @@ def train(
     members = cluster.find(os.environ)
     asynchronous = strategies.is_asynchronous(config.strategy, members)
     if asynchronous and members.task == "evaluator":
-        return sidecar_evaluator.follow(config, card, workdir, members)
+        return sidecar_evaluator.evaluate_checkpoints(config, card, workdir, members)
     if asynchronous and members.task != "chief":
         return parameter_server.serve(members, workdir, config.steps)
     with _peers(members):

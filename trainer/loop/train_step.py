@@ -1,19 +1,17 @@
-"""The compiled steps: training on batches and counting hits on a split, under any strategy.
+"""The compiled steps: training on batches, under any strategy.
 
 Several steps run per call, so Python costs nothing between them.
 """
 
 import dataclasses
-import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from trainer.evaluation import eval_step
 from trainer.optimization import gradients
-
-RANK = 5
 
 # A replica's part has no Python `if` or `for` in its graph: AutoGraph, which looks for them in
 # every layer, would take a second to find none.
@@ -21,7 +19,6 @@ _as_it_stands = tf.autograph.experimental.do_not_convert
 
 Sums = tf.Tensor | tf.distribute.DistributedValues
 TrainSteps = Callable[[Iterator, tf.Tensor, Sums], Sums]
-Evaluate = Callable[[Iterable], dict[str, object]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,13 +27,13 @@ class Compiled:
 
     Attributes:
         train: see `make_train_steps`.
-        evaluate: see `make_evaluate`.
+        evaluate: see `eval_step.make_evaluate`.
         least: steps that a call should have, to be worth its beginning and its end.
         watches: whether evaluation is due while the run trains, or else another process does it.
     """
 
     train: TrainSteps
-    evaluate: Evaluate
+    evaluate: eval_step.Evaluate
     least: int = 1
     watches: bool = True
 
@@ -47,7 +44,7 @@ def compiled(
     """Steps and evaluation by the replicas of a strategy; arguments as of `make_train_steps`."""
     return Compiled(
         make_train_steps(strategy, model, *arguments, **options),
-        make_evaluate(strategy, model, model.output_shape[-1]),
+        eval_step.make_evaluate(strategy, model),
     )
 
 
@@ -196,61 +193,3 @@ def total(strategy: tf.distribute.Strategy, sums: Sums) -> np.ndarray:
     """The sums of `train_steps` over all replicas, float64 `[2]`: cross-entropy, with all weights
     as it is trained on, and rank-1 hits of all records."""
     return strategy.reduce("SUM", sums, axis=None).numpy()
-
-
-def make_evaluate(strategy: tf.distribute.Strategy, model: keras.Model, classes: int) -> Evaluate:
-    """Makes `evaluate(batches)`, which goes once over distributed batches of `stream.evaluation`.
-
-    Returns:
-        A function whose result has `loss` (mean cross-entropy), `rank1` and `rank5` (fractions),
-        `records`, and `confusion`: int64 `[classes, classes]`, rows true, columns predicted.
-    """
-
-    @_as_it_stands
-    def replica_step(batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, ...]:
-        logits = _mean_logits(model, batch["image"])
-        label, weight = batch["label"], batch["weight"]
-        best = tf.math.top_k(logits, min(RANK, classes)).indices
-        in_best = tf.reduce_any(tf.equal(tf.cast(best, label.dtype), label[:, None]), axis=1)
-        return (
-            tf.reduce_sum(gradients.cross_entropy(label, logits) * weight),
-            tf.reduce_sum(tf.cast(in_best, tf.float32) * weight),
-            tf.math.confusion_matrix(
-                label, best[:, 0], classes, weights=tf.cast(weight, tf.int64), dtype=tf.int64
-            ),
-        )
-
-    @tf.function
-    def evaluate_batch(batch: dict[str, tf.Tensor]) -> list[tf.Tensor]:
-        sums = strategy.run(replica_step, args=(batch,))
-        return [strategy.reduce("SUM", each, axis=None) for each in sums]
-
-    def evaluate(batches: Iterable) -> dict[str, object]:
-        loss = rank5_hits = 0.0
-        confusion = np.zeros((classes, classes), np.int64)
-        for batch in batches:
-            batch_loss, batch_hits, batch_confusion = evaluate_batch(batch)
-            loss += float(batch_loss)
-            rank5_hits += float(batch_hits)
-            confusion += batch_confusion.numpy()
-        records = int(confusion.sum())
-        return {
-            "loss": loss / records,
-            "rank1": float(np.trace(confusion)) / records,
-            "rank5": rank5_hits / records,
-            "records": records,
-            "confusion": confusion,
-        }
-
-    return evaluate
-
-
-def _mean_logits(model: keras.Model, images: tf.Tensor) -> tf.Tensor:
-    """Logits of images `[batch, …]`; of several views each, `[batch, views, …]`, the logarithm of
-    the mean of the views' probabilities."""
-    if images.shape.rank == 4:
-        return model(images, training=False)
-    views = tf.reshape(images, [-1, *images.shape[2:]])
-    log_probabilities = tf.nn.log_softmax(model(views, training=False))
-    each = tf.reshape(log_probabilities, [-1, images.shape[1], log_probabilities.shape[-1]])
-    return tf.reduce_logsumexp(each, axis=1) - math.log(images.shape[1])
