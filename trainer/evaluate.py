@@ -95,7 +95,6 @@ def evaluate(
     Raises:
         UserError: there is no such checkpoint, or a record is damaged.
     """
-    from input import stream
     from input.loading import read_records
     from trainer import network
     from trainer.distribution import strategies
@@ -104,19 +103,6 @@ def evaluate(
     strategy = strategies.of_one_process(config.strategy)
     with strategy.scope():
         model, step = network.restore(config, workdir, checkpoint, average)
-    batch_size = strategies.dividing_batch_size(strategy, config.batch_size)
-    batches = strategies.distribute(
-        strategy,
-        lambda pipeline, pipelines: stream.evaluation(
-            reader,
-            config.view,
-            batch_size=batch_size,
-            crops=crops,
-            pipeline=pipeline,
-            pipelines=pipelines,
-        ),
-        batch_size,
-    )
     labels, predictions = [], []
 
     def collect(true: np.ndarray, predicted: np.ndarray) -> None:
@@ -124,7 +110,9 @@ def evaluate(
         predictions.append(predicted)
 
     with read_records.errors_of(reader):
-        metrics = eval_step.make_evaluate(strategy, model, collect)(batches)
+        metrics = eval_step.make_evaluate(strategy, model, collect)(
+            _batches(strategy, config, reader, crops)
+        )
     return {
         "split": reader.split,
         "checkpoint": checkpoint,
@@ -136,6 +124,25 @@ def evaluate(
             reader.card.classes, np.concatenate(labels), np.concatenate(predictions)
         ),
     }
+
+
+def _batches(strategy, config: RunConfig, reader: "Reader", crops: int):
+    from input import stream
+    from trainer.distribution import strategies
+
+    batch_size = strategies.dividing_batch_size(strategy, config.batch_size)
+
+    def dataset(pipeline: int, pipelines: int):
+        return stream.evaluation(
+            reader,
+            config.view,
+            batch_size=batch_size,
+            crops=crops,
+            pipeline=pipeline,
+            pipelines=pipelines,
+        )
+
+    return strategies.distribute(strategy, dataset, batch_size)
 
 
 def _read_card(data_dir: str, config: RunConfig) -> dataset_dir.Card:

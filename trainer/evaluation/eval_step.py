@@ -8,6 +8,7 @@ and time are linear in images and in logits. A confusion matrix of each batch wo
 of the classes.
 """
 
+import functools
 import math
 from collections.abc import Callable, Iterable
 
@@ -44,26 +45,11 @@ def make_evaluate(
 
     # A replica's part has no Python `if` or `for` in its graph: AutoGraph, which looks for them in
     # every layer, would take a second to find none.
-    @tf.autograph.experimental.do_not_convert
-    def replica_step(batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        logits = _mean_logits(model, batch["image"])
-        label, weight = batch["label"], batch["weight"]
-        best = tf.cast(tf.math.top_k(logits, min(RANK, logits.shape[-1])).indices, label.dtype)
-        hits = tf.equal(best, label[:, None])
-        counted = tf.cast(weight, tf.int64)
-        rank1, rank5 = (
-            tf.reduce_sum(tf.cast(hit, tf.int64) * counted)
-            for hit in (hits[:, 0], tf.reduce_any(hits, axis=1))
-        )
-        return (
-            tf.reduce_sum(gradients.cross_entropy(label, logits) * weight),
-            tf.stack([rank1, rank5, tf.reduce_sum(counted)]),
-            tf.stack([label, best[:, 0], counted]),
-        )
+    count = tf.autograph.experimental.do_not_convert(functools.partial(_count, model))
 
     @tf.function
     def evaluate_batch(batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        loss, counts, predictions = strategy.run(replica_step, args=(batch,))
+        loss, counts, predictions = strategy.run(count, args=(batch,))
         # The loss by itself: workers that add up a vector in a ring add each of its numbers in
         # another order.
         loss, counts = (strategy.reduce("SUM", each, axis=None) for each in (loss, counts))
@@ -88,6 +74,32 @@ def make_evaluate(
         }
 
     return evaluate
+
+
+def _count(
+    model: keras.Model, batch: dict[str, tf.Tensor]
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Evaluate a replica's part of a batch.
+
+    Returns:
+        The sum of the cross-entropies, a float32 scalar; rank-1 hits, rank-5 hits and records,
+        int64 `[3]`; and of each record the true class, the predicted one and whether it counts, 0
+        or 1, int64 `[3, records]`.
+    """
+    logits = _mean_logits(model, batch["image"])
+    label, weight = batch["label"], batch["weight"]
+    best = tf.cast(tf.math.top_k(logits, min(RANK, logits.shape[-1])).indices, label.dtype)
+    hits = tf.equal(best, label[:, None])
+    counted = tf.cast(weight, tf.int64)
+    rank1, rank5 = (
+        tf.reduce_sum(tf.cast(hit, tf.int64) * counted)
+        for hit in (hits[:, 0], tf.reduce_any(hits, axis=1))
+    )
+    return (
+        tf.reduce_sum(gradients.cross_entropy(label, logits) * weight),
+        tf.stack([rank1, rank5, tf.reduce_sum(counted)]),
+        tf.stack([label, best[:, 0], counted]),
+    )
 
 
 def _mean_logits(model: keras.Model, images: tf.Tensor) -> tf.Tensor:
