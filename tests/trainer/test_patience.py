@@ -15,7 +15,7 @@ from input.dataset import dataset_dir
 from tests.conftest import assert_one_line_error, run_program
 from tests.trainer import workers
 from tests.trainer.conftest import TASK
-from tests.trainer.evaluation.test_monitor import counted
+from tests.trainer.evaluation.test_monitor import evals_since_best
 from tests.trainer.test_task import variables, without_rates
 from trainer import run_dir
 from trainer.config import run as run_config
@@ -61,7 +61,7 @@ def watched(workdir) -> list[dict]:
 
 def test_a_run_ends_after_so_many_evaluations_without_a_better_one(ended, config):
     rows, result = watched(ended), json.loads((ended / "result.json").read_text())
-    waited = counted([row["rank1"] for row in rows])
+    waited = evals_since_best([row["rank1"] for row in rows])
     assert [count < 4 for count in waited] == [True] * (len(rows) - 1) + [False]
     assert rows[-1]["step"] == result["steps"] < config.steps
     assert result["evaluations_since_best"] == 4
@@ -72,7 +72,7 @@ def test_a_run_ends_after_so_many_evaluations_without_a_better_one(ended, config
 
 
 def test_the_log_has_the_rate_that_each_step_was_trained_with(ended):
-    waited = counted([row["rank1"] for row in watched(ended)])
+    waited = evals_since_best([row["rank1"] for row in watched(ended)])
     rate, expected = 0.3, []
     for count in waited:
         expected.append(rate)

@@ -38,11 +38,11 @@ def batches(pipeline: int, pipelines: int) -> tf.data.Dataset:
     local = BATCH // pipelines
     index = np.arange(-(-RECORDS // BATCH) * BATCH)
     index = index.reshape(-1, pipelines, local)[:, pipeline].ravel()
-    kept = {name: values[np.minimum(index, RECORDS - 1)] for name, values in records().items()}
+    padded = {name: values[np.minimum(index, RECORDS - 1)] for name, values in records().items()}
     dataset = tf.data.Dataset.from_tensor_slices(
         {
-            "image": kept["image"][:, None, None],
-            "label": kept["label"].astype("i8"),
+            "image": padded["image"][:, None, None],
+            "label": padded["label"].astype("i8"),
             "weight": (index < RECORDS).astype("f4"),
         }
     )
@@ -51,23 +51,25 @@ def batches(pipeline: int, pipelines: int) -> tf.data.Dataset:
 
 def main(strategy_name: str, cpus: str, folder: str) -> None:
     devices.configure(int(cpus))
-    members = cluster.find(os.environ)
-    strategy = strategies.create(strategy_name, members)
+    local_cluster = cluster.find(os.environ)
+    strategy = strategies.create(strategy_name, local_cluster)
     with strategies.scope(strategy):
         image = keras.Input((1, 1, FEATURES))
         logits = keras.layers.Dense(CLASSES, use_bias=False)(keras.layers.Flatten()(image))
         model = keras.Model(image, logits)
         model.set_weights([weights()])
-    found: list[list[int]] = []
+    predictions: list[list[int]] = []
     evaluate = eval_step.make_evaluate(
-        strategy, model, lambda *pair: found.extend(np.transpose(pair).tolist())
+        strategy, model, lambda *classes: predictions.extend(np.transpose(classes).tolist())
     )
     result = evaluate(strategies.distribute(strategy, batches, BATCH))
-    index = members.index if members else 0
+    index = local_cluster.index if local_cluster else 0
     pathlib.Path(folder, f"{index}.json").write_text(
-        json.dumps({"result": result, "replicas": strategy.num_replicas_in_sync, "pairs": found})
+        json.dumps(
+            {"result": result, "replicas": strategy.num_replicas_in_sync, "pairs": predictions}
+        )
     )
-    Together(strategy, members).wait()
+    Together(strategy, local_cluster).wait()
 
 
 if __name__ == "__main__":

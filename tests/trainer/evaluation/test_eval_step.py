@@ -36,24 +36,24 @@ def expected():
 def test_a_hundred_thousand_classes_are_counted_by_record(strategy, replicas, expected, tmp_path):
     finished = run_program(PROGRAM, strategy, str(replicas), tmp_path)
     assert finished.returncode == 0, finished.stderr
-    found = json.loads((tmp_path / "0.json").read_text())
-    assert found["replicas"] == replicas
+    written = json.loads((tmp_path / "0.json").read_text())
+    assert written["replicas"] == replicas
     result, pairs = expected
-    assert found["result"] == result
-    assert sorted(found["pairs"]) == pairs
+    assert written["result"] == result
+    assert sorted(written["pairs"]) == pairs
     assert max(map(max, pairs)) < CLASSES
 
 
 def test_workers_have_the_same_result_to_the_bit_and_their_own_records(expected, tmp_path):
-    said = workers.run(3, PROGRAM, "multi_worker_mirrored", "1", tmp_path)
-    assert [code for code, _, _ in said] == [0] * 3, said
-    found = [json.loads((tmp_path / f"{index}.json").read_text()) for index in range(3)]
+    outputs = workers.run(3, PROGRAM, "multi_worker_mirrored", "1", tmp_path)
+    assert [code for code, _, _ in outputs] == [0] * 3, outputs
+    written = [json.loads((tmp_path / f"{index}.json").read_text()) for index in range(3)]
     result, pairs = expected
-    assert found[0]["result"] == result
-    assert [each["result"] for each in found] == [found[0]["result"]] * 3
-    assert [each["replicas"] for each in found] == [3] * 3
-    assert all(each["pairs"] for each in found)
-    assert sorted(pair for each in found for pair in each["pairs"]) == pairs
+    assert written[0]["result"] == result
+    assert [each["result"] for each in written] == [written[0]["result"]] * 3
+    assert [each["replicas"] for each in written] == [3] * 3
+    assert all(each["pairs"] for each in written)
+    assert sorted(pair for each in written for pair in each["pairs"]) == pairs
 
 
 def test_the_mean_of_probabilities_is_what_counts():
@@ -65,8 +65,8 @@ def test_the_mean_of_probabilities_is_what_counts():
     label = np.array([0, 1, 2, 1])
     batch = {"image": views, "label": label, "weight": np.ones(4, "f4")}
     evaluate = eval_step.make_evaluate(tf.distribute.get_strategy(), model)
-    found = evaluate(tf.data.Dataset.from_tensors(batch))
+    result = evaluate(tf.data.Dataset.from_tensors(batch))
     each = tf.nn.softmax(model(views.reshape(-1, 2, 2, 1))).numpy().reshape(4, 5, 3)
     mean = each.mean(1)
-    assert found["loss"] == pytest.approx(-np.log(mean[range(4), label]).mean(), rel=1e-5)
-    assert found["rank1"] == (mean.argmax(1) == label).mean()
+    assert result["loss"] == pytest.approx(-np.log(mean[range(4), label]).mean(), rel=1e-5)
+    assert result["rank1"] == (mean.argmax(1) == label).mean()

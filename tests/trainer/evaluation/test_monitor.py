@@ -7,32 +7,31 @@ from trainer.evaluation import monitor
 
 
 @given(st.lists(st.sampled_from([0.25, 0.5, 0.75]), max_size=40), st.integers(1, 5))
-def test_a_plateau_lowers_the_rate_each_time_it_has_lasted_as_long_again(found, plateau):
-    lowered, best, since = [], float("-inf"), 0
-    waited = counted(found)
-    for number, value in enumerate(found):
+def test_a_plateau_lowers_the_rate_each_time_it_has_lasted_as_long_again(scores, plateau):
+    reductions, best, since = [], float("-inf"), 0
+    counts = evals_since_best(scores)
+    for number, value in enumerate(scores):
         since = 0 if value > best else since + 1
         best = max(best, value)
         if since == plateau:
-            lowered.append(number)
+            reductions.append(number)
             since = 0
     assert [
-        n for n, count in enumerate(waited) if monitor.should_reduce_lr(count, plateau)
-    ] == lowered
+        n for n, count in enumerate(counts) if monitor.should_reduce_lr(count, plateau)
+    ] == reductions
 
 
-def counted(found: list[float]) -> list[int]:
+def evals_since_best(scores: list[float]) -> list[int]:
     """After each evaluation, how many there were since the best one."""
-    return [n - found.index(max(found[: n + 1])) for n in range(len(found))]
+    return [n - scores.index(max(scores[: n + 1])) for n in range(len(scores))]
 
 
 def test_a_run_without_patience_or_plateau_waits_for_ever():
     assert not any(
-        monitor.should_stop(waited, 0) or monitor.should_reduce_lr(waited, 0)
-        for waited in range(100)
+        monitor.should_stop(count, 0) or monitor.should_reduce_lr(count, 0) for count in range(100)
     )
     assert not monitor.should_reduce_lr(0, 1)
-    assert [monitor.should_stop(waited, 3) for waited in range(5)] == [False] * 3 + [True] * 2
+    assert [monitor.should_stop(count, 3) for count in range(5)] == [False] * 3 + [True] * 2
 
 
 def test_less_is_better_of_a_loss_alone():

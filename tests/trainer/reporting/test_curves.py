@@ -9,7 +9,7 @@ from trainer import run_dir
 from trainer.reporting import curves
 
 
-def drawn(workdir) -> np.ndarray:
+def picture(workdir) -> np.ndarray:
     curves.draw(str(workdir))
     return np.asarray(Image.open(io.BytesIO((workdir / run_dir.CURVES).read_bytes())))
 
@@ -21,12 +21,12 @@ def test_the_curves_are_those_of_the_rows_so_far(tmp_path):
 
     log(10, "train", 2.0)
     log(10, "validation", 2.5)
-    first = drawn(tmp_path)
-    np.testing.assert_array_equal(first, drawn(tmp_path))
+    first = picture(tmp_path)
+    np.testing.assert_array_equal(first, picture(tmp_path))
     log(20, "train", 1.0)
-    second = drawn(tmp_path)
+    second = picture(tmp_path)
     log(20, "validation", 1.5)
-    third = drawn(tmp_path)
+    third = picture(tmp_path)
     assert first.shape == second.shape == third.shape
     assert (first != second).any()
     assert (second != third).any()
