@@ -56,7 +56,7 @@ class _Asked:
     view: View
     augmentation: Augmentation
     on_bad_record: str
-    cache_policy: str
+    cache: str
     cache_dir: str
 
     @property
@@ -175,7 +175,8 @@ def _first(batches, count: int, asked: _Asked) -> list:
 
     steps = math.ceil(count / asked.order.batch_size)
     taken = (
-        image_grid.labelled(batch, asked.card.classes) for batch in itertools.islice(batches, steps)
+        image_grid.with_captions(batch, asked.card.classes)
+        for batch in itertools.islice(batches, steps)
     )
     return list(itertools.chain.from_iterable(taken))[:count]
 

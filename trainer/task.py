@@ -143,7 +143,7 @@ def main() -> None:
     if run_dir.is_finished(FLAGS.workdir, config.steps):
         print(f"{FLAGS.workdir} is finished, at step {result['steps']}; more --epochs train on")
         return
-    if result and monitor.ends(result["evaluations_since_best"], config.patience):
+    if result and monitor.should_stop(result["evaluations_since_best"], config.patience):
         print(
             f"{FLAGS.workdir} is finished, at step {result['steps']}, after "
             f"{result['evaluations_since_best']} evaluations without a better one; more --patience "

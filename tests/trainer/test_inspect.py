@@ -1,6 +1,5 @@
 """The program that shows what training sees: its picture, its rate, and what it refuses."""
 
-import io
 import re
 import shutil
 import subprocess
@@ -42,7 +41,7 @@ def streamed(data_dir, start_step=0, **changed) -> list[tuple[np.ndarray, tuple[
 def pictured(path, number: int, columns: int, lines: int = 1) -> np.ndarray:
     """Image `number` of a grid of 8×8 images, each pixel of which is a square of 16."""
     pixels = np.asarray(Image.open(path))
-    top, left = image_grid.place(number, columns, (8, 8, 1), lines)
+    top, left = image_grid.pixel_offset(number, columns, (8, 8, 1), lines)
     large = pixels[top : top + 128, left : left + 128]
     small = large[::16, ::16, :1]
     np.testing.assert_array_equal(large, np.repeat(np.repeat(small, 16, 0), 16, 1).repeat(3, 2))
@@ -106,13 +105,6 @@ def test_a_runs_own_flags_show_the_same_as_the_run(prepared, tmp_path):
     assert_one_line_error(refused, 1, str(moved), "does not hold the dataset", "--data_dir")
 
 
-def test_mixed_images_have_both_classes_and_their_shares():
-    image = np.zeros((2, 4, 4, 3), np.uint8)
-    batch = {"image": image, "label": [0, 1], "other_label": [1, 1], "share": [0.83, 0.5]}
-    names = [lines for _, lines in image_grid.labelled(batch, ["dog", "cat"])]
-    assert names == [("dog 0.83", "cat 0.17"), ("cat 0.50", "cat 0.50")]
-
-
 def test_the_shares_are_written_under_mixed_images(prepared, tmp_path):
     output = tmp_path / "mixed.png"
     finished = run_program(
@@ -127,32 +119,12 @@ def test_the_shares_are_written_under_mixed_images(prepared, tmp_path):
     )
     batch = next(batches.as_numpy_iterator())
     assert output.read_bytes() == image_grid.draw(
-        image_grid.labelled(batch, card.classes)[:4], 4, "PNG"
+        image_grid.with_captions(batch, card.classes)[:4], 4, "PNG"
     )
-    one_label = image_grid.labelled(
+    one_label = image_grid.with_captions(
         {"image": batch["image"], "label": batch["label"]}, card.classes
     )
     assert output.read_bytes() != image_grid.draw(one_label[:4], 4, "PNG")
-
-
-@pytest.mark.parametrize(
-    ("shape", "scale"), [((8, 12, 1), 11), ((300, 200, 3), 1), ((32, 32, 3), 4)]
-)
-def test_every_pixel_of_an_image_is_in_the_picture(shape, scale):
-    rng = np.random.default_rng(0)
-    shown = [
-        (image, ("a class with a name much longer than its image",))
-        for image in rng.integers(0, 256, (5, *shape), dtype=np.uint8)
-    ]
-    pixels = np.asarray(Image.open(io.BytesIO(image_grid.draw(shown, 3, "PNG"))))
-    for number, (image, _) in enumerate(shown):
-        top, left = image_grid.place(number, 3, shape, 1)
-        part = pixels[top : top + shape[0] * scale, left : left + shape[1] * scale]
-        for row in range(scale):
-            for column in range(scale):
-                np.testing.assert_array_equal(
-                    part[row::scale, column::scale], np.broadcast_to(image, (*shape[:2], 3))
-                )
 
 
 @pytest.mark.parametrize(

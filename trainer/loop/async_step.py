@@ -10,12 +10,12 @@ checkpoint of step t has seen the batches before t, and no other. The processes 
 import collections
 import functools
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from trainer.evaluation import eval_step
 from trainer.loop import train_step
 from trainer.optimization import gradients
 
@@ -52,9 +52,9 @@ def make_step_fns(
         clip_norm: norm that the gradient of a batch is scaled down to; 0 for none.
     """
     here = tf.distribute.get_strategy()
-    evaluate = train_step.make_evaluate(here, local_model, local_model.output_shape[-1])
+    evaluate = eval_step.make_evaluate(here, local_model)
 
-    def evaluate_here(batches: Iterable) -> dict[str, Any]:
+    def evaluate_here(batches: Iterable) -> dict[str, float]:
         local_model.set_weights(model.get_weights())
         return evaluate(batches)
 

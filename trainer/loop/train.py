@@ -37,9 +37,9 @@ from trainer.loop.start import Run
 from trainer.loop.step_planner import Period
 from trainer.loop.train_loop import StopError, TrainLoop
 from trainer.loop.train_step import StepFns
-from trainer.reporting.metrics_log import Journal
+from trainer.reporting.metrics_log import MetricsLog
 from trainer.reporting.progress import TrainingProgress
-from trainer.reporting.throughput import Rate
+from trainer.reporting.throughput import Throughput
 from trainer.run_data import Data
 
 _LOG_EVERY_STEPS = 50
@@ -76,7 +76,7 @@ def train(
     """
     cluster = Cluster.from_environment(os.environ)
     if cluster.role is Role.EVALUATOR:
-        sidecar_evaluator.follow(config, card, workdir, cluster)
+        sidecar_evaluator.evaluate_checkpoints(config, card, workdir, cluster)
         return None
     if cluster.role is Role.SERVER:
         parameter_server.serve(cluster, workdir, config.steps, functools.partial(print, flush=True))
@@ -133,7 +133,7 @@ def _make_actions(
     run: Run,
     state: TrainState,
     manager: CheckpointManager,
-    throughput: Rate,
+    throughput: Throughput,
     evaluator: Evaluator,
     split: str | None,
 ) -> list[Action]:
@@ -172,8 +172,8 @@ def _open_log(run: Run, state: TrainState) -> Callable[[int, str, dict[str, floa
     """Return what logs step, split and values; in a process that writes nothing, to nowhere."""
     if not run.collectives.is_chief:
         return lambda step, split, values: None
-    metrics_log = Journal(run.workdir, run.steps_per_epoch)
-    metrics_log.go_on(state.step, state.last_eval_step)
+    metrics_log = MetricsLog(run.workdir, run.steps_per_epoch)
+    metrics_log.resume_at(state.step, state.last_eval_step)
     return metrics_log.log
 
 

@@ -28,7 +28,7 @@ from trainer.loop import step_planner
 from trainer.loop.actions.action import Action
 from trainer.loop.train_step import StepFns
 from trainer.reporting.progress import TrainingProgress
-from trainer.reporting.throughput import Rate
+from trainer.reporting.throughput import Throughput
 from trainer.run_data import Data
 
 _SECONDS_PER_CALL = 1.0
@@ -59,7 +59,7 @@ class TrainLoop:
         preemption: Preemption,
         progress: TrainingProgress,
     ) -> None:
-        self.throughput = Rate()
+        self.throughput = Throughput()
         self._config, self._state, self._data = config, state, data
         self._collectives, self._preemption, self._progress = collectives, preemption, progress
         self._step_fns = step_fns

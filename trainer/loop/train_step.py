@@ -1,21 +1,19 @@
-"""Compiled steps: training on batches and counting hits on a split, under any strategy.
+"""Compiled steps: training on batches, under any strategy.
 
 Several steps run per call, so Python costs nothing between them.
 """
 
 import dataclasses
 import functools
-import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.optimization import gradients, losses
-
-RANK = 5
+from trainer.evaluation import eval_step
+from trainer.optimization import gradients
 
 # A replica's part has no Python `if` or `for` in its graph: AutoGraph, which looks for them in
 # every layer, would take a second to find none.
@@ -23,7 +21,6 @@ _do_not_convert = tf.autograph.experimental.do_not_convert
 
 Sums: TypeAlias = "tf.Tensor | tf.distribute.DistributedValues"
 TrainSteps = Callable[[Iterator, tf.Tensor, Sums], Sums]
-Evaluate = Callable[[Iterable], dict[str, Any]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +29,7 @@ class StepFns:
 
     Attributes:
         train: see `make_train_steps`.
-        evaluate: see `make_evaluate`.
+        evaluate: see `eval_step.make_evaluate`.
         first_sums: function of totals, float `[2]`, to sums for `train` to add to.
         total: function of sums to their totals over all replicas, see `total`.
         min_steps_per_loop: number of steps that a call should have, to be worth its beginning and
@@ -42,7 +39,7 @@ class StepFns:
     """
 
     train: TrainSteps
-    evaluate: Evaluate
+    evaluate: eval_step.Evaluate
     first_sums: Callable[[Sequence[float]], Sums]
     total: Callable[[Sums], np.ndarray]
     min_steps_per_loop: int = 1
@@ -62,7 +59,7 @@ def make_step_fns(
     """
     return StepFns(
         make_train_steps(strategy, model, *arguments, **options),
-        make_evaluate(strategy, model, model.output_shape[-1]),
+        eval_step.make_evaluate(strategy, model),
         functools.partial(first_sums, strategy),
         functools.partial(total, strategy),
     )
@@ -212,61 +209,3 @@ def total(strategy: tf.distribute.Strategy, sums: Sums) -> np.ndarray:
     """Return the sums of `train_steps` over all replicas, float64 `[2]`: cross-entropy, with all
     weights as it is trained on, and rank-1 hits of all records."""
     return strategy.reduce("SUM", sums, axis=None).numpy()
-
-
-def make_evaluate(strategy: tf.distribute.Strategy, model: keras.Model, classes: int) -> Evaluate:
-    """Make `evaluate(batches)`, which goes once over distributed batches of `stream.evaluation`.
-
-    Returns:
-        A function whose result has `loss` (mean cross-entropy), `rank1` and `rank5` (fractions),
-        `records`, and `confusion`: int64 `[classes, classes]`, rows true, columns predicted.
-    """
-
-    @_do_not_convert
-    def replica_step(batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, ...]:
-        logits = _mean_logits(model, batch["image"])
-        label, weight = batch["label"], batch["weight"]
-        best = tf.math.top_k(logits, min(RANK, classes)).indices
-        in_best = tf.reduce_any(tf.equal(tf.cast(best, label.dtype), label[:, None]), axis=1)
-        return (
-            tf.reduce_sum(losses.cross_entropy(label, logits) * weight),
-            tf.reduce_sum(tf.cast(in_best, tf.float32) * weight),
-            tf.math.confusion_matrix(
-                label, best[:, 0], classes, weights=tf.cast(weight, tf.int64), dtype=tf.int64
-            ),
-        )
-
-    @tf.function
-    def evaluate_batch(batch: dict[str, tf.Tensor]) -> list[tf.Tensor]:
-        sums = strategy.run(replica_step, args=(batch,))
-        return [strategy.reduce("SUM", each, axis=None) for each in sums]
-
-    def evaluate(batches: Iterable) -> dict[str, Any]:
-        loss = rank5_hits = 0.0
-        confusion = np.zeros((classes, classes), np.int64)
-        for batch in batches:
-            batch_loss, batch_hits, batch_confusion = evaluate_batch(batch)
-            loss += float(batch_loss)
-            rank5_hits += float(batch_hits)
-            confusion += batch_confusion.numpy()
-        records = int(confusion.sum())
-        return {
-            "loss": loss / records,
-            "rank1": float(np.trace(confusion)) / records,
-            "rank5": rank5_hits / records,
-            "records": records,
-            "confusion": confusion,
-        }
-
-    return evaluate
-
-
-def _mean_logits(model: keras.Model, images: tf.Tensor) -> tf.Tensor:
-    """Return logits of images `[batch, …]`; of several views each, `[batch, views, …]`, the
-    logarithm of the mean of the views' probabilities."""
-    if images.shape.rank == 4:
-        return model(images, training=False)
-    views = tf.reshape(images, [-1, *images.shape[2:]])
-    log_probabilities = tf.nn.log_softmax(model(views, training=False))
-    each = tf.reshape(log_probabilities, [-1, images.shape[1], log_probabilities.shape[-1]])
-    return tf.reduce_logsumexp(each, axis=1) - math.log(images.shape[1])

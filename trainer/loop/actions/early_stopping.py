@@ -28,7 +28,7 @@ class EarlyStopping(AfterEvaluation):
 
     def ends_run(self, state: TrainState) -> bool:
         """Return whether the run has waited long enough."""
-        return monitor.ends(state.evals_since_best, self.patience)
+        return monitor.should_stop(state.evals_since_best, self.patience)
 
     def __call__(self, state: TrainState) -> None:
         """Say that the run ends."""

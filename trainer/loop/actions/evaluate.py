@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from input.loading import read_records
 from trainer.checkpoints.train_state import TrainState
-from trainer.evaluation import monitor
+from trainer.evaluation import eval_step, monitor
 from trainer.loop.actions.action import Periodic
-from trainer.loop.train_step import Evaluate as EvaluateFn
 from trainer.optimization import ema
 from trainer.run_data import Data
 
@@ -21,13 +20,13 @@ class Evaluator:
     Attributes:
         state: state of the run.
         data: data of the run.
-        evaluate: function of batches, see `train_step.make_evaluate`.
+        evaluate: function of batches, see `eval_step.make_evaluate`.
         sync_stop: function that is called before each batch, and raises an error to stop.
     """
 
     state: TrainState
     data: Data
-    evaluate: EvaluateFn
+    evaluate: eval_step.Evaluate
     sync_stop: Callable[[], object]
 
     def __post_init__(self) -> None:
@@ -81,4 +80,4 @@ class Evaluate(Periodic):
         result = self.evaluator(self.split)
         self.log(state.step, self.split, result)
         self.note(state.step, self.split, result)
-        state.record_evaluation(monitor.worth(result, self.metric))
+        state.record_evaluation(monitor.score(result, self.metric))

@@ -26,7 +26,9 @@ class ReduceLearningRate(AfterEvaluation):
 
     def is_due(self, state: TrainState) -> bool:
         """Return whether the plateau has lasted as long again."""
-        return super().is_due(state) and monitor.lowers(state.evals_since_best, self.patience)
+        return super().is_due(state) and monitor.should_reduce_lr(
+            state.evals_since_best, self.patience
+        )
 
     def __call__(self, state: TrainState) -> None:
         """Lower the learning rate."""
