@@ -14,8 +14,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.distribution import cluster, devices, strategies
-from trainer.distribution.collectives import Together
+from trainer.distribution import devices, strategies
+from trainer.distribution.cluster import Cluster
+from trainer.distribution.collectives import Collectives
 from trainer.evaluation import eval_step
 
 CLASSES, FEATURES, BATCH, RECORDS = 100_000, 4, 12, 31
@@ -51,7 +52,7 @@ def batches(pipeline: int, pipelines: int) -> tf.data.Dataset:
 
 def main(strategy_name: str, cpus: str, folder: str) -> None:
     devices.configure(int(cpus))
-    local_cluster = cluster.find(os.environ)
+    local_cluster = Cluster.from_environment(os.environ)
     strategy = strategies.create(strategy_name, local_cluster)
     with strategies.scope(strategy):
         image = keras.Input((1, 1, FEATURES))
@@ -63,13 +64,13 @@ def main(strategy_name: str, cpus: str, folder: str) -> None:
         strategy, model, lambda *classes: predictions.extend(np.transpose(classes).tolist())
     )
     result = evaluate(strategies.distribute(strategy, batches, BATCH))
-    index = local_cluster.index if local_cluster else 0
+    index = local_cluster.index
     pathlib.Path(folder, f"{index}.json").write_text(
         json.dumps(
             {"result": result, "replicas": strategy.num_replicas_in_sync, "pairs": predictions}
         )
     )
-    Together(strategy, local_cluster).wait()
+    Collectives(strategy, local_cluster).barrier()
 
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ class Training:
         step_fns = StepFns(train, lambda batches: {}, np.array, np.array, **options)
         self.preemption = Preemption(max_minutes)
         collectives = Collectives(tf.distribute.get_strategy(), Cluster())
-        progress = TrainingProgress(20, shows=False)
+        progress = TrainingProgress(20, False)
         self.loop = TrainLoop(
             config, at, cast(Any, self.data), step_fns, collectives, self.preemption, progress
         )
