@@ -5,7 +5,6 @@ import pytest
 
 from tests.conftest import run_program
 from tests.trainer import workers
-from trainer.distribution import strategies
 
 PROGRAM = "tests.trainer.replicas"
 
@@ -78,12 +77,3 @@ def test_all_replicas_and_all_workers_end_equal(two, four):
 def test_training_moved_the_weights(one):
     averages = [value for name, value in one.items() if "moving_mean" in name]
     assert all(np.abs(average).max() > 0 for average in averages)
-
-
-class TwoReplicas:
-    num_replicas_in_sync = 2
-
-
-@pytest.mark.parametrize(("batch_size", "dividing"), [(64, 64), (65, 64), (1, 2)])
-def test_evaluation_takes_the_nearest_size_that_divides(batch_size, dividing):
-    assert strategies.dividing_batch_size(TwoReplicas, batch_size) == dividing
