@@ -138,7 +138,7 @@ def test_values_that_beam_does_not_take_are_told_in_one_line(flag, said, capsys)
 
 @pytest.mark.parametrize("blocks", [1, 8])
 def test_a_full_disk_is_named_and_leaves_no_card(tmp_path, blocks):
-    """A bound on the size of files stands for it: first of the scan's, then of the catalog."""
+    """A bound on the size of files stands for it: first of the scan's, then of the image table."""
     write_images(tmp_path / "source", {"dark": 10, "light": 10})
     finished = subprocess.run(
         [
@@ -158,6 +158,6 @@ def test_a_full_disk_is_named_and_leaves_no_card(tmp_path, blocks):
 
 def test_a_users_mistake_that_a_worker_finds_is_told_as_one():
     text = "Traceback\n  File x\nheadrace.UserError: gs://b is gone [while running 'scan']\n\n"
-    assert str(runner._explained(RuntimeError(text))) == "gs://b is gone"
+    assert str(runner._user_error(RuntimeError(text))) == "gs://b is gone"
     defect = RuntimeError("Traceback\nKeyError: 3 [while running 'plan']")
-    assert runner._explained(defect) is defect
+    assert runner._user_error(defect) is defect
