@@ -46,29 +46,41 @@ def list_source(source: Source) -> Iterator[Listing]:
     """List every image of a source, without opening one; the list is gone with the `with` block.
 
     Raises:
-        UserError: the source is not what its kind says, or a file's name is no UTF-8.
+        UserError: the source is not what its kind says, a file's name is no UTF-8, or the disk of
+            temporary files is full.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        file = os.path.join(folder, "listing.jsonl")
-        per_split: Counter[str | None] = Counter()
-        labels, sizes = set(), []
-        with open(file, "wb") as lines:
-            for number, image in enumerate(source.list_files(), 1):
-                lines.write(_line(source, image))
-                if number & (number - 1) == 0:  # every power of two: few, and from all over
-                    sizes.append(files.size(files.join(source.root, image.path)))
-                per_split[image.source_split] += 1
-                labels.add(image.label)
-        classes = source.classes if source.classes is not None else sorted(labels)
-        if source.container:
-            num_images = num_divisible = source.num_images
-            source_splits = source.splits
-        else:
-            num_images = per_split.total()
-            num_divisible = per_split[None] + per_split["train"]
-            source_splits = frozenset(split for split in per_split if split and per_split[split])
-        mean_bytes = sum(sizes) / max(1, len(sizes))
-        yield Listing(source, num_images, classes, source_splits, num_divisible, mean_bytes, file)
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            listing = _list(source, os.path.join(folder, "listing.jsonl"))
+        except OSError as error:
+            raise UserError(
+                f"the list of {source.root} cannot be written to a temporary file "
+                f"({error.strerror}); make room for it, or set TMPDIR to another folder"
+            ) from None
+        yield listing
+
+
+def _list(source: Source, file: str) -> Listing:
+    per_split: Counter[str | None] = Counter()
+    labels, sizes = set(), []
+    with open(file, "wb") as lines:
+        for number, image in enumerate(source.list_files(), 1):
+            lines.write(_line(source, image))
+            if number & (number - 1) == 0:  # every power of two: few, and from all over
+                sizes.append(files.size(files.join(source.root, image.path)))
+            per_split[image.source_split] += 1
+            labels.add(image.label)
+    contained = source.num_images  # none where there are files
+    return Listing(
+        source,
+        contained or per_split.total(),
+        source.classes if source.classes is not None else sorted(labels),
+        source.splits or frozenset(split for split in per_split if split),
+        num_divisible=contained or per_split[None] + per_split["train"],
+        mean_bytes=sum(sizes) / max(1, len(sizes)),
+        file=file,
+    )
 
 
 def tasks(listing: Listing) -> list[tuple[int, object]]:

@@ -15,6 +15,7 @@ import pathlib
 import re
 import socket
 import threading
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -40,7 +41,7 @@ _CONNECT_SECONDS = 10
 # The last line of a traceback, as runners hand it on.
 _LAST_LINE = r"(.*?)(?= \[while running|\n|$)"
 _FILE_ERROR = re.compile(rf"(?:\w*Error: \[Errno \d+\]|sqlite3\.OperationalError:) {_LAST_LINE}")
-_USER_ERROR = re.compile(rf"headrace\.U\w+Error: {_LAST_LINE}")
+_USER_ERROR = re.compile(rf"{re.escape(UserError.__module__)}\.U\w+Error: {_LAST_LINE}")
 
 
 def options(flags: list[str], images: int = 0, mean_bytes: float = 0) -> PipelineOptions:
@@ -195,13 +196,14 @@ class _Repartition(beam.PTransform):
 
 def _user_error(error: BaseException) -> BaseException:
     """Return what the user can put right as one, of whose kind runners hand on only the text."""
-    texts = _FILE_ERROR.findall(str(error))
-    if texts:
+    text = "".join(traceback.format_exception_only(error))
+    if messages := _FILE_ERROR.findall(text):
         return UserError(
-            f"a worker cannot read or write its files: {texts[-1]}; mend that and run the job again"
+            f"a worker cannot read or write its files: {messages[-1]}; mend that and run the job "
+            "again"
         )
-    texts = _USER_ERROR.findall(str(error))
-    return UserError(texts[-1]) if texts else error
+    messages = _USER_ERROR.findall(text)
+    return UserError(messages[-1]) if messages else error
 
 
 def _finish(result: PipelineResult) -> None:
