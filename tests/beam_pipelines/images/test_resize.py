@@ -1,5 +1,8 @@
 """--size, --short_side, --max_side: the sizes, the pixels, and that nothing is squashed."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +12,7 @@ from PIL import Image
 from beam_pipelines.images import resize
 from beam_pipelines.images.resize import Resize
 from headrace.errors import UsageError
+from tests.conftest import ROOT
 
 length = st.one_of(st.integers(1, 60), st.sampled_from([1, 2, 997, 3000]))
 target_length = st.integers(1, 60)
@@ -151,3 +155,30 @@ def test_a_size_is_a_side_or_rows_and_columns(text, size):
 def test_no_other_size_is_understood(text):
     with pytest.raises(UsageError, match="--size="):
         resize.parse_size(text)
+
+
+PEAK = """
+import resource, sys
+from PIL import Image
+from beam_pipelines.images import hashing, resize
+pixels = Image.new("RGB", (int(sys.argv[1]), int(sys.argv[2])), "red")
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+assert resize.apply(resize.Resize(size=(224, 224)), pixels).size == (224, 224)
+assert max(resize.apply(resize.Resize(max_side=224), pixels).size) == 224
+hashing.perceptual_hash(pixels)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.parametrize("shape", [(1, 30_000), (30_000, 1), (3, 65_000), (400_000, 2)])
+def test_memory_of_a_strip_is_bounded_by_itself_and_the_target(shape):
+    """Scaled before it is cut, a strip of 1 x 30,000 would be 224 x 6,720,000 on its way."""
+    finished = subprocess.run(
+        [sys.executable, "-c", PEAK, *map(str, shape)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert int(finished.stdout) < 64 * 1024  # KiB

@@ -145,3 +145,20 @@ def test_sums_beyond_64_bits_are_exact(tmp_path, value):
         rows.append(row)
     with image_table.build(rows, {"0": 0}, str(tmp_path / "images")) as db:
         assert image_table.exact_sum(db, "sums0", "1") == sum(value + n for n in range(30))
+
+
+def steps_of_division(folder, classes: int) -> int:
+    """Return how many thousand steps SQLite takes to divide three images of each class."""
+    rows = [scanned_image(n, n // 3, n) for n in range(3 * classes)]
+    labels = {str(label): label for label in range(classes)}
+    steps: list[None] = []
+    with image_table.build(rows, labels, str(folder / f"{classes}")) as db:
+        db.set_progress_handler(lambda: steps.append(None), 1000)
+        duplicates.resolve(db, "same_split", "source")
+        split_assignment.join_groups(db)
+        split_assignment.assign(db, [Fraction(8, 10), Fraction(2, 10)], "source_split IS NULL")
+    return len(steps)
+
+
+def test_work_grows_as_the_classes_do(tmp_path):
+    assert steps_of_division(tmp_path, 4000) < 5 * steps_of_division(tmp_path, 1000)
