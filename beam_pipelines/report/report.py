@@ -5,6 +5,7 @@ from collections.abc import Callable
 from html import escape
 
 from beam_pipelines.report import charts, thumbnails
+from beam_pipelines.report.samples import MAX_ROWS
 from beam_pipelines.report.thumbnails import Draw
 from input.dataset.dataset_dir import Card
 
@@ -149,9 +150,11 @@ def _class_table(card: Card) -> str:
         ]
         for name, counts, total in zip(card.classes, per_class, totals, strict=True)
     ]
+    more = f"<p>The first {MAX_ROWS:,} of {len(rows):,} classes; all are in card.json.</p>"
     header = ["class", *map(escape, card.splits), "all", "share", ""]
     kinds = "t" + "n" * (len(header) - 2) + "w"
-    return f"<p>{charts.legend(list(card.splits))}</p>" + _table(header, rows, kinds)
+    table = f"<p>{charts.legend(list(card.splits))}</p>" + _table(header, rows[:MAX_ROWS], kinds)
+    return table + (more if len(rows) > MAX_ROWS else "")
 
 
 def _split_table(card: Card) -> str:

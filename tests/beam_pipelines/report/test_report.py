@@ -199,3 +199,17 @@ def test_the_report_shows_training_images_whichever_split_comes_first(source, tm
     training = tfds.builder_from_directory(str(tmp_path / "data")).as_dataset(split="train")
     assert shown
     assert shown <= {example["file_name"].numpy().decode() for example in training}
+
+
+def test_the_page_does_not_grow_with_classes_beyond_a_thousand():
+    pages = []
+    for classes in (1_500, 30_000):
+        split = Split([2] * classes, [Shard("flowers-train", 2 * classes, 2_500_000, "ab")])
+        names = [f"class {label:05d}" for label in range(classes)]
+        pages.append(
+            render(
+                {**SUMMARY, "samples": []}, classes=names, splits={"train": split, "test": split}
+            )
+        )
+        assert f"The first 1,000 of {classes:,} classes" in pages[-1]
+    assert abs(len(pages[0]) - len(pages[1])) < 100
