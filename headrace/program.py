@@ -19,12 +19,15 @@ No TensorFlow is imported here, so `--help` and flag errors are immediate.
 """
 
 import contextlib
+import math
 import os
+import re
 import select
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+import types
+from collections.abc import Callable, Iterator, Mapping
 
 from absl import app, flags, logging
 
@@ -44,7 +47,10 @@ _KINDS = {
 
 
 def run(
-    main: Callable[..., None], accept_unknown_flags: bool = False, if_unknown: str = ""
+    main: Callable[..., None],
+    accept_unknown_flags: bool = False,
+    if_unknown: str = "",
+    renamed: Mapping[str, str] = types.MappingProxyType({}),
 ) -> None:
     """Parses the flags, runs `main` and exits with the right code.
 
@@ -53,11 +59,12 @@ def run(
         accept_unknown_flags: hand flags that are not Headrace's on to `main` as positional
             arguments, for a program that passes them to a library.
         if_unknown: else what to do about such a flag, for the error.
+        renamed: names that flags have today, by those that they had before.
     """
     with _until_unread():
         app.run(
             lambda argv: _call(main, argv[1:]),
-            flags_parser=lambda argv: _parse(argv, accept_unknown_flags, if_unknown),
+            flags_parser=lambda argv: _parse(argv, accept_unknown_flags, if_unknown, renamed),
         )
 
 
@@ -91,17 +98,39 @@ def _until_unread() -> Iterator[None]:
         sys.exit(_UNREAD)
 
 
-def _parse(argv: list[str], accept_unknown_flags: bool, if_unknown: str) -> list[str]:
+def with_flags(text: str) -> str:
+    """Return a text for the user of the running program: of `name` in it, where there is such a
+    flag, it makes `--name`. Libraries know fields by their names, and no flags."""
+    return re.sub(
+        r"`(\w+)`", lambda name: f"--{name[1]}" if name[1] in flags.FLAGS else name[0], text
+    )
+
+
+def _parse(
+    argv: list[str], accept_unknown_flags: bool, if_unknown: str, renamed: Mapping[str, str]
+) -> list[str]:
     if {"--help", "-h", "-help", "--h"} & set(argv[1:]):
         print(_help())
         sys.exit(0)
     try:
-        return flags.FLAGS(argv, known_only=accept_unknown_flags)
+        arguments = flags.FLAGS(argv, known_only=accept_unknown_flags)
+        _check_finite()
+        return arguments
+    except UsageError as error:
+        _exit(error)
     except (flags.Error, ValueError) as error:  # ValueError: a value for a --no… flag
         message = _absl_message(error)
-        if if_unknown and message.startswith("unknown") and "Did you mean" not in message:
+        if isinstance(error, flags.UnrecognizedFlagError) and error.flagname in renamed:
+            message = f"--{error.flagname} is called --{renamed[error.flagname]} now"
+        elif if_unknown and message.startswith("unknown") and "Did you mean" not in message:
             message += f"; {if_unknown}"
         _exit(UsageError(message))
+
+
+def _check_finite() -> None:
+    for flag in own_flags():
+        if isinstance(flag.value, float) and not math.isfinite(flag.value):
+            raise UsageError(f"--{flag.name}={flag.value}: expected a finite number")
 
 
 def _absl_message(error: Exception) -> str:
@@ -128,7 +157,7 @@ def _call(main: Callable[..., None], arguments: list[str]) -> None:
 def _exit(error: UserError) -> None:
     logging.set_verbosity(logging.FATAL)  # nothing is to be said after the error
     hint = f" (see {program_name()} --help)" if error.exit_code == 2 else ""
-    print(f"error: {error}{hint}", file=sys.stderr, flush=True)
+    print(f"error: {with_flags(str(error))}{hint}", file=sys.stderr, flush=True)
     sys.exit(error.exit_code)
 
 
@@ -158,13 +187,17 @@ def _value_hint(flag: flags.Flag) -> str:
 
 
 def _text(flag: flags.Flag) -> str:
-    """The help text; absl puts the values of an enum before it, which the hint shows already."""
-    text = flag.help
+    """Return the help text; absl puts the values of an enum before it, which the hint shows."""
+    text = with_flags(flag.help)
     if isinstance(flag, flags.EnumFlag):
         text = text.partition(">: ")[2]
     if any(validator.message.endswith(_REQUIRED) for validator in flag.validators):
         return f"{text} Required."
     default = flag.default if flag.using_default_value else None
-    if default in (None, "", []) or default is False:
+    if (
+        default is None
+        or default is False
+        or (not default and not isinstance(default, int | float))
+    ):
         return text
     return f"{text} (default: {default})"

@@ -7,8 +7,9 @@ Order: crop, warp, colour, policy, erasing, mixing. No TensorFlow is imported be
 """
 
 import dataclasses
-import math
+from typing import Any
 
+from headrace.config_flags import option
 from headrace.errors import UsageError
 from input.preprocessing.spec import View
 
@@ -18,38 +19,59 @@ POLICIES = ("none", "rand", "trivial", "auto_cifar10")
 _MIXING = ("mixup", "cutmix")
 
 
-def _value(default, text: str):
-    return dataclasses.field(default=default, metadata={"help": text})
+def _fraction(default: float, text: str, maximum: float = 1) -> Any:
+    return option(default, text, minimum=0, maximum=maximum, on_resume="same")
+
+
+def _amount(default: float, text: str) -> Any:
+    return option(default, text, minimum=0, on_resume="same")
 
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
     """How training images are varied; the defaults do nothing."""
 
-    crop: str = _value(
+    crop: str = option(
         "none",
         "Train on random parts of images: random, a part of the size of the model's input (see "
-        "--resize_to), or resized, of any area and shape, brought to that size.",
+        "`resize_to`), or resized, of any area and shape, brought to that size.",
+        choices=CROPS,
+        on_resume="same",
     )
-    crop_area: float = _value(0.08, "Smallest part of an image's area that a resized crop keeps.")
-    pad: int = _value(0, "Pad by so many pixels, mirrored or constant, and crop at random.")
-    rotation: float = _value(0.0, "Rotate by at most so many degrees, either way.")
-    width_shift: float = _value(0.0, "Shift by at most this fraction of the width, either way.")
-    height_shift: float = _value(0.0, "Shift by at most this fraction of the height, either way.")
-    shear: float = _value(0.0, "Shear by at most so many radians, either way.")
-    zoom: float = _value(0.0, "Scale rows and columns, apart, by factors within 1 ± this.")
-    horizontal_flip: bool = _value(False, "Mirror half of the images left and right.")
-    vertical_flip: bool = _value(False, "Mirror half of the images top and bottom.")
-    fill: str = _value("nearest", f"What lies beyond the border: {', '.join(FILLS)} (black).")
-    brightness: float = _value(0.0, "Brightness factor within 1 ± this.")
-    contrast: float = _value(0.0, "Contrast factor within 1 ± this.")
-    saturation: float = _value(0.0, "Saturation factor within 1 ± this.")
-    hue: float = _value(0.0, "Turn the colour circle by at most this part, either way; to 0.5.")
-    policy: str = _value("none", f"A published policy: {', '.join(POLICIES)}.")
-    cutout: int = _value(0, "Grey out a square of so many pixels a side.")
-    erasing: float = _value(0.0, "Chance that a rectangle of an image is replaced by noise.")
-    mixup: float = _value(0.0, "Alpha of mixup; 0 for none.")
-    cutmix: float = _value(0.0, "Alpha of CutMix; 0 for none.")
+    crop_area: float = _fraction(
+        0.08, "Smallest part of an image's area that a resized crop keeps."
+    )
+    pad: int = _amount(0, "Pad by so many pixels, mirrored or constant, and crop at random.")
+    rotation: float = _fraction(0.0, "Rotate by at most so many degrees, either way.", 180)
+    width_shift: float = _fraction(0.0, "Shift by at most this fraction of the width, either way.")
+    height_shift: float = _fraction(
+        0.0, "Shift by at most this fraction of the height, either way."
+    )
+    shear: float = _fraction(0.0, "Shear by at most so many radians, either way.", 1.5)
+    zoom: float = _fraction(0.0, "Scale rows and columns, apart, by factors within 1 ± this.", 0.99)
+    horizontal_flip: bool = option(
+        False, "Mirror half of the images left and right.", on_resume="same"
+    )
+    vertical_flip: bool = option(
+        False, "Mirror half of the images top and bottom.", on_resume="same"
+    )
+    fill: str = option(
+        "nearest",
+        "What lies beyond the border; constant is black.",
+        choices=FILLS,
+        on_resume="same",
+    )
+    brightness: float = _amount(0.0, "Brightness factor within 1 ± this.")
+    contrast: float = _amount(0.0, "Contrast factor within 1 ± this.")
+    saturation: float = _amount(0.0, "Saturation factor within 1 ± this.")
+    hue: float = _fraction(
+        0.0, "Turn the colour circle by at most this part, either way; to 0.5.", 0.5
+    )
+    policy: str = option("none", "A published policy.", choices=POLICIES, on_resume="same")
+    cutout: int = _amount(0, "Grey out a square of so many pixels a side.")
+    erasing: float = _fraction(0.0, "Chance that a rectangle of an image is replaced by noise.")
+    mixup: float = _amount(0.0, "Alpha of mixup; 0 for none.")
+    cutmix: float = _amount(0.0, "Alpha of CutMix; 0 for none.")
 
     @property
     def flips_first(self) -> bool:
@@ -86,25 +108,9 @@ def check(augmentation: Augmentation, per_lane: int, view: View) -> None:
         view: what the model sees of an image.
 
     Raises:
-        UsageError: one is out of its range, or two exclude each other; the flag is named.
+        UsageError: two exclude each other, or one has no use for this view or batch; the field is
+            named.
     """
-    for name, low, high in (
-        ("crop_area", 0, 1),
-        ("rotation", 0, 180),
-        ("width_shift", 0, 1),
-        ("height_shift", 0, 1),
-        ("shear", 0, 1.5),
-        ("zoom", 0, 0.99),
-        ("hue", 0, 0.5),
-        ("erasing", 0, 1),
-    ):
-        value = getattr(augmentation, name)
-        if not low <= value <= high:
-            raise UsageError(f"--{name}={value}: expected {low} to {high}")
-    for name in ("pad", "brightness", "contrast", "saturation", "cutout", "mixup", "cutmix"):
-        value = getattr(augmentation, name)
-        if not 0 <= value < math.inf:
-            raise UsageError(f"--{name}={value}: expected 0 or more")
     if augmentation.mixup and augmentation.cutmix:
         raise UsageError("--mixup and --cutmix exclude each other; give one of them")
     if (augmentation.mixup or augmentation.cutmix) and per_lane < 2:
@@ -112,9 +118,6 @@ def check(augmentation: Augmentation, per_lane: int, view: View) -> None:
             "--mixup and --cutmix mix images of one lane: give two or more to each, by a larger "
             "--batch_size or fewer --lanes"
         )
-    for name, names in (("crop", CROPS), ("fill", FILLS), ("policy", POLICIES)):
-        if (value := getattr(augmentation, name)) not in names:
-            raise UsageError(f"--{name}={value}: expected one of {', '.join(names)}")
     if augmentation.crop == "random" and not view.crops:
         raise UsageError(
             "--crop=random cuts the model's input from a larger image: give --resize_to=ROWS,"

@@ -1,143 +1,102 @@
 """What must stay the same for a run to go on: in its run directory, and in each checkpoint.
 
-same = fingerprint(config)
-for line in differences(saved, same).values(): …    # "--batch_size was 16 and is 8"
+    same = fingerprint(config)
+    for line in differences(earlier, same).values(): …    # "`batch_size` was 16 and is 8"
+
+All of it is read from the fields of the config: `on_resume="same"` says that a field must stay, and
+`affects` what else has to begin afresh when it is allowed to change: the `optimizer`, the
+`evaluation` (what the same weights are worth), the `mean_image`.
 """
 
-import dataclasses
 import json
+import os
 from collections.abc import Iterable, Mapping
+from typing import Any
 
-from etils import epath
-
+from headrace import config_flags, files
 from headrace.errors import UserError
-from trainer.config.run import RunConfig, exists, read
+from trainer.config import formats, run
+from trainer.config.run import RunConfig
 
 # What to do about a run directory that holds another run.
-REMEDY = "use the same values, another --workdir, or --allow_changes to go on with the new ones"
+REMEDY = "use the same values, another `workdir`, or `allow_changes` to go on with the new ones"
 
-# A run goes on only with the same values of these, unless that is allowed; the others may change
-# between two starts. Users know them by these names.
 _FIXED = {
-    "dataset_fingerprint": "dataset",
-    "train_split": "--train_split",
-    "validation_split": "--validation_split",
-    "model": "--model",
-    "model_options": "--model_options",
-    "image_size": "--image_size",
-    "resize_to": "--resize_to",
-    "resize": "--resize",
-    "normalization": "--normalization",
-    "batch_size": "--batch_size",
-    "lanes": "--lanes",
-    "batch_sampling": "--batch_sampling",
-    "class_weights": "--class_weights",
-    "chunk": "--chunk",
-    "window": "--window",
-    "optimizer": "--optimizer",
-    "learning_rate": "--learning_rate",
-    "mixed_precision": "--mixed_precision",
-    "accumulate": "--accumulate",
-    "clip_norm": "--clip_norm",
-    "ema": "--ema",
-    "seed": "--seed",
-    "init_from": "--init_from",
-    "init_checkpoint": "--init_checkpoint",
-    "init_optimizer": "--init_optimizer",
-    "monitor": "--monitor",
-    "plateau": "--plateau",
-    "plateau_factor": "--plateau_factor",
-    "augmentation": "--augment and its flags",
+    name: field
+    for name, (_, field) in run.FIELDS.items()
+    if config_flags.traits_of(field).get("on_resume") == "same"
 }
 
-# Of those: which variables the optimizer has is decided by these,
-_OF_OPTIMIZER = ("optimizer", "mixed_precision", "ema")
 
-# the mean image by these,
-OF_MEAN_IMAGE = ("dataset_fingerprint", "train_split", "image_size", "resize_to", "resize")
-
-# and what an evaluation of the same weights gives by these.
-_OF_EVALUATION = (
-    "dataset_fingerprint",
-    "validation_split",
-    "model_options",
-    "image_size",
-    "resize_to",
-    "resize",
-    "normalization",
-    "mixed_precision",
-    "ema",
-    "monitor",
-)
+def fingerprint(config: RunConfig) -> dict[str, Any]:
+    """Return what must stay the same for a run to go on, by name, as values that JSON holds."""
+    values = {
+        name: getattr(getattr(config, part), field.name)
+        for name, (part, field) in run.FIELDS.items()
+        if name in _FIXED
+    }
+    return json.loads(json.dumps(values))
 
 
-def fingerprint(config: RunConfig) -> dict[str, object]:
-    """What must stay the same for a run to go on, of values that JSON holds."""
-    values = json.loads(json.dumps(dataclasses.asdict(config)))
-    return {name: values[name] for name in _FIXED}
+def differences(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
+    """Return what two fingerprints differ in, by name, and for each a line that says how.
 
-
-def differences(earlier: Mapping[str, object], now: Mapping[str, object]) -> dict[str, str]:
-    """What two fingerprints differ in, by name, and for each a line that says how."""
+    Args:
+        earlier: fingerprint of a run, perhaps one that an earlier version wrote: what it lacks had
+            its default.
+        now: fingerprint of the run to be started.
+    """
+    defaults = fingerprint(RunConfig())
+    before = {**defaults, **formats.upgrade_names(earlier)}
     return {
-        name: _difference(name, earlier.get(name), now.get(name))
+        name: _difference(name, before[name], now.get(name))
         for name in _FIXED
-        if earlier.get(name) != now.get(name)
+        if before[name] != now.get(name)
     }
 
 
-def agree(workdir: str, config: RunConfig, names: Iterable[str]) -> bool:
-    """Whether the run in a run directory has the same values of these fields."""
-    earlier, now = fingerprint(read(workdir)), fingerprint(config)
-    return all(earlier[name] == now[name] for name in names)
+def affected(names: Iterable[str], what: str) -> bool:
+    """Return whether changes of these fields affect the `optimizer`, or another thing like it."""
+    return any(what in config_flags.traits_of(_FIXED[name]).get("affects", ()) for name in names)
 
 
-def changes_optimizer(names: Iterable[str]) -> bool:
-    """Whether with these changes the optimizer has other variables."""
-    return not set(_OF_OPTIMIZER).isdisjoint(names)
-
-
-def changes_evaluation(names: Iterable[str]) -> bool:
-    """Whether with these changes the same weights are evaluated otherwise."""
-    return not set(_OF_EVALUATION).isdisjoint(names)
+def agree(workdir: str, config: RunConfig, what: str) -> bool:
+    """Return whether the run in a run directory differs in nothing that affects `what`."""
+    return not affected(differences(fingerprint(run.read(workdir)), fingerprint(config)), what)
 
 
 def check_same_run(workdir: str, config: RunConfig, allow_changes: bool = False) -> None:
-    """Makes sure that a run directory, if it holds a run, holds this one.
+    """Make sure that a run directory, if it holds a run, holds this one.
 
     Args:
-        workdir: the run directory.
-        config: of the run to be started.
-        allow_changes: it may be of another dataset, model or flags.
+        workdir: path of the run directory.
+        config: config of the run to be started.
+        allow_changes: accept another dataset, model or other flags.
 
     Raises:
         UserError: it holds a run of another dataset, model or flags, all differences are named; or
             no run, but other files; or it is no directory.
     """
-    directory = epath.Path(workdir)
-    if not directory.exists():
+    if not files.exists(workdir):
         return
-    if not directory.is_dir():
-        raise UserError(f"--workdir={workdir} is a file; name a folder")
-    if not exists(workdir):
-        if any(not path.name.startswith(".") for path in directory.iterdir()):
+    if not files.is_remote(workdir) and not os.path.isdir(workdir):
+        raise UserError(f"`workdir`={workdir} is a file; name a folder")
+    if not run.exists(workdir):
+        if any(not name.startswith(".") for names in files.listing(workdir) for name in names):
             raise UserError(
-                f"--workdir={workdir} has files in it but is no run directory; use an empty one"
+                f"`workdir`={workdir} has files in it but is no run directory; use an empty one"
             )
         return
-    earlier = read(workdir)
-    changed = differences(fingerprint(earlier), fingerprint(config))
-    if changed and not allow_changes:
-        data = f" (its dataset is {earlier.data_dir})" if "dataset_fingerprint" in changed else ""
+    earlier = run.read(workdir)
+    changes = differences(fingerprint(earlier), fingerprint(config))
+    if changes and not allow_changes:
+        data = f" (its dataset is {earlier.data.data_dir})" if "dataset" in changes else ""
         raise UserError(
-            f"--workdir={workdir} holds another run: {'; '.join(changed.values())}{data}; {REMEDY}"
+            f"`workdir`={workdir} holds another run: {'; '.join(changes.values())}{data}; {REMEDY}"
         )
 
 
 def _difference(name: str, before: object, after: object) -> str:
-    if name == "augmentation" and before and after:
-        others = [flag for flag in {**before, **after} if before.get(flag) != after.get(flag)]
-        lines = (f"{flag} was {before.get(flag)} and is {after.get(flag)}" for flag in others)
-        return f"{_FIXED[name]}: {', '.join(lines)}"
-    length = 12 if name == "dataset_fingerprint" else None
-    return f"{_FIXED[name]} was {str(before)[:length]} and is {str(after)[:length]}"
+    if name == "dataset":
+        return f"dataset was {str(before)[:12]} and is {str(after)[:12]}"
+    return f"`{name}` was {before} and is {after}"

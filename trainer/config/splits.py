@@ -3,7 +3,6 @@
 from headrace.errors import UsageError, UserError
 from input.dataset import split_spec
 from input.dataset.dataset_dir import Card
-from trainer.config.run import RunConfig
 
 
 def train_records(data_dir: str, card: Card, asked: str) -> int:
@@ -50,10 +49,10 @@ def watched(data_dir: str, card: Card, train: str, asked: str | None) -> str | N
     )  # in the metrics `train` is what is trained on
 
 
-def evaluated(config: RunConfig, card: Card) -> list[str]:
-    """What is evaluated at the end: what was watched, and every split not trained on."""
-    untouched = _untouched(card, split_spec.parse(config.data_dir, card, config.train_split))
-    return list(dict.fromkeys(filter(None, [config.validation_split, *untouched])))
+def final_splits(data_dir: str, card: Card, train: str, validation: str | None) -> list[str]:
+    """Return what is evaluated at the end: what was watched, and every split not trained on."""
+    untouched = _untouched(card, split_spec.parse(data_dir, card, train))
+    return list(dict.fromkeys(filter(None, [validation, *untouched])))
 
 
 def _untouched(card: Card, trained: list[split_spec.Slice]) -> list[str]:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from headrace import program
+
 _PLAIN_LINE_SECONDS = 10.0
 
 
@@ -96,7 +98,9 @@ class TrainingProgress:
 
     def note(self, line: str) -> None:
         """Print a line that stays."""
-        self._console.print(line, highlight=False, soft_wrap=True, markup=False)
+        self._console.print(
+            program.with_flags(line), highlight=False, soft_wrap=True, markup=False
+        )
 
     def note_evaluation(self, epoch: float, split: str, result: Mapping[str, float]) -> None:
         """Print the metrics of a split."""

@@ -1,0 +1,192 @@
+"""Which images a run trains on, in which order and size, and where they are kept decoded."""
+
+import dataclasses
+from typing import Any
+
+from headrace import files
+from headrace.config_flags import ValueParser, option
+from headrace.errors import UserError
+from input.augment.config import PRESETS
+from input.dataset.dataset_dir import Card
+from input.loading import cache_policy
+from input.preprocessing import spec
+from input.preprocessing.spec import View
+from input.sampling import class_sampling, order
+from input.sampling.order import Order
+from trainer.config import splits
+
+
+class SizeParser(ValueParser):
+    """Reads `32,48` as rows and columns; one number stands for both, nothing for none."""
+
+    hint = "ROWS,COLUMNS"
+
+    def parse(self, argument: Any) -> tuple[int, ...]:
+        """Return rows and columns, or an empty tuple."""
+        if not isinstance(argument, str):
+            return tuple(argument)
+        if not argument:
+            return ()
+        parts = argument.split(",")
+        if len(parts) > 2 or not all(part.isdigit() and int(part) for part in parts):
+            raise ValueError("expected ROWS,COLUMNS, as in 224,224")
+        rows, columns = (parts * 2)[:2]
+        return int(rows), int(columns)
+
+    def format(self, value: tuple[int, ...]) -> str:
+        """Return `rows,columns`."""
+        return ",".join(map(str, value))
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """What a run reads. `resolve` fills in what is left out, from the dataset and the batch."""
+
+    data_dir: str | None = option(None, "The dataset directory to train on.")
+    train_split: str = option(
+        "train",
+        "What to train on: a split, or slices of splits as TFDS writes them, such as train[:90%], "
+        "train[1000:] or fold_0+fold_1.",
+        on_resume="same",
+        affects=("mean_image",),
+    )
+    image_size: tuple[int, ...] = option(
+        (),
+        "Rows,columns of the model's input, for example 32,32. Images are scaled to cover it and "
+        "the centre is cut out. Needed only when the images of the dataset differ in size.",
+        parser=SizeParser(),
+        on_resume="same",
+        affects=("mean_image", "evaluation"),
+    )
+    resize_to: tuple[int, ...] = option(
+        (),
+        "Rows,columns that images are brought to before the model's input is cut from them: the "
+        "centre or, for training, a random part (`crop`). Default: `image_size`.",
+        parser=SizeParser(),
+        on_resume="same",
+        affects=("mean_image", "evaluation"),
+    )
+    resize: str = option(
+        "cover",
+        "How images come to that size: cover scales and cuts off what is over, squash changes "
+        "their shape.",
+        choices=spec.HOW,
+        on_resume="same",
+        affects=("mean_image", "evaluation"),
+    )
+    batch_size: int = option(
+        64, "Global batch size, over all replicas.", minimum=1, on_resume="same"
+    )
+    lanes: int | None = option(
+        None,
+        "Parts of the data that workers share out. It divides `batch_size`, and the batches are "
+        "the same for any number of workers that divides it. Default: 8, or as many as divide the "
+        "batch.",
+        minimum=1,
+        on_resume="same",
+    )
+    shuffle_chunk: int | None = option(
+        None,
+        "Consecutive records that are read together and stay near each other in an epoch's order. "
+        "Default: 1, a shuffle of single records; of data on gs://, as many as make about 1 MiB.",
+        minimum=1,
+        on_resume="same",
+    )
+    shuffle_window: int | None = option(
+        None,
+        "Steps whose records are shuffled among themselves, so that chunks are mixed. Default: as "
+        "many as take 128 chunks; 1 if `shuffle_chunk` is 1.",
+        minimum=1,
+        on_resume="same",
+    )
+    batch_sampling: str = option(
+        "natural",
+        "What batches are made of: records as a shuffle of all gives them, stratified for the "
+        "class proportions of the whole split in each batch, or balanced for all classes equally "
+        "often.",
+        choices=("natural", *class_sampling.BATCHES),
+        on_resume="same",
+    )
+    seed: int = option(
+        0, "Seed of initial weights and of the order of images.", minimum=0, on_resume="same"
+    )
+    on_bad_record: str = option(
+        "stop",
+        "What to do with a damaged record: stop and say where it lies, or say so and take the next "
+        "good one in its place.",
+        choices=("stop", "skip"),
+    )
+    cache: str = option(
+        "auto",
+        "Where to keep decoded images, so that they are decoded once, not in every epoch; auto "
+        "keeps small datasets in memory. Batches are the same.",
+        choices=cache_policy.WHERE,
+    )
+    cache_dir: str = option(
+        "~/.cache/headrace/decoded",
+        "A local folder for `cache`=disk; later runs use what is in it, and nothing deletes it.",
+    )
+    augment: str = option(
+        "none",
+        "What is done to training images, by the name of an experiment; the flags below change it.",
+        choices=tuple(PRESETS),
+    )
+
+    @property
+    def view(self) -> View:
+        """How an image becomes the model's input."""
+        return View(_pair(self.image_size), _pair(self.resize_to), self.resize)
+
+    def order(self, records: int) -> Order:
+        """Return the order of a training split of so many records."""
+        batch, lanes, chunk = self.batch_size, self.lanes or 1, self.shuffle_chunk or 1
+        window = self.shuffle_window or 1
+        return Order(records, batch, lanes, self.seed, chunk, window, self.batch_sampling)
+
+
+def _pair(size: tuple[int, ...]) -> tuple[int, int]:
+    rows, columns = size
+    return rows, columns
+
+
+def resolve(data: DataConfig, card: Card) -> DataConfig:
+    """Fill in what is left out: sizes of the dataset's images, and what suits the batch.
+
+    Raises:
+        UsageError: the sizes make no sense, or there is no such order.
+        UserError: the images differ in size and `image_size` is left out, there is no such split,
+            or it is smaller than a batch.
+    """
+    size = data.image_size or _uniform_size(card)
+    data_dir, lanes = str(data.data_dir), data.lanes or order.default_lanes(data.batch_size)
+    records = splits.train_records(data_dir, card, data.train_split)
+    chunk = data.shuffle_chunk or _default_chunk(data_dir, card, records)
+    window = data.shuffle_window or order.default_window(records, data.batch_size, chunk)
+    resolved = dataclasses.replace(
+        data,
+        image_size=size,
+        resize_to=data.resize_to or size,
+        lanes=lanes,
+        shuffle_chunk=chunk,
+        shuffle_window=window,
+    )
+    spec.check(resolved.view)
+    return resolved
+
+
+def _default_chunk(data_dir: str, card: Card, records: int) -> int:
+    if not files.is_remote(data_dir):
+        return 1
+    stored = sum(split.records for split in card.splits.values())
+    size = sum(shard.bytes for split in card.splits.values() for shard in split.shards)
+    return order.default_chunk(records, size * records // stored)
+
+
+def _uniform_size(card: Card) -> tuple[int, int]:
+    if card.uniform_size is None:
+        rows, columns = card.image_size["rows"], card.image_size["columns"]
+        raise UserError(
+            f"the images of {card.name} differ in size ({rows['min']}-{rows['max']} rows, "
+            f"{columns['min']}-{columns['max']} columns); say `image_size`=ROWS,COLUMNS"
+        )
+    return _pair(tuple(card.uniform_size))

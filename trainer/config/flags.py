@@ -1,0 +1,164 @@
+"""The one place where flags of training are read: from flags to a `RunConfig`.
+
+    from trainer.config import flags as training_flags
+
+    training_flags.define()
+
+    def main() -> None:
+        config = training_flags.parse()         # what the flags say, checked by themselves
+        card = dataset_dir.read_card(config.data.data_dir)
+        config = training_flags.resolve(config, card)
+
+No TensorFlow is imported here.
+"""
+
+import dataclasses
+from collections.abc import Iterable
+
+from absl import flags
+
+from headrace import config_flags
+from headrace.errors import check
+from input.augment import config as augment_config
+from input.augment.config import PRESETS, Augmentation
+from input.dataset.dataset_dir import Card
+from input.loading import cache_policy
+from trainer.config import data, splits
+from trainer.config.checkpoints import CheckpointsConfig
+from trainer.config.data import DataConfig
+from trainer.config.distribution import DistributionConfig
+from trainer.config.model import ModelConfig
+from trainer.config.optimization import OptimizationConfig
+from trainer.config.run import DatasetConfig, RunConfig
+from trainer.config.training import TrainingConfig
+
+# The flags that `define` makes are those of the program that calls it.
+flags.disclaim_key_flags()
+
+# In the order in which `--help` shows them.
+_PARTS: dict[str, type] = {
+    "model": ModelConfig,
+    "optimization": OptimizationConfig,
+    "training": TrainingConfig,
+    "checkpoints": CheckpointsConfig,
+    "distribution": DistributionConfig,
+    "data": DataConfig,
+}
+
+
+def define() -> None:
+    """Define all flags of a training run."""
+    config_flags.define(*(part for name, part in _PARTS.items() if name != "data"))
+    define_data()
+
+
+def define_data() -> None:
+    """Define the flags that say what the batches of a run are."""
+    config_flags.define(DataConfig)
+    config_flags.define(Augmentation, optional=True)
+
+
+def parse() -> RunConfig:
+    """Return the run that the flags describe, on a dataset not looked at yet.
+
+    Raises:
+        UsageError: flags exclude each other.
+    """
+    parts = {name: config_flags.parse(part) for name, part in _PARTS.items()}
+    config = RunConfig(**parts, augmentation=_augmentation(parts["data"]))
+    _check_alone(config)
+    return config
+
+
+def parse_data() -> tuple[DataConfig, Augmentation]:
+    """Return what the flags of `define_data` describe."""
+    config = config_flags.parse(DataConfig)
+    return config, _augmentation(config)
+
+
+def given_data_flags() -> Iterable[str]:
+    """Return the names of the flags of `define_data` that were given."""
+    for part in (DataConfig, Augmentation):
+        for field in dataclasses.fields(part):
+            if flags.FLAGS[field.name].present:
+                yield field.name
+
+
+def resolve(config: RunConfig, card: Card) -> RunConfig:
+    """Fill in what is left out, from the card of the dataset.
+
+    Raises:
+        UsageError: values make no sense together, or parts to train on and to watch share records.
+        UserError: there is no such part, or what is trained on is smaller than a batch or cannot be
+            kept as it should be.
+    """
+    resolved = data.resolve(config.data, card)
+    augmentation, training = config.augmentation, config.training
+    records = splits.train_records(str(resolved.data_dir), card, resolved.train_split)
+    order = resolved.order(records)
+    augment_config.check(augmentation, order.batch_size // order.lanes, resolved.view)
+    kept_view = cache_policy.keepable(card, resolved.view, augmentation.crop)
+    cache_policy.choose(resolved.cache, card, records, kept_view)
+    validation = splits.watched(
+        str(resolved.data_dir), card, resolved.train_split, training.validation_split
+    )
+    check(
+        validation or not (training.patience or training.reduce_lr_patience),
+        "`patience` and `reduce_lr_patience` wait for a better evaluation, and nothing is "
+        "evaluated while training; name something with `validation_split`",
+    )
+    saves, per_epoch = config.checkpoints, order.steps_per_epoch
+    return dataclasses.replace(
+        config,
+        dataset=DatasetConfig(
+            card.fingerprint, tuple(card.classes), card.channels, tuple(card.mean), tuple(card.std)
+        ),
+        data=resolved,
+        training=dataclasses.replace(
+            training,
+            validation_split=validation,
+            steps=training.steps or (training.epochs or 0) * per_epoch,
+        ),
+        checkpoints=dataclasses.replace(
+            saves,
+            save_every_steps=saves.save_every_steps or (saves.save_every_epochs or 1) * per_epoch,
+        ),
+    )
+
+
+def _augmentation(config: DataConfig) -> Augmentation:
+    return config_flags.parse(Augmentation, base=PRESETS[config.augment])
+
+
+def _check_alone(config: RunConfig) -> None:
+    """Make sure that flags go together, as far as they tell by themselves."""
+    training, saves, optimization = config.training, config.checkpoints, config.optimization
+    check(
+        (training.epochs is None) != (training.steps is None),
+        "say how long to train: either `epochs` or `steps`, not both",
+    )
+    check(
+        not (saves.save_every_steps and saves.save_every_epochs),
+        "`save_every_steps` and `save_every_epochs` both say when to save; give one of them",
+    )
+    check(
+        saves.init_from or saves.init_optimizer == "reset",
+        "`init_optimizer`=restore: say of which run, with `init_from`",
+    )
+    check(
+        0 < training.reduce_lr_factor < 1,
+        f"`reduce_lr_factor`={training.reduce_lr_factor:g}: expected more than 0 and less than 1",
+    )
+    check(
+        config.data.batch_sampling != "balanced" or optimization.class_weights == "none",
+        "`batch_sampling`=balanced and `class_weights`=balanced do the same; give one of them",
+    )
+    check(
+        optimization.ema_decay < 1,
+        f"`ema_decay`={optimization.ema_decay:g}: expected less than 1, such as 0.999",
+    )
+    check(
+        not (optimization.jit_compile and config.distribution.deterministic),
+        "`jit_compile` and `deterministic`: XLA has no deterministic gradient of max pooling; "
+        "give one of them",
+    )
