@@ -17,8 +17,9 @@ from absl import flags
 
 from benchmarks.peers import measure
 from headrace import program
+from input.dataset import dataset_dir
 from trainer import network, task
-from trainer.config import data_flags
+from trainer.config import flags as training_flags
 from trainer.config.run import RunConfig
 from trainer.optimization import optimizers
 from trainer.reporting.progress import TrainingProgress
@@ -33,9 +34,9 @@ flags.DEFINE_integer("last", None, "The step at which it stops.", 2, required=Tr
 
 def main() -> None:
     """Runs the program."""
-    card, seen = data_flags.asked_data()
-    options = task.parse_model_options(FLAGS.model_options)
-    config = task.make_config(card, options, seen, data_flags.asked_augmentation(seen))
+    config = training_flags.parse()
+    card = dataset_dir.read_card(config.data.data_dir)
+    config = training_flags.resolve(config, card)
     data = Data(config, card, tf.distribute.get_strategy(), TrainingProgress(0, visible=False))
     train, batches = make_loop(config), iter(data.training(0))
     train(batches, tf.constant(FLAGS.first))
@@ -47,9 +48,9 @@ def main() -> None:
 
 def make_loop(config: RunConfig) -> Callable:
     """Makes `train(iterator, count)`."""
-    keras.utils.set_random_seed(config.seed)
+    keras.utils.set_random_seed(config.data.seed)
     model = network.build(config)
-    optimizer = optimizers.create(config.optimizer, config.learning_rate)
+    optimizer = optimizers.create(config.optimization.optimizer, config.optimization.learning_rate)
     optimizer.build(model.trainable_variables)
 
     @tf.function

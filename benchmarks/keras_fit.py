@@ -21,9 +21,10 @@ from absl import flags
 from benchmarks.peers import measure
 from headrace import program
 from input import stream
+from input.dataset import dataset_dir
 from input.dataset.reader import Reader
 from trainer import network, task
-from trainer.config import data_flags
+from trainer.config import flags as training_flags
 from trainer.config.run import RunConfig
 from trainer.optimization import optimizers
 
@@ -55,21 +56,23 @@ class Clock(keras.callbacks.Callback):
 
 def main() -> None:
     """Runs the program."""
-    card, seen = data_flags.asked_data()
-    options = task.parse_model_options(FLAGS.model_options)
-    config = task.make_config(card, options, seen, data_flags.asked_augmentation(seen))
-    images, labels = in_memory(config, Reader(config.data_dir, card, config.train_split))
+    config = training_flags.parse()
+    card = dataset_dir.read_card(config.data.data_dir)
+    config = training_flags.resolve(config, card)
+    images, labels = in_memory(config, Reader(config.data.data_dir, card, config.data.train_split))
     if FLAGS.tuned:
         data = tf.data.Dataset.from_tensor_slices((images, labels)).cache().shuffle(len(images))
-        batches = data.batch(config.batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
-        arguments, per_epoch = {"x": batches}, len(images) // config.batch_size
+        batches = data.batch(config.data.batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+        arguments, per_epoch = {"x": batches}, len(images) // config.data.batch_size
     else:
-        arguments = {"x": images, "y": labels, "batch_size": config.batch_size}
-        per_epoch = -(-len(images) // config.batch_size)
-    keras.utils.set_random_seed(config.seed)
+        arguments = {"x": images, "y": labels, "batch_size": config.data.batch_size}
+        per_epoch = -(-len(images) // config.data.batch_size)
+    keras.utils.set_random_seed(config.data.seed)
     model = network.build(config)
     model.compile(
-        optimizer=optimizers.create(config.optimizer, config.learning_rate),
+        optimizer=optimizers.create(
+            config.optimization.optimizer, config.optimization.learning_rate
+        ),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
         steps_per_execution=per_epoch if FLAGS.epoch_a_call else 1,
@@ -87,7 +90,7 @@ def main() -> None:
 
 def in_memory(config: RunConfig, reader: Reader) -> tuple[np.ndarray, np.ndarray]:
     """Images, uint8 `[records, rows, columns, channels]`, and labels of a split."""
-    batches = stream.evaluation(reader, config.view, batch_size=config.batch_size)
+    batches = stream.evaluation(reader, config.data.view, batch_size=config.data.batch_size)
     found = list(batches.as_numpy_iterator())
     images, labels = (np.concatenate([each[name] for each in found]) for name in ("image", "label"))
     return images[: len(reader)], labels[: len(reader)]

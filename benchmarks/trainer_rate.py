@@ -43,7 +43,7 @@ def main() -> None:
         for workdir, processes in zip(workdirs, started, strict=True):
             runs.wait_for_step(workdir, asked.last, processes)
     rate = sum(runs.steps_per_second(workdir, asked.first, asked.last) for workdir in workdirs)
-    batch = run_config.read(str(workdirs[0])).batch_size
+    batch = run_config.read(str(workdirs[0])).data.batch_size
     measure.write(asked.output, {"steps/s": rate, "images/s": rate * batch})
 
 

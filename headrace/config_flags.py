@@ -168,7 +168,7 @@ def from_json(config: type[T], values: Mapping[str, Any]) -> T:
 def _from_json(kind: Any, value: Any) -> Any:
     if dataclasses.is_dataclass(kind):
         return from_json(typing.cast(type, kind), value)
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(value) if typing.get_origin(kind) is tuple else value
 
 
 def _flag_fields(config: type) -> Iterator[dataclasses.Field]:

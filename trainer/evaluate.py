@@ -51,11 +51,11 @@ flags.DEFINE_enum(
 def main() -> None:
     """Run the program."""
     config, average = trained_flags.asked()
-    data_dir = FLAGS.data_dir or config.data_dir
+    data_dir = FLAGS.data_dir or config.data.data_dir
     card = _read_card(data_dir, config)
     split_spec.parse(data_dir, card, FLAGS.split)
     check(
-        FLAGS.crops == "1" or config.view.crops,
+        FLAGS.crops == "1" or config.data.view.crops,
         f"--crops={FLAGS.crops}: the run in {FLAGS.workdir} sees whole images; more than one crop "
         "needs a run that was trained with a larger --resize_to",
     )
@@ -63,7 +63,7 @@ def main() -> None:
     devices.configure()
     from input.dataset.reader import Reader  # with TensorFlow, takes seconds
 
-    reader = Reader(data_dir, card, FLAGS.split, skips=config.on_bad_record == "skip")
+    reader = Reader(data_dir, card, FLAGS.split, skips=config.data.on_bad_record == "skip")
     result = evaluate(FLAGS.workdir, config, reader, FLAGS.checkpoint, int(FLAGS.crops), average)
     path = epath.Path(FLAGS.workdir) / f"evaluation-{FLAGS.split}.json"
     run_dir.write_whole(path, (json.dumps(result, indent=2) + "\n").encode())
@@ -100,7 +100,7 @@ def evaluate(
     from trainer.distribution import strategies
     from trainer.evaluation import eval_step
 
-    strategy = strategies.create_for_one_process(config.strategy)
+    strategy = strategies.create_for_one_process(config.distribution.strategy)
     with strategy.scope():
         model, step = network.restore(config, workdir, checkpoint, average)
     labels, predictions = [], []
@@ -130,12 +130,12 @@ def _batches(strategy, config: RunConfig, reader: "Reader", crops: int):
     from input import stream
     from trainer.distribution import strategies
 
-    batch_size = strategies.dividing_batch_size(strategy, config.batch_size)
+    batch_size = strategies.dividing_batch_size(strategy, config.data.batch_size)
 
     def dataset(pipeline: int, pipelines: int):
         return stream.evaluation(
             reader,
-            config.view,
+            config.data.view,
             batch_size=batch_size,
             crops=crops,
             pipeline=pipeline,
@@ -148,7 +148,7 @@ def _batches(strategy, config: RunConfig, reader: "Reader", crops: int):
 def _read_card(data_dir: str, config: RunConfig) -> dataset_dir.Card:
     files.check(data_dir, "data_dir")
     card = dataset_dir.read_card(data_dir)
-    if card.classes != config.classes:
+    if card.classes != config.dataset.classes:
         raise UserError(
             f"{data_dir} has other classes than the run in {FLAGS.workdir} was trained on; "
             "name its own dataset with --data_dir"

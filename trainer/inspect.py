@@ -19,6 +19,7 @@ from absl import flags
 from headrace import files, program
 from headrace.errors import UserError, check
 from headrace.tensorflow_import import import_tensorflow
+from input.augment import config as augment_config
 from input.augment.config import Augmentation
 from input.dataset import dataset_dir
 from input.dataset.dataset_dir import Card
@@ -26,8 +27,10 @@ from input.loading import cache_policy
 from input.preprocessing.spec import View
 from input.sampling import order
 from input.sampling.order import Order
-from trainer.config import data_flags, splits
+from trainer.config import data, splits
+from trainer.config import flags as training_flags
 from trainer.config import run as run_config
+from trainer.config.data import DataConfig
 
 FLAGS = flags.FLAGS
 
@@ -38,7 +41,7 @@ flags.DEFINE_integer("step", 0, "The step whose batch comes first.", 0)
 flags.DEFINE_integer("rows", 4, "Rows of the grid.", 1)
 flags.DEFINE_integer("columns", 8, "Columns of the grid.", 1)
 flags.DEFINE_string("output", "inspect.png", "The picture: a .png, or a .jpg, which is smaller.")
-flags.adopt_module_key_flags(data_flags)
+training_flags.define_data()
 
 _FORMATS = {".png": "PNG", ".jpg": "JPEG"}
 _KEPT = {"none": "not kept", "memory": "kept in memory", "disk": "kept on disk"}
@@ -108,20 +111,28 @@ def main() -> None:
 
 
 def _of_flags() -> _Asked:
-    """What training with these flags would see."""
-    data_dir, train = FLAGS.data_dir, FLAGS.train_split
-    files.check(data_dir, "data_dir")
-    card, seen = data_flags.asked_data()
+    """Return what training with these flags would see."""
+    files.check(FLAGS.data_dir, "data_dir")
+    config, augmentation = training_flags.parse_data()
+    card = dataset_dir.read_card(config.data_dir)
+    config = data.resolve(config, card)
+    per_lane = config.batch_size // config.lanes
+    augment_config.check(augmentation, per_lane, config.view)
+    return _stream(config, augmentation, card)
+
+
+def _stream(config: DataConfig, augmentation: Augmentation, card: Card) -> _Asked:
+    records = splits.train_records(config.data_dir, card, config.train_split)
     return _Asked(
-        data_dir,
+        config.data_dir,
         card,
-        train,
-        data_flags.asked_order(card, splits.train_records(data_dir, card, train)),
-        seen,
-        data_flags.asked_augmentation(seen),
-        FLAGS.on_bad_record,
-        FLAGS.cache,
-        FLAGS.cache_dir,
+        config.train_split,
+        config.order(records),
+        config.view,
+        augmentation,
+        config.on_bad_record,
+        config.cache,
+        config.cache_dir,
     )
 
 
@@ -132,32 +143,21 @@ def _of_run(workdir: str) -> _Asked:
         UsageError: flags say otherwise.
         UserError: there is no such run, or its dataset is not there.
     """
-    of_data = FLAGS.get_flags_for_module(data_flags)
-    given = [f"--{flag.name}" for flag in of_data if flag.present and flag.name != "data_dir"]
+    given = [f"--{name}" for name in training_flags.given_data_flags() if name != "data_dir"]
     check(
         not given,
         f"--workdir={workdir} shows what that run sees; leave {', '.join(given)} out, or --workdir",
     )
     config = run_config.read(workdir)
-    data_dir, train = FLAGS.data_dir or config.data_dir, config.train_split
+    data_dir = FLAGS.data_dir or config.data.data_dir
     files.check(data_dir, "data_dir")
     card = dataset_dir.read_card(data_dir)
-    if card.fingerprint != config.dataset_fingerprint:
+    if card.fingerprint != config.dataset.fingerprint:
         raise UserError(
             f"{data_dir} does not hold the dataset that the run in {workdir} was trained on; "
             "name its own with --data_dir"
         )
-    return _Asked(
-        data_dir,
-        card,
-        train,
-        config.order(splits.train_records(data_dir, card, train)),
-        config.view,
-        Augmentation(**config.augmentation),
-        config.on_bad_record,
-        config.cache,
-        config.cache_dir,
-    )
+    return _stream(dataclasses.replace(config.data, data_dir=data_dir), config.augmentation, card)
 
 
 def _kept(asked: _Asked, reader, where: str):

@@ -45,7 +45,7 @@ def of_run(config: RunConfig, workdir: str) -> keras.Model:
         UserError: it subtracts a mean image, and the run has not written that yet.
     """
     mean_image = run_dir.read_mean_image(workdir)
-    if config.normalization == "mean_image" and mean_image is None:
+    if config.model.normalization == "mean_image" and mean_image is None:
         raise UserError(
             f"{workdir} has no {run_dir.MEAN_IMAGE} yet; train with `python -m trainer.task`, "
             "which writes it"
@@ -69,16 +69,23 @@ def build(config: RunConfig, mean_image: np.ndarray | None = None) -> keras.Mode
     """
     pixels = keras.Input(config.input_shape, dtype="uint8", name="image")
     normalised = normalise(
-        pixels, config.normalization, mean=config.mean, std=config.std, image=mean_image
+        pixels,
+        config.model.normalization,
+        mean=config.dataset.mean,
+        std=config.dataset.std,
+        image=mean_image,
     )
-    with policy(config.mixed_precision):
+    with policy(config.model.mixed_precision):
         body = models.build(
-            config.model, config.input_shape, len(config.classes), **config.model_options
+            config.model.name,
+            config.input_shape,
+            len(config.dataset.classes),
+            **config.model.options,
         )
         logits = body(normalised)
-    if config.mixed_precision != "none":
+    if config.model.mixed_precision != "none":
         logits = keras.ops.cast(logits, "float32")
-    return keras.Model(pixels, logits, name=config.model)
+    return keras.Model(pixels, logits, name=config.model.name)
 
 
 @contextlib.contextmanager

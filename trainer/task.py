@@ -22,7 +22,8 @@ from trainer.config import flags as training_flags
 from trainer.config import formats, resume, splits, unsupported
 from trainer.config import run as run_config
 from trainer.config.run import RunConfig
-from trainer.distribution import cluster, devices, strategies
+from trainer.distribution import devices, preemption, strategy_checks
+from trainer.distribution.cluster import Cluster
 from trainer.evaluation import monitor
 
 FLAGS = flags.FLAGS
@@ -55,7 +56,10 @@ def main() -> None:
         print(program.with_flags(finished))
         return
 
-    if strategies.is_asynchronous(config.distribution.strategy, cluster.find(os.environ)):
+    cluster = Cluster.from_environment(os.environ)
+    if cluster.is_distributed:
+        preemption.hold_signals()
+    if cluster.has_servers:
         # Of a worker that goes, TensorFlow says hundreds of lines; we say one.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import_tensorflow()
@@ -63,29 +67,29 @@ def main() -> None:
     from trainer.loop.train import train  # with TensorFlow, takes seconds
 
     result = train(config, card, FLAGS.workdir, flags_as_text(), FLAGS.allow_changes)
-    if result and cluster.is_chief(os.environ):
+    if result and cluster.is_chief:
         print_result(result)
 
 
 def _check_here(config: RunConfig) -> None:
     """Make sure that model and strategy can be had here, before any data is touched."""
     models.check(config.model.name, config.model.options)
-    where, members = config.distribution, cluster.find(os.environ)
-    strategies.check(where.strategy, os.environ, where.devices, where.tpu)
-    served = strategies.is_asynchronous(where.strategy, members)
-    unsupported.check(config, "parameter_server" if served else where.strategy)
-    strategies.check_batch_size(
+    where, cluster = config.distribution, Cluster.from_environment(os.environ)
+    strategy_checks.check_cluster(where.strategy, cluster, where.devices, where.tpu)
+    unsupported.check(config, "parameter_server" if cluster.has_servers else where.strategy)
+    strategy_checks.check_batch_size(
         config.data.batch_size,
         _workers(config),
         config.optimization.grad_accum_steps,
-        of="workers",
+        plural="workers",
     )
     files.check(config.data.data_dir, "data_dir")
 
 
 def _workers(config: RunConfig) -> int:
     where = config.distribution
-    return strategies.workers("tpu" if where.tpu else where.strategy, os.environ)
+    on_tpu = where.tpu or where.strategy == "tpu"
+    return 1 if on_tpu else Cluster.from_environment(os.environ).sync_workers
 
 
 def _records(config: RunConfig, card: dataset_dir.Card) -> int:
@@ -97,7 +101,7 @@ def _finished(config: RunConfig) -> str:
     result = run_dir.read_result(FLAGS.workdir)
     if run_dir.is_finished(FLAGS.workdir, config.training.steps):
         return f"{FLAGS.workdir} is finished, at step {result['steps']}; more `epochs` train on"
-    if result and monitor.ends(result["evaluations_since_best"], config.training.patience):
+    if result and monitor.should_stop(result["evaluations_since_best"], config.training.patience):
         return (
             f"{FLAGS.workdir} is finished, at step {result['steps']}, after "
             f"{result['evaluations_since_best']} evaluations without a better one; more `patience` "

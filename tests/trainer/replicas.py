@@ -15,6 +15,7 @@ from input import stream
 from input.dataset import dataset_dir
 from input.dataset.reader import Reader
 from input.sampling.order import Order
+from tests.trainer.configs import with_values
 from trainer import network
 from trainer.config.run import RunConfig
 from trainer.distribution import strategies
@@ -32,17 +33,18 @@ def main(data_dir: str, strategy_name: str, cpus: str, folder: str) -> None:
         [tf.config.LogicalDeviceConfiguration()] * int(cpus),
     )
     card = dataset_dir.read_card(data_dir)
-    config = RunConfig(
+    config = with_values(
+        RunConfig(),
         data_dir=data_dir,
-        dataset_fingerprint=card.fingerprint,
+        dataset=card.fingerprint,
         train_split="train",
         validation_split=None,
         classes=card.classes,
         channels=card.channels,
         mean=card.mean,
         std=card.std,
-        image_size=[8, 8],
-        resize_to=[8, 8],
+        image_size=(8, 8),
+        resize_to=(8, 8),
         resize="cover",
         normalization="channel",
         model="resnet_cifar",
@@ -51,53 +53,56 @@ def main(data_dir: str, strategy_name: str, cpus: str, folder: str) -> None:
         optimizer="momentum",
         learning_rate=0.01,
         mixed_precision="none",
-        accumulate=1,
+        grad_accum_steps=1,
         clip_norm=0.0,
-        ema=0.0,
+        ema_decay=0.0,
         jit_compile=False,
         # With a few seeds an activation within rounding of zero falls on the other side of its
         # ReLU, and the weights then differ by 1e-3; with the others by 1e-6.
         seed=6,
         init_from="",
         init_checkpoint="best",
-        init_optimizer="fresh",
+        init_optimizer="reset",
         steps=STEPS,
         eval_every=1,
         monitor="rank1",
         patience=0,
-        plateau=0,
-        plateau_factor=0.1,
+        reduce_lr_patience=0,
+        reduce_lr_factor=0.1,
         save_every_steps=STEPS,
         save_every_seconds=0,
-        keep=3,
+        max_to_keep=3,
         max_minutes=None,
         strategy=strategy_name,
-        devices=[],
+        devices=(),
         communication="auto",
         tpu="",
         deterministic=True,
         lanes=LANES,
         batch_sampling="natural",
         class_weights="none",
-        chunk=1,
-        window=1,
+        shuffle_chunk=1,
+        shuffle_window=1,
         on_bad_record="stop",
         cache="none",
         cache_dir="",
-        augmentation={},
     )
     cluster = Cluster.from_environment(os.environ)
     strategy = strategies.create(strategy_name, cluster)
-    tf.keras.utils.set_random_seed(config.seed)
+    tf.keras.utils.set_random_seed(config.data.seed)
     with strategy.scope():
         model = network.build(config)
-        optimizer = optimizers.create(config.optimizer, config.learning_rate)
+        optimizer = optimizers.create(
+            config.optimization.optimizer, config.optimization.learning_rate
+        )
         optimizer.build(model.trainable_variables)
     reader = Reader(data_dir, card, "train")
-    order = Order(len(reader), BATCH, config.lanes, config.seed)
+    order = Order(len(reader), BATCH, config.data.lanes, config.data.seed)
 
     def batches(pipeline: int, pipelines: int) -> tf.data.Dataset:
-        return stream.training(reader, order, config.view, pipeline=pipeline, pipelines=pipelines)
+        return stream.training(
+            reader, order, config.data.view, pipeline=pipeline, pipelines=pipelines
+        )
 
     iterator = iter(strategies.distribute(strategy, batches, BATCH))
     train_steps = train_step.make_train_steps(strategy, model, optimizer, BATCH)

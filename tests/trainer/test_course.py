@@ -1,6 +1,5 @@
 """The course of a run: what it saves and when, what it goes by, and how it goes on."""
 
-import dataclasses
 import re
 import shutil
 
@@ -10,6 +9,7 @@ import pytest
 from headrace.errors import UserError
 from input.dataset import dataset_dir
 from tests.conftest import run_program
+from tests.trainer.configs import with_values
 from tests.trainer.conftest import TASK
 from tests.trainer.test_task import variables, without_rates
 from trainer import run_dir
@@ -23,7 +23,7 @@ def judged(prepared, tmp_path_factory):
     """A run that goes by its loss; not to be changed."""
     workdir = tmp_path_factory.mktemp("judged") / "run"
     finished = run_program(
-        *TASK, f"--data_dir={prepared}", f"--workdir={workdir}", "--epochs=12", "--keep=2",
+        *TASK, f"--data_dir={prepared}", f"--workdir={workdir}", "--epochs=12", "--max_to_keep=2",
         "--save_every_epochs=3", "--monitor=loss", "--learning_rate=0.2", "--seed=1",
     )  # fmt: skip
     assert finished.returncode == 0, finished.stderr
@@ -48,9 +48,9 @@ def test_the_best_checkpoint_is_that_of_the_least_loss_where_that_is_what_counts
 def go_on(workdir, *, allow_changes=False, **changes):
     """Starts a run again, with other flags."""
     before = run_config.read(str(workdir))
-    config = dataclasses.replace(before, deterministic=False, **changes)
+    config = with_values(before, deterministic=False, **changes)
     resume.check_same_run(str(workdir), config, allow_changes)
-    card = dataset_dir.read_card(config.data_dir)
+    card = dataset_dir.read_card(config.data.data_dir)
     return training.train(config, card, str(workdir), "", allow_changes)
 
 
@@ -90,11 +90,11 @@ def test_changes_are_refused_by_name_and_taken_up_when_allowed(copy):
     assert (train["step"], train["learning_rate"]) == (81, 0.0)
     assert value(after, "best") == -watched["loss"]
     assert names(copy / "checkpoints/best") == {"step-00000081"}
-    assert run_config.read(str(copy)).batch_size == 8
+    assert run_config.read(str(copy)).data.batch_size == 8
 
 
 def test_with_another_kind_of_optimizer_it_starts_afresh(copy, capsys):
-    before, changes = variables(copy), {"optimizer": "adam", "learning_rate": 0.0, "ema": 0.9}
+    before, changes = variables(copy), {"optimizer": "adam", "learning_rate": 0.0, "ema_decay": 0.9}
     go_on(copy, allow_changes=True, steps=81, **changes)
     assert "the optimizer starts afresh" in capsys.readouterr().out
     after = variables(copy)
@@ -150,7 +150,7 @@ def test_the_program_goes_on_with_changes_and_writes_its_flags_again(copy, prepa
     )  # fmt: skip
     assert finished.returncode == 0, finished.stderr
     assert "going on with changes: --learning_rate was 0.05 and is 0.02" in finished.stdout
-    assert run_config.read(str(copy)).learning_rate == 0.02
+    assert run_config.read(str(copy)).optimization.learning_rate == 0.02
     written = (copy / "flags.txt").read_text()
     assert "--learning_rate=0.02\n" in written
     assert "allow_changes" not in written

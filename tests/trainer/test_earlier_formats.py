@@ -19,14 +19,14 @@ TASK = (
     "--batch_size=8",
     "--learning_rate=0.05",
     "--deterministic",
-    "--ema=0.9",
-    "--accumulate=2",
+    "--ema_decay=0.9",
+    "--grad_accum_steps=2",
     "--clip_norm=1",
-    "--chunk=2",
-    "--window=2",
-    "--plateau=2",
-    "--plateau_factor=0.5",
-    "--keep=1",
+    "--shuffle_chunk=2",
+    "--shuffle_window=2",
+    "--reduce_lr_patience=2",
+    "--reduce_lr_factor=0.5",
+    "--max_to_keep=1",
     "--augment=cifar10",
     "--rotation=5",
     "--normalization=mean_image",
@@ -67,13 +67,17 @@ def test_it_is_trained_on_from_its_checkpoint(copy):
 
 
 def test_what_it_was_trained_with_is_compared(copy):
-    finished = train(copy, "--steps=12", "--accumulate=1", "--chunk=1")
+    finished = train(copy, "--steps=12", "--grad_accum_steps=1", "--shuffle_chunk=1")
     assert_one_line_error(
-        finished, 1, "--accumulate was 2 and is 1", "--chunk was 2 and is 1", "--allow_changes"
+        finished,
+        1,
+        "--grad_accum_steps was 2 and is 1",
+        "--shuffle_chunk was 2 and is 1",
+        "--allow_changes",
     )
-    finished = train(copy, "--steps=12", "--accumulate=1", "--allow_changes")
+    finished = train(copy, "--steps=12", "--grad_accum_steps=1", "--allow_changes")
     assert (finished.returncode, finished.stderr) == (0, "")
-    assert "--accumulate was 2 and is 1" in finished.stdout
+    assert "--grad_accum_steps was 2 and is 1" in finished.stdout
 
 
 def test_it_is_evaluated_exported_and_asked(copy):

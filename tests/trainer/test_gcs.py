@@ -15,7 +15,7 @@ def metrics(workdir) -> list[dict]:
 
 
 def test_a_run_on_a_bucket_is_repeated_from_the_disk(bucket, endpoint, tmp_path, monkeypatch):
-    """It reads chunks, and --chunk and --window give a run on local files the same batches."""
+    """It reads chunks; by --shuffle_chunk and --shuffle_window a local run has the same batches."""
     write_images(tmp_path / "source", {"dark": 170, "light": 170})
     monkeypatch.setattr(sharding, "shard_count", lambda *_: 3)
     prepare(tmp_path / "source", tmp_path / "data", splits="train:0.9,test:0.1")
@@ -27,17 +27,19 @@ def test_a_run_on_a_bucket_is_repeated_from_the_disk(bucket, endpoint, tmp_path,
     assert (finished.returncode, finished.stderr) == (0, "")
     config = json.loads((tmp_path / "bucket" / "config.json").read_text())
     # 306 records have 153 chunks of two, and one window of the epoch's steps mixes them all.
-    assert (config["chunk"], config["window"]) == (2, 19)
+    assert (config["data"]["shuffle_chunk"], config["data"]["shuffle_window"]) == (2, 19)
 
     local = run_program(
         *TASK, "--epochs=2", f"--workdir={tmp_path / 'disk'}", f"--data_dir={tmp_path / 'data'}",
-        "--chunk=2", "--window=19",
+        "--shuffle_chunk=2", "--shuffle_window=19",
     )  # fmt: skip
     assert local.returncode == 0, local.stderr
     assert metrics(tmp_path / "disk") == metrics(tmp_path / "bucket")
 
     other = run_program(*asked, f"--data_dir={tmp_path / 'data'}")
-    assert_one_line_error(other, 1, "--chunk was 2 and is 1", "--window was 19 and is 1")
+    assert_one_line_error(
+        other, 1, "--shuffle_chunk was 2 and is 1", "--shuffle_window was 19 and is 1"
+    )
 
     evaluated = run_program("trainer.evaluate", f"--workdir={tmp_path / 'bucket'}", **emulator)
     assert evaluated.returncode == 0, evaluated.stderr

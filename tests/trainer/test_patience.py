@@ -1,6 +1,5 @@
 """Ending a run, and lowering its learning rate, when what it goes by gets no better."""
 
-import dataclasses
 import json
 import os
 import shutil
@@ -14,6 +13,7 @@ from headrace.errors import StoppedError
 from input.dataset import dataset_dir
 from tests.conftest import assert_one_line_error, run_program
 from tests.trainer import workers
+from tests.trainer.configs import with_values
 from tests.trainer.conftest import TASK
 from tests.trainer.evaluation.test_monitor import evals_since_best
 from tests.trainer.test_task import variables, without_rates
@@ -26,21 +26,21 @@ from trainer.run_data import Data
 
 @pytest.fixture(scope="module")
 def config(run):
-    return dataclasses.replace(
+    return with_values(
         run_config.read(str(run)),
         model_options={"stages": [1], "filters": [4, 8]},
         learning_rate=0.3,
         steps=400,
         save_every_steps=12,  # three epochs
-        keep=1000,
+        max_to_keep=1000,
         patience=4,
-        plateau=3,
-        plateau_factor=0.5,
+        reduce_lr_patience=3,
+        reduce_lr_factor=0.5,
     )
 
 
 def train(workdir, config):
-    card = dataset_dir.read_card(config.data_dir)
+    card = dataset_dir.read_card(config.data.data_dir)
     try:
         return training.train(config, card, str(workdir), "")
     finally:
@@ -63,7 +63,7 @@ def test_a_run_ends_after_so_many_evaluations_without_a_better_one(ended, config
     rows, result = watched(ended), json.loads((ended / "result.json").read_text())
     waited = evals_since_best([row["rank1"] for row in rows])
     assert [count < 4 for count in waited] == [True] * (len(rows) - 1) + [False]
-    assert rows[-1]["step"] == result["steps"] < config.steps
+    assert rows[-1]["step"] == result["steps"] < config.training.steps
     assert result["evaluations_since_best"] == 4
     last = {name: rows[-1][name] for name in ("rank1", "rank5", "loss", "records")}
     assert result["splits"]["validation"] == last
@@ -144,13 +144,14 @@ def test_the_same_command_says_that_the_run_is_finished_and_more_patience_trains
     steps = json.loads((ended / "result.json").read_text())["steps"]
     asked = (
         *TASK, "--model_options=stages=(1,);filters=(4,8)", f"--data_dir={prepared}",
-        f"--workdir={tmp_path / 'run'}", "--plateau=3", "--plateau_factor=0.5", "--steps=400",
+        f"--workdir={tmp_path / 'run'}", "--reduce_lr_patience=3", "--reduce_lr_factor=0.5",
+        "--steps=400",
         "--learning_rate=0.3",
     )  # fmt: skip
     finished = run_program(*asked, "--patience=4")
     assert finished.returncode == 0, finished.stderr
     assert f"is finished, at step {steps}, after 4 evaluations without" in finished.stdout
-    result = train(tmp_path / "run", dataclasses.replace(config, patience=5))
+    result = train(tmp_path / "run", with_values(config, patience=5))
     assert result["steps"] == steps + 4 or result["evaluations_since_best"] < 5
 
 
@@ -159,7 +160,7 @@ def test_two_workers_start_from_a_run_lower_the_rate_and_end_as_one(run, prepare
     assert any(row["rank1"] == 1 for row in watched(run))
     said = workers.run(
         2, *TASK, f"--data_dir={prepared}", f"--workdir={tmp_path / 'run'}", "--epochs=50",
-        f"--init_from={run}", "--patience=2", "--plateau=1", "--learning_rate=1e-5",
+        f"--init_from={run}", "--patience=2", "--reduce_lr_patience=1", "--learning_rate=1e-5",
     )  # fmt: skip
     assert [code for code, _, _ in said] == [0, 0], said
     rows = without_rates(tmp_path / "run")
@@ -178,5 +179,5 @@ def test_waiting_for_what_is_not_evaluated_is_refused(prepared, tmp_path):
         del card["splits"][split]
     (data / "card.json").write_text(json.dumps(card))
     finished = run_program(*asked, f"--data_dir={data}")
-    assert_one_line_error(finished, 2, "--patience and --plateau", "--validation_split")
+    assert_one_line_error(finished, 2, "--patience and --reduce_lr_patience", "--validation_split")
     assert not (tmp_path / "run").exists()

@@ -1,6 +1,5 @@
 """What is in the run directory of a run that was killed."""
 
-import dataclasses
 import subprocess
 import sys
 
@@ -9,6 +8,7 @@ import pytest
 from headrace.errors import UserError
 from tests.conftest import ROOT, run_program
 from tests.trainer import workers
+from tests.trainer.configs import with_values
 from tests.trainer.conftest import TASK
 from trainer import network, run_dir
 from trainer.config import resume
@@ -44,7 +44,7 @@ def test_whenever_the_making_of_a_run_directory_is_killed_the_same_run_can_start
         else:
             with pytest.raises(UserError, match="is no run directory"):
                 run_config.read(workdir)
-        again = dataclasses.replace(config, steps=config.steps + 1)
+        again = with_values(config, steps=config.training.steps + 1)
         run_dir.make(workdir, run_config.to_json(again), "--flag\n")
         assert run_config.read(workdir) == again
         assert (directory / "flags.txt").read_text() == "--flag\n"
@@ -52,7 +52,7 @@ def test_whenever_the_making_of_a_run_directory_is_killed_the_same_run_can_start
 
 def test_from_its_config_on_a_directory_is_that_runs(left_by_kills):
     config, directories = left_by_kills
-    other = dataclasses.replace(config, seed=config.seed + 1)
+    other = with_values(config, seed=config.data.seed + 1)
     claimed = [directory for directory in directories.values() if shown(directory)]
     assert claimed
     for directory in claimed:
@@ -61,7 +61,7 @@ def test_from_its_config_on_a_directory_is_that_runs(left_by_kills):
 
 
 def test_a_network_that_subtracts_a_mean_image_is_not_made_without_it(run, tmp_path):
-    config = dataclasses.replace(run_config.read(str(run)), normalization="mean_image")
+    config = with_values(run_config.read(str(run)), normalization="mean_image")
     with pytest.raises(UserError, match=r"has no mean_image.npy yet; train with"):
         network.restore(config, str(tmp_path), "latest")
 

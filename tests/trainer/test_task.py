@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from tests.conftest import ROOT, assert_one_line_error, run_program, write_images
 from tests.trainer.conftest import TASK
-from trainer import run_dir, task
+from trainer import run_dir
 
 
 def variables(workdir) -> dict[str, np.ndarray]:
@@ -277,11 +277,19 @@ def test_a_loss_that_is_not_finite_ends_in_one_line(prepared, tmp_path):
             ["--epochs=1", "--batch_sampling=balanced", "--class_weights=balanced"],
             ["--batch_sampling=balanced and --class_weights=balanced", "give one of them"],
         ),
-        (["--epochs=1", "--ema=1"], ["--ema=1", "less than 1"]),
-        (["--epochs=1", "--accumulate=3"], ["--accumulate=3", "16 images", "use 2 or 4"]),
+        (["--epochs=1", "--learning_rate=nan"], ["--learning_rate=nan", "a finite number"]),
+        (["--epochs=1", "--clip_norm=inf"], ["--clip_norm=inf", "a finite number"]),
+        (["--epochs=1", "--model_options=reg=nan"], ["--model_options", "a finite number"]),
+        (["--epochs=1", "--mixup=nan"], ["--mixup=nan", "a finite number"]),
+        (["--epochs=1", "--accumulate=2"], ["--accumulate is called --grad_accum_steps now"]),
+        (["--epochs=1", "--ema_decay=1"], ["--ema_decay=1", "less than 1"]),
+        (
+            ["--epochs=1", "--grad_accum_steps=3"],
+            ["--grad_accum_steps=3", "16 images", "use 2 or 4"],
+        ),
         (["--epochs=1", "--mixed_precision=float8"], ["--mixed_precision=float8"]),
         (["--epochs=1", "--jit_compile"], ["--jit_compile and --deterministic", "one of them"]),
-        (["--epochs=1", "--plateau_factor=1"], ["--plateau_factor=1", "less than 1"]),
+        (["--epochs=1", "--reduce_lr_factor=1"], ["--reduce_lr_factor=1", "less than 1"]),
         (["--epochs=1", "--save_every_steps=9", "--save_every_epochs=2"], ["give one of them"]),
         (["--epochs=1", "stray"], ["unexpected argument: stray"]),
     ],
@@ -311,15 +319,6 @@ def test_an_image_too_small_for_the_model_is_refused(prepared, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_model_options_are_python_values_or_words():
-    text = "stages=(9, 9);reg=1e-4; activation=relu ;"
-    assert task.parse_model_options(text) == {
-        "stages": (9, 9),
-        "reg": 1e-4,
-        "activation": "relu",
-    }
-
-
 def test_help_is_for_a_person_and_needs_no_tensorflow():
     code = (
         "import sys, runpy; sys.argv = ['task', '--help']\n"
@@ -344,9 +343,9 @@ def test_augmentation_is_part_of_the_run_and_its_flags_are_checked(prepared, tmp
     config = json.loads((tmp_path / "run" / "config.json").read_text())["augmentation"]
     assert (config["rotation"], config["width_shift"], config["mixup"]) == (5, 0.1, 0.2)
     other = run_program(*asked, "--augment=cifar10", "--rotation=6")
-    changes = "--augment and its flags: rotation was 5.0 and is 6.0, mixup was 0.2 and is 0.0;"
+    changes = "--rotation was 5.0 and is 6.0; --mixup was 0.2 and is 0.0;"
     assert_one_line_error(other, 1, "holds another run", changes)
-    assert_one_line_error(run_program(*asked, "--zoom=2"), 2, "--zoom=2.0", "expected 0 to 0.99")
+    assert_one_line_error(run_program(*asked, "--zoom=2"), 2, "--zoom=2", "0.99")
 
 
 def test_how_batches_are_made_up_is_part_of_the_run(prepared, tmp_path):

@@ -23,9 +23,9 @@ REPLICAS = (SMALL, "--strategy=mirrored", "--logical_devices=2")
 OPTIONS = (
     *REPLICAS,
     "--mixed_precision=float16",
-    "--accumulate=2",
+    "--grad_accum_steps=2",
     "--clip_norm=1",
-    "--ema=0.9",
+    "--ema_decay=0.9",
     "--save_every_steps=6",
 )
 
@@ -127,22 +127,22 @@ def test_averages_and_weights_are_each_had_on_request(trained, pixels):
 def test_options_that_decide_the_result_are_part_of_the_run(trained, prepared):
     finished = run_program(
         *TASK, *OPTIONS, f"--data_dir={prepared}", f"--workdir={trained}", "--steps=12",
-        "--mixed_precision=none", "--accumulate=4", "--clip_norm=0", "--ema=0",
+        "--mixed_precision=none", "--grad_accum_steps=4", "--clip_norm=0", "--ema_decay=0",
     )  # fmt: skip
     assert_one_line_error(
         finished,
         1,
         "--mixed_precision was float16 and is none",
-        "--accumulate was 2 and is 4",
+        "--grad_accum_steps was 2 and is 4",
         "--clip_norm was 1.0 and is 0.0",
-        "--ema was 0.9 and is 0.0",
+        "--ema_decay was 0.9 and is 0.0",
     )
 
 
 def test_parts_that_do_not_divide_a_replicas_share_are_refused(prepared, tmp_path):
     finished = run_program(
         *TASK, *REPLICAS, f"--data_dir={prepared}", f"--workdir={tmp_path / 'run'}", "--epochs=1",
-        "--accumulate=16",
+        "--grad_accum_steps=16",
     )  # fmt: skip
     assert_one_line_error(finished, 2, "a replica's 8 images", "use 8")
     assert not (tmp_path / "run").exists()

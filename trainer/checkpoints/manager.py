@@ -90,7 +90,7 @@ class CheckpointManager:
 
         def read(folder: str, prefix: str, about: Mapping[str, object]) -> None:
             self.changes = self._changes(folder, about, allow_changes)
-            complete = not resume.changes_optimizer(self.changes)
+            complete = not resume.affected(self.changes, "optimizer")
             checkpoint = self._checkpoint if complete else self._without_optimizer
             restore.read(checkpoint, folder, prefix, complete)
 

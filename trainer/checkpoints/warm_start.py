@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # with TensorFlow, takes seconds
     from trainer.checkpoints.train_state import TrainState
 
 # What becomes of the optimizer: that of the new run stays as it is, or takes the other's state.
-OPTIMIZERS = RESET, RESTORE = "fresh", "kept"
+OPTIMIZERS = RESET, RESTORE = "reset", "restore"
 
 _MODEL_FIELDS = ("model", "model_options")
 
@@ -33,27 +33,27 @@ def check(config: RunConfig) -> None:
         UserError: there is no such run, it has no checkpoint, it is of another model, or its
             optimizer cannot be restored.
     """
-    source = run_config.read(config.init_from, "--init_from")
-    start = f"--init_from={config.init_from}"
+    source = run_config.read(config.checkpoints.init_from, "init_from")
+    start = f"--init_from={config.checkpoints.init_from}"
     if not _candidates(config):
         raise UserError(f"{start} has no latest checkpoint yet; train it first")
     changes = resume.differences(resume.fingerprint(source), resume.fingerprint(config))
     others = [line for name, line in changes.items() if name in _MODEL_FIELDS]
     if others:
         raise UserError(f"{start}: {'; '.join(others)}; use the same values")
-    if source.channels != config.channels:
+    if source.dataset.channels != config.dataset.channels:
         raise UserError(
-            f"{start} was trained on images with {source.channels} channels, and these have "
-            f"{config.channels}; start from a run on images of the same kind"
+            f"{start} was trained on images with {source.dataset.channels} channels, and these "
+            f"have {config.dataset.channels}; start from a run on images of the same kind"
         )
-    if config.init_optimizer == RESET:
+    if config.checkpoints.init_optimizer == RESET:
         return
-    others = [line for name, line in changes.items() if resume.changes_optimizer([name])]
+    others = [line for name, line in changes.items() if resume.affected([name], "optimizer")]
     if others:
         raise UserError(
             f"{start}: {'; '.join(others)}; use the same values, or --init_optimizer={RESET}"
         )
-    if source.classes != config.classes:
+    if source.dataset.classes != config.dataset.classes:
         raise UserError(
             f"{start} has other classes: its last layer starts afresh, and an optimizer that has "
             f"come far would move that too fast; use --init_optimizer={RESET}"
@@ -77,18 +77,18 @@ def load(config: RunConfig, state: "TrainState", note: Callable[[str], None]) ->
         UserError: as for `check`; or no checkpoint is sound, or a weight has another shape.
     """
     check(config)
-    source = run_config.read(config.init_from)
+    source = run_config.read(config.checkpoints.init_from)
     model, optimizer, which, step = _restore_source(config, source, note)
-    if config.init_optimizer == RESTORE:
+    if config.checkpoints.init_optimizer == RESTORE:
         for variable, value in zip(state.optimizer.variables, optimizer.variables, strict=True):
             variable.assign(value.numpy())
-        state.learning_rate = config.learning_rate
-    head = set() if source.classes == config.classes else _head(config, state.model)
+        state.learning_rate = config.optimization.learning_rate
+    head = set() if source.dataset.classes == config.dataset.classes else _head(config, state.model)
     _copy(config, model, state.model, head)
     afresh = f"; fresh weights for its own classes: {', '.join(sorted(head))}" if head else ""
     note(
-        f"starting from the weights of {config.init_from}, {which} checkpoint, step {step}{afresh};"
-        f" {config.init_optimizer} optimizer"
+        f"starting from the weights of {config.checkpoints.init_from}, {which} checkpoint, "
+        f"step {step}{afresh}; {config.checkpoints.init_optimizer} optimizer"
     )
     return step
 
@@ -106,11 +106,11 @@ def _restore_source(
     from trainer.checkpoints import restore
     from trainer.optimization import optimizers
 
-    home, damaged = config.init_from, dict[str, str]()
+    home, damaged = config.checkpoints.init_from, dict[str, str]()
     model = network.of_run(source, home)
     optimizer = optimizers.build(source, model)
-    restores_optimizer = config.init_optimizer == RESTORE
-    takes_average = bool(source.ema) and not restores_optimizer
+    restores_optimizer = config.checkpoints.init_optimizer == RESTORE
+    takes_average = bool(source.optimization.ema_decay) and not restores_optimizer
     more = {"optimizer": optimizer} if takes_average or restores_optimizer else {}
     for which in _candidates(config):
         try:
@@ -137,12 +137,13 @@ def _copy(config: RunConfig, source: "keras.Model", target: "keras.Model", head:
         for variable, value in zip(target.weights, source.weights, strict=True)
         if variable.path not in head
     ]
+    home = config.checkpoints.init_from
     for variable, value in pairs:
         if variable.shape != value.shape:
             raise UserError(
-                f"--init_from={config.init_from}: weight {value.path} is {_by(value.shape)} there "
-                f"and {_by(variable.shape)} here; use the same --image_size "
-                f"({','.join(map(str, run_config.read(config.init_from).image_size))})"
+                f"--init_from={home}: weight {value.path} is {_by(value.shape)} there and "
+                f"{_by(variable.shape)} here; use the same --image_size "
+                f"({','.join(map(str, run_config.read(home).data.image_size))})"
             )
     for variable, value in pairs:
         variable.assign(value.numpy())
@@ -153,7 +154,11 @@ def _head(config: RunConfig, model: "keras.Model") -> set[str]:
     is another."""
     from trainer import network
 
-    more = dataclasses.replace(config, classes=[*config.classes, ""], normalization="none")
+    more = dataclasses.replace(
+        config,
+        dataset=dataclasses.replace(config.dataset, classes=[*config.dataset.classes, ""]),
+        model=dataclasses.replace(config.model, normalization="none"),
+    )
     wider = network.build(more)
     return {
         one.path
@@ -164,8 +169,12 @@ def _head(config: RunConfig, model: "keras.Model") -> set[str]:
 
 def _candidates(config: RunConfig) -> list[str]:
     """Return which checkpoints a run can start from, of those that are there, in this order."""
-    order = ("best", "latest") if config.init_checkpoint == "best" else ("latest",)
-    return [which for which in order if paths.newest_first(paths.home(config.init_from, which))]
+    order = ("best", "latest") if config.checkpoints.init_checkpoint == "best" else ("latest",)
+    return [
+        which
+        for which in order
+        if paths.newest_first(paths.home(config.checkpoints.init_from, which))
+    ]
 
 
 def _by(shape: tuple[int, ...]) -> str:

@@ -40,9 +40,9 @@ class SizeParser(ValueParser):
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
-    """What a run reads. `resolve` fills in what is left out, from the dataset and the batch."""
+    """What a run reads. What has no value by itself, `resolve` fills in from dataset and batch."""
 
-    data_dir: str | None = option(None, "The dataset directory to train on.")
+    data_dir: str = option(None, "The dataset directory to train on.")
     train_split: str = option(
         "train",
         "What to train on: a split, or slices of splits as TFDS writes them, such as train[:90%], "
@@ -77,7 +77,7 @@ class DataConfig:
     batch_size: int = option(
         64, "Global batch size, over all replicas.", minimum=1, on_resume="same"
     )
-    lanes: int | None = option(
+    lanes: int = option(
         None,
         "Parts of the data that workers share out. It divides `batch_size`, and the batches are "
         "the same for any number of workers that divides it. Default: 8, or as many as divide the "
@@ -85,14 +85,14 @@ class DataConfig:
         minimum=1,
         on_resume="same",
     )
-    shuffle_chunk: int | None = option(
+    shuffle_chunk: int = option(
         None,
         "Consecutive records that are read together and stay near each other in an epoch's order. "
         "Default: 1, a shuffle of single records; of data on gs://, as many as make about 1 MiB.",
         minimum=1,
         on_resume="same",
     )
-    shuffle_window: int | None = option(
+    shuffle_window: int = option(
         None,
         "Steps whose records are shuffled among themselves, so that chunks are mixed. Default: as "
         "many as take 128 chunks; 1 if `shuffle_chunk` is 1.",
@@ -139,9 +139,15 @@ class DataConfig:
 
     def order(self, records: int) -> Order:
         """Return the order of a training split of so many records."""
-        batch, lanes, chunk = self.batch_size, self.lanes or 1, self.shuffle_chunk or 1
-        window = self.shuffle_window or 1
-        return Order(records, batch, lanes, self.seed, chunk, window, self.batch_sampling)
+        return Order(
+            records,
+            self.batch_size,
+            self.lanes,
+            self.seed,
+            self.shuffle_chunk,
+            self.shuffle_window,
+            self.batch_sampling,
+        )
 
 
 def _pair(size: tuple[int, ...]) -> tuple[int, int]:
@@ -158,7 +164,7 @@ def resolve(data: DataConfig, card: Card) -> DataConfig:
             or it is smaller than a batch.
     """
     size = data.image_size or _uniform_size(card)
-    data_dir, lanes = str(data.data_dir), data.lanes or order.default_lanes(data.batch_size)
+    data_dir, lanes = data.data_dir, data.lanes or order.default_lanes(data.batch_size)
     records = splits.train_records(data_dir, card, data.train_split)
     chunk = data.shuffle_chunk or _default_chunk(data_dir, card, records)
     window = data.shuffle_window or order.default_window(records, data.batch_size, chunk)

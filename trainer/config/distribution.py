@@ -3,7 +3,17 @@
 import dataclasses
 
 from headrace.config_flags import option
-from trainer.distribution import strategies
+
+STRATEGIES = (
+    "auto",
+    "one_device",
+    "mirrored",
+    "central_storage",
+    "multi_worker_mirrored",
+    "parameter_server",
+    "tpu",
+)
+COMMUNICATIONS = ("auto", "ring", "nccl")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +28,7 @@ class DistributionConfig:
         "same, with one copy of the weights. multi_worker_mirrored: all workers that TF_CONFIG or "
         "Slurm names (docs/distributed.md). parameter_server: workers that train each by itself, "
         "on weights that the servers (ps) of TF_CONFIG hold. tpu: a TPU.",
-        choices=strategies.NAMES,
+        choices=STRATEGIES,
     )
     devices: tuple[str, ...] = option(
         (), "With `strategy`=mirrored, train on these alone, such as GPU:0,GPU:1."
@@ -27,7 +37,7 @@ class DistributionConfig:
         "auto",
         "How workers sum their gradients: ring, over any network; nccl, NVIDIA's library, for "
         "GPUs; auto, as TensorFlow chooses.",
-        choices=strategies.COMMUNICATION,
+        choices=COMMUNICATIONS,
     )
     tpu: str = option(
         "", "Train on this TPU: its name or address, or local for that of this machine."

@@ -14,6 +14,7 @@ No TensorFlow is imported here.
 
 import dataclasses
 from collections.abc import Iterable
+from typing import Any
 
 from absl import flags
 
@@ -64,7 +65,7 @@ def parse() -> RunConfig:
     Raises:
         UsageError: flags exclude each other.
     """
-    parts = {name: config_flags.parse(part) for name, part in _PARTS.items()}
+    parts: dict[str, Any] = {name: config_flags.parse(part) for name, part in _PARTS.items()}
     config = RunConfig(**parts, augmentation=_augmentation(parts["data"]))
     _check_alone(config)
     return config
@@ -94,13 +95,13 @@ def resolve(config: RunConfig, card: Card) -> RunConfig:
     """
     resolved = data.resolve(config.data, card)
     augmentation, training = config.augmentation, config.training
-    records = splits.train_records(str(resolved.data_dir), card, resolved.train_split)
+    records = splits.train_records(resolved.data_dir, card, resolved.train_split)
     order = resolved.order(records)
     augment_config.check(augmentation, order.batch_size // order.lanes, resolved.view)
     kept_view = cache_policy.keepable(card, resolved.view, augmentation.crop)
     cache_policy.choose(resolved.cache, card, records, kept_view)
     validation = splits.watched(
-        str(resolved.data_dir), card, resolved.train_split, training.validation_split
+        resolved.data_dir, card, resolved.train_split, training.validation_split
     )
     check(
         validation or not (training.patience or training.reduce_lr_patience),
@@ -110,9 +111,7 @@ def resolve(config: RunConfig, card: Card) -> RunConfig:
     saves, per_epoch = config.checkpoints, order.steps_per_epoch
     return dataclasses.replace(
         config,
-        dataset=DatasetConfig(
-            card.fingerprint, tuple(card.classes), card.channels, tuple(card.mean), tuple(card.std)
-        ),
+        dataset=DatasetConfig(card.fingerprint, card.classes, card.channels, card.mean, card.std),
         data=resolved,
         training=dataclasses.replace(
             training,

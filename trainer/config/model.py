@@ -54,7 +54,7 @@ def _floats(value: object) -> Iterator[float]:
 class ModelConfig:
     """The network."""
 
-    name: str | None = option(
+    name: str = option(
         None, f"The model: {', '.join(models.names())}.", flag="model", on_resume="same"
     )
     options: dict[str, object] = option(

@@ -3,7 +3,19 @@
 import dataclasses
 
 from headrace.config_flags import option
-from trainer.optimization import optimizers
+
+OPTIMIZERS = (
+    "sgd",
+    "momentum",
+    "nesterov",
+    "adam",
+    "adamw",
+    "nadam",
+    "adamax",
+    "rmsprop",
+    "adagrad",
+    "adadelta",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +32,7 @@ class OptimizationConfig:
     optimizer: str = option(
         "momentum",
         "The optimizer; momentum and nesterov are SGD with momentum 0.9.",
-        choices=optimizers.NAMES,
+        choices=OPTIMIZERS,
         on_resume="same",
         affects=("optimizer",),
     )

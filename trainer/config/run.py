@@ -32,10 +32,10 @@ class DatasetConfig:
     fingerprint: str = option(
         "", flag="dataset", on_resume="same", affects=("mean_image", "evaluation")
     )
-    classes: tuple[str, ...] = option((), flag=None)
+    classes: list[str] = option([], flag=None)
     channels: int = option(3, flag=None)
-    mean: tuple[float, ...] = option((), flag=None)
-    std: tuple[float, ...] = option((), flag=None)
+    mean: list[float] = option([], flag=None)
+    std: list[float] = option([], flag=None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +108,9 @@ def read(workdir: str, flag: str = "workdir") -> RunConfig:
             f"train with `python -m trainer.task`, or check `{flag}`"
         )
     try:
-        values = dict(json.loads(files.read(path)))
+        values = json.loads(files.read(path))
+        if not isinstance(values, dict):
+            raise ValueError("it holds no object")
         written = int(values.pop("format", 1))
         if written > formats.FORMAT:
             raise UnknownFieldsError

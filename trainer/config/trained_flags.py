@@ -26,7 +26,7 @@ flags.DEFINE_enum(
     "auto",
     ["auto", "raw", "ema"],
     "raw for the weights that training reached, ema for their moving average; auto takes the "
-    "average of a run that was trained with --ema.",
+    "average of a run that was trained with --ema_decay.",
 )
 
 
@@ -37,9 +37,9 @@ def asked() -> tuple[RunConfig, bool]:
         UserError: there is no such run, or it keeps no average and --weights asks for it.
     """
     config = run_config.read(FLAGS.workdir)
-    if FLAGS.weights == "ema" and not config.ema:
+    if FLAGS.weights == "ema" and not config.optimization.ema_decay:
         raise UserError(
-            f"--weights=ema: the run in {FLAGS.workdir} was trained without --ema and has no "
+            f"--weights=ema: the run in {FLAGS.workdir} was trained without --ema_decay and has no "
             "average of its weights; use --weights=raw"
         )
-    return config, bool(config.ema) and FLAGS.weights != "raw"
+    return config, bool(config.optimization.ema_decay) and FLAGS.weights != "raw"

@@ -3,7 +3,9 @@
 import dataclasses
 
 from headrace.config_flags import option
-from trainer.evaluation import monitor
+
+# Numbers of an evaluation that a run can go by.
+MONITORS = ("rank1", "rank5", "loss")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,7 +15,7 @@ class TrainingConfig:
     epochs: int | None = option(
         None, "Train for so many passes over the training split.", minimum=1
     )
-    steps: int | None = option(None, "Train for so many steps; in place of `epochs`.", minimum=1)
+    steps: int = option(None, "Train for so many steps; in place of `epochs`.", minimum=1)
     validation_split: str | None = option(
         None,
         "What to evaluate while training, named as for `train_split`. Default: validation, or else "
@@ -27,7 +29,7 @@ class TrainingConfig:
         "The number of what is watched (`validation_split`) that the run goes by: the best "
         "checkpoint has the best of it, and `patience` and `reduce_lr_patience` wait for a better "
         "one.",
-        choices=monitor.NAMES,
+        choices=MONITORS,
         on_resume="same",
         affects=("evaluation",),
     )

@@ -10,19 +10,9 @@ from trainer.distribution import rendezvous
 from trainer.distribution.cluster import Cluster
 from trainer.distribution.preemption import Preemption, native_wait
 
-if TYPE_CHECKING:  # it takes seconds, and NAMES must be had without
+if TYPE_CHECKING:  # it takes seconds, and other names must be had without
     import tensorflow as tf
 
-NAMES = (
-    "auto",
-    "one_device",
-    "mirrored",
-    "central_storage",
-    "multi_worker_mirrored",
-    "parameter_server",
-    "tpu",
-)
-COMMUNICATION = ("auto", "ring", "nccl")
 
 # For TensorFlow to connect workers that are all there, each of which may first start eight GPUs.
 CONNECT_SECONDS = 120
@@ -44,10 +34,11 @@ def create(
     `devices`, or all GPUs, or without one all (logical) CPU devices.
 
     Args:
-        name: one of `NAMES`; for parameter servers see `parameter_server.connect`.
+        name: one of `trainer.config.distribution.STRATEGIES`; for parameter servers see
+            `parameter_server.connect`.
         cluster: the processes of this run; None for a program that runs by itself.
         devices: names of devices for `mirrored`, such as `GPU:0`.
-        communication: one of `COMMUNICATION`, between workers.
+        communication: one of `COMMUNICATIONS` there, between workers.
         tpu: name or address; empty or `local` for that of this machine.
 
     Raises:

@@ -1,33 +1,16 @@
-"""Whether a strategy can be had here, and gives what flags ask of it. No TensorFlow is imported."""
+"""Whether a strategy can be had here. No TensorFlow is imported."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from headrace.errors import UsageError
 from trainer.distribution.cluster import Cluster
-
-# Flags that a strategy cannot give, why, and what to do.
-_REFUSED = {
-    "central_storage": {
-        "--accumulate": "its replicas share the sums of the parts; use --strategy=mirrored",
-        "--jit_compile": "XLA cannot reach variables elsewhere; use --strategy=mirrored",
-        "--mixed_precision=float16": "Keras scales no loss under it; use --strategy=mirrored",
-    },
-    "parameter_server": {
-        "--accumulate": "a worker takes a whole batch for a step; use a smaller --batch_size",
-        "--jit_compile": "XLA cannot reach variables of servers; leave it out",
-        "--mixed_precision=float16": "workers would share the scale of their losses; use bfloat16",
-        "--deterministic": "workers change the weights in no fixed order; leave it out",
-        "--patience": "its evaluator is a process of its own; leave it out",
-        "--plateau": "its evaluator is a process of its own; leave it out",
-    },
-}
 
 
 def check_cluster(name: str, cluster: Cluster, devices: Sequence[str] = (), tpu: str = "") -> None:
     """Make sure that the environment has what a strategy needs, and that flags fit it.
 
     Args:
-        name: one of `strategies.NAMES`.
+        name: one of `STRATEGIES`.
         cluster: the processes of this run.
         devices: names of devices to train on; empty to leave the choice to the strategy.
         tpu: name or address of the TPU to train on; empty for none.
@@ -77,24 +60,6 @@ def _check_servers(name: str, cluster: Cluster) -> None:
             )
 
 
-def check_flags(name: str, cluster: Cluster, given: Collection[str]) -> None:
-    """Make sure that a strategy has what flags ask of it.
-
-    Args:
-        name: one of `strategies.NAMES`.
-        cluster: the processes of this run.
-        given: flags that not every strategy has, such as `--jit_compile`.
-
-    Raises:
-        UsageError: it has not.
-    """
-    if cluster.has_servers:
-        name = "parameter_server"
-    for flag, reason in _REFUSED.get(name, {}).items():
-        if flag in given:
-            raise UsageError(f"{flag} is not for --strategy={name}: {reason}")
-
-
 def check_batch_size(
     batch_size: int, replicas: int, accumulate: int = 1, plural: str = "replicas"
 ) -> None:
@@ -129,6 +94,6 @@ def _check_parts(images: int, accumulate: int) -> None:
         nearest = [n for n in divisors if n < accumulate][-1:]
         nearest += [n for n in divisors if n > accumulate][:1]
         raise UsageError(
-            f"--accumulate={accumulate} does not divide a replica's {images} images of a batch; "
-            f"use {' or '.join(map(str, nearest))}"
+            f"--grad_accum_steps={accumulate} does not divide a replica's {images} images of a "
+            f"batch; use {' or '.join(map(str, nearest))}"
         )

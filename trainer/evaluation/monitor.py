@@ -5,8 +5,6 @@ All of it follows from the evaluations so far, of which a checkpoint holds two n
 score, and how many evaluations there have been since.
 """
 
-NAMES = ("rank1", "rank5", "loss")
-
 
 def score(result: dict[str, float], name: str) -> float:
     """Return how good an evaluation is, by the number of this name; more is better."""

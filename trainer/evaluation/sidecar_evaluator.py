@@ -43,24 +43,27 @@ def evaluate_checkpoints(config: RunConfig, card: Card, workdir: str, cluster: C
     Raises:
         StoppedError: the chief has ended, and the run is not finished.
     """
-    address, split = cluster.addresses["chief"][0], config.validation_split
+    address, split = cluster.addresses["chief"][0], config.training.validation_split
     chief = LivenessProbe(address)
     idle = "while it followed the checkpoints: what is evaluated is kept"
-    with Preemption(idle=idle), TrainingProgress(config.steps) as progress:
+    with Preemption(idle=idle), TrainingProgress(config.training.steps) as progress:
         if not split:
             progress.note("no validation split: nothing is evaluated before the end")
         evaluator = last = None
         report = MissingReport(progress.note)
         while True:
             # Looked at in this order: what a run saved before it ended is evaluated.
-            finished, chief_is_down = run_dir.is_finished(workdir, config.steps), chief.is_down()
+            finished, chief_is_down = (
+                run_dir.is_finished(workdir, config.training.steps),
+                chief.is_down(),
+            )
             report.update({} if chief.seen else {"chief": address})
             newest = paths.newest(workdir)
             if split and newest not in {None, last, *_evaluated_steps(config, workdir)}:
                 evaluator = evaluator or _Evaluator(config, card, workdir, progress)
                 last = newest
                 evaluator.evaluate(split)
-            elif finished or (chief_is_down and run_dir.is_over(workdir, config.steps)):
+            elif finished or (chief_is_down and run_dir.is_over(workdir, config.training.steps)):
                 return
             elif chief_is_down:
                 raise StoppedError(
@@ -98,7 +101,7 @@ class _Evaluator:
         with read_records.errors_of(reader), ema.average_weights(model, optimizer):
             result = self._evaluate(batches)
         self._state.step = step
-        if self._state.record_evaluation(monitor.score(result, self._config.monitor)):
+        if self._state.record_evaluation(monitor.score(result, self._config.training.monitor)):
             self._manager.save_best()
         self._manager.wait()
         self._metrics_log.log(step, split, result)
@@ -109,7 +112,7 @@ class _Evaluator:
 
 def _evaluations(config: RunConfig, workdir: str) -> list[dict[str, Any]]:
     rows = run_dir.read_metrics(workdir)
-    return [row for row in rows if row["split"] == config.validation_split]
+    return [row for row in rows if row["split"] == config.training.validation_split]
 
 
 def _evaluated_steps(config: RunConfig, workdir: str) -> set[int]:
@@ -117,5 +120,5 @@ def _evaluated_steps(config: RunConfig, workdir: str) -> set[int]:
 
 
 def _best_score(config: RunConfig, workdir: str) -> float:
-    scores = [monitor.score(row, config.monitor) for row in _evaluations(config, workdir)]
+    scores = [monitor.score(row, config.training.monitor) for row in _evaluations(config, workdir)]
     return max(scores, default=float("-inf"))

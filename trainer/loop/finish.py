@@ -24,7 +24,12 @@ def finish(
     """
     manager.save()  # as where patience ended the run
     results = {}
-    for split in splits.evaluated(run.config, run.card):
+    for split in splits.final_splits(
+        run.config.data.data_dir,
+        run.card,
+        run.config.data.train_split,
+        run.config.training.validation_split,
+    ):
         results[split] = evaluator(split)
         loop.check_finite(results[split]["loss"])
     (bad_records,) = run.collectives.all_reduce_sum(len(run.data.reader.bad))
@@ -51,7 +56,7 @@ def stop(run: Run, state: TrainState, manager: CheckpointManager, error: StopErr
     manager.save()
     manager.wait()
     run.collectives.barrier()
-    where = f"stopped at step {state.step:,} of {run.config.steps:,}, and saved"
+    where = f"stopped at step {state.step:,} of {run.config.training.steps:,}, and saved"
     if error.signalled:
         raise StoppedError(f"{where}; start it again with the same command to go on")
     run.progress.note(f"{where}: the time is up; resume with the same command")

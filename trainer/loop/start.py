@@ -61,7 +61,7 @@ def make_manager(run: Run, state: TrainState) -> CheckpointManager:
     return CheckpointManager(
         run.workdir,
         state,
-        max_to_keep=run.config.keep,
+        max_to_keep=run.config.checkpoints.max_to_keep,
         writes=run.collectives.is_chief,
         note=run.progress.note,
         fingerprint=resume.fingerprint(run.config),
@@ -101,7 +101,7 @@ def begin(
     Raises:
         UserError: the other run has no weights for this one.
     """
-    starts_warm = bool(run.config.init_from) and manager.latest_step is None
+    starts_warm = bool(run.config.checkpoints.init_from) and manager.latest_step is None
     if starts_warm:
         step = warm_start.load(run.config, state, run.progress.note)
         _check_same_step(run.collectives, step, "--init_from")
@@ -117,7 +117,7 @@ def announce(run: Run, state: TrainState, validation_split: str | None) -> None:
     config, note = run.config, run.progress.note
     replicas = run.strategy.num_replicas_in_sync
     note(
-        f"{config.model}: {state.model.count_params():,} parameters, {replicas} "
+        f"{config.model.name}: {state.model.count_params():,} parameters, {replicas} "
         f"replica{'s' * (replicas > 1)}, {len(run.data.reader):,} training images, "
         f"{run.steps_per_epoch} steps an epoch"
     )
@@ -129,11 +129,11 @@ def announce(run: Run, state: TrainState, validation_split: str | None) -> None:
 
 def _take_up_changes(run: Run, state: TrainState, changes: Mapping[str, str]) -> None:
     """Leave nothing of what was restored that was true of the flags before only."""
-    if resume.changes_optimizer(changes):
+    if resume.affected(changes, "optimizer"):
         run.progress.note("the optimizer starts afresh")
     if "learning_rate" in changes:
-        state.learning_rate = run.config.learning_rate
-    if resume.changes_evaluation(changes):
+        state.learning_rate = run.config.optimization.learning_rate
+    if resume.affected(changes, "evaluation"):
         state.forget_evaluations()
     state.reset_sums()
 

@@ -79,7 +79,9 @@ def train(
         sidecar_evaluator.evaluate_checkpoints(config, card, workdir, cluster)
         return None
     if cluster.role is Role.SERVER:
-        parameter_server.serve(cluster, workdir, config.steps, functools.partial(print, flush=True))
+        parameter_server.serve(
+            cluster, workdir, config.training.steps, functools.partial(print, flush=True)
+        )
         return None
     is_asynchronous = cluster.role is Role.COORDINATOR
     with _lost_peers(cluster):
@@ -87,16 +89,18 @@ def train(
     # Of parameter servers the chief trains by itself, as far as batches and evaluation go.
     local_strategy = tf.distribute.get_strategy() if is_asynchronous else strategy
     replicas = local_strategy.num_replicas_in_sync
-    strategy_checks.check_batch_size(config.batch_size, replicas, config.accumulate)
-    keras.utils.set_random_seed(config.seed)
-    if config.deterministic:
+    strategy_checks.check_batch_size(
+        config.data.batch_size, replicas, config.optimization.grad_accum_steps
+    )
+    keras.utils.set_random_seed(config.data.seed)
+    if config.distribution.deterministic:
         tf.config.experimental.enable_op_determinism()
     collectives = Collectives(local_strategy, cluster)
     with (
-        Preemption(config.max_minutes) as preemption,
+        Preemption(config.training.max_minutes) as preemption,
         _lost_peers(cluster),
         run_dir.held(workdir) if collectives.is_chief else contextlib.nullcontext(),
-        TrainingProgress(config.steps, collectives.is_chief) as progress,
+        TrainingProgress(config.training.steps, collectives.is_chief) as progress,
     ):
         data = Data(config, card, local_strategy, progress)
         run = Run(config, card, workdir, strategy, data, collectives, progress)
@@ -116,7 +120,7 @@ def _train(
     step_fns = _make_step_fns(run, cluster, state, mean_image)
     loop = TrainLoop(config, state, data, step_fns, run.collectives, preemption, run.progress)
     evaluator = Evaluator(state, data, step_fns.evaluate, loop.sync_stop)
-    split = config.validation_split if step_fns.evaluates_inline else None
+    split = config.training.validation_split if step_fns.evaluates_inline else None
     actions = _make_actions(run, state, manager, loop.throughput, evaluator, split)
     start.announce(run, state, split)
     try:
@@ -149,12 +153,14 @@ def _make_actions(
     """
     config, per_epoch, note = run.config, run.steps_per_epoch, run.progress.note
     log = _open_log(run, state)
-    end, metric = config.steps, config.monitor
-    saves = Period(end, (config.save_every_steps,))
-    logs = Period(end, (min(_LOG_EVERY_STEPS, per_epoch), per_epoch, config.save_every_steps))
-    evaluations = Period(end, (per_epoch * config.eval_every,))
-    log_metrics = LogMetrics(logs, config.batch_size, throughput.since_log, log)
-    save_checkpoint = SaveCheckpoint(saves, config.save_every_seconds, manager)
+    end, metric = config.training.steps, config.training.monitor
+    saves = Period(end, (config.checkpoints.save_every_steps,))
+    logs = Period(
+        end, (min(_LOG_EVERY_STEPS, per_epoch), per_epoch, config.checkpoints.save_every_steps)
+    )
+    evaluations = Period(end, (per_epoch * config.training.eval_every,))
+    log_metrics = LogMetrics(logs, config.data.batch_size, throughput.since_log, log)
+    save_checkpoint = SaveCheckpoint(saves, config.checkpoints.save_every_seconds, manager)
     if split is None:
         return [log_metrics, save_checkpoint]
     return [
@@ -162,8 +168,10 @@ def _make_actions(
         Evaluate(evaluations, split, evaluator, metric, log, run.note_evaluation),
         SaveBest(manager),
         DrawCurves(run.workdir, run.collectives.is_chief),
-        ReduceLearningRate(config.plateau, config.plateau_factor, metric, note),
-        EarlyStopping(config.patience, metric, note),
+        ReduceLearningRate(
+            config.training.reduce_lr_patience, config.training.reduce_lr_factor, metric, note
+        ),
+        EarlyStopping(config.training.patience, metric, note),
         save_checkpoint,
     ]
 
@@ -181,19 +189,19 @@ def _make_step_fns(
     run: Run, cluster: Cluster, state: TrainState, mean_image: np.ndarray | None
 ) -> StepFns:
     config, class_weights = run.config, run.data.class_weights()
-    arguments = (run.strategy, state.model, state.optimizer, config.batch_size, class_weights)
+    arguments = (run.strategy, state.model, state.optimizer, config.data.batch_size, class_weights)
     if cluster.role is Role.COORDINATOR:
         return async_step.make_step_fns(
             *arguments,
             workers=len(cluster.addresses["worker"]),
             local_model=network.build(config, mean_image),
-            clip_norm=config.clip_norm,
+            clip_norm=config.optimization.clip_norm,
         )
     return train_step.make_step_fns(
         *arguments,
-        clip_norm=config.clip_norm,
-        accumulate=config.accumulate,
-        jit_compile=config.jit_compile,
+        clip_norm=config.optimization.clip_norm,
+        accumulate=config.optimization.grad_accum_steps,
+        jit_compile=config.optimization.jit_compile,
     )
 
 
@@ -201,11 +209,11 @@ def _make_strategy(config: RunConfig, cluster: Cluster) -> tf.distribute.Strateg
     if cluster.role is Role.COORDINATOR:
         return parameter_server.connect(cluster, functools.partial(print, flush=True))
     return strategies.create(
-        config.strategy,
+        config.distribution.strategy,
         cluster,
-        devices=config.devices,
-        communication=config.communication,
-        tpu=config.tpu,
+        devices=config.distribution.devices,
+        communication=config.distribution.communication,
+        tpu=config.distribution.tpu,
     )
 
 

@@ -74,7 +74,7 @@ class TrainLoop:
             StopError: before it, at a call's end or in an evaluation; nothing is saved yet.
             UserError: the loss is not finite, or a record is damaged.
         """
-        state, end = self._state, self._config.steps
+        state, end = self._state, self._config.training.steps
         owed = [number for number, action in enumerate(actions) if action.is_owed(state)]
         if owed:
             self._act(actions[owed[0] :])
@@ -106,7 +106,8 @@ class TrainLoop:
         if not math.isfinite(loss):
             raise UserError(
                 f"the loss is {loss} at step {self._state.step}; lower --learning_rate "
-                f"(now {self._config.learning_rate:g}) and start again in another --workdir"
+                f"(now {self._config.optimization.learning_rate:g}) and start again in another "
+                "--workdir"
             )
 
     def _act(self, actions: Sequence[Action]) -> None:
@@ -129,7 +130,9 @@ class TrainLoop:
             StopError: a worker is to stop.
         """
         is_first = not self.throughput.calls
-        seconds = _SECONDS_PER_CALL if is_first else self._config.batch_size / self.throughput.mean
+        seconds = (
+            _SECONDS_PER_CALL if is_first else self._config.data.batch_size / self.throughput.mean
+        )
         seconds, *due = self.sync_stop(seconds, *(action.is_due_by_clock() for action in actions))
         for action, workers in zip(actions, due, strict=True):
             if workers:
@@ -142,7 +145,7 @@ class TrainLoop:
         )
 
     def _call(self, batches: Iterator, count: int) -> None:
-        state, batch_size = self._state, self._config.batch_size
+        state, batch_size = self._state, self._config.data.batch_size
         started = time.perf_counter()
         with read_records.errors_of(self._data.reader):
             self._sums = self._step_fns.train(batches, tf.constant(count, tf.int64), self._sums)

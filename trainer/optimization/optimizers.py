@@ -1,25 +1,12 @@
 """`--optimizer`: a name → a Keras optimizer with the settings that the name stands for.
 
-It keeps the moving average of weights (`--ema`) and the loss scale (float16) as well, so that they
-are in checkpoints wherever the optimizer is.
+It keeps the moving average of weights (`--ema_decay`) and the loss scale (float16) as well, so that
+they are in checkpoints wherever the optimizer is.
 """
 
 import functools
 
 from trainer.config.run import RunConfig
-
-NAMES = (
-    "sgd",
-    "momentum",
-    "nesterov",
-    "adam",
-    "adamw",
-    "nadam",
-    "adamax",
-    "rmsprop",
-    "adagrad",
-    "adadelta",
-)
 
 
 def create(name: str, learning_rate: float, ema: float = 0.0, mixed_precision: str = "none"):
@@ -28,12 +15,12 @@ def create(name: str, learning_rate: float, ema: float = 0.0, mixed_precision: s
     `momentum` and `nesterov` are SGD with momentum 0.9; the others have Keras's defaults.
 
     Args:
-        name: one of `NAMES`.
+        name: one of `trainer.config.optimization.OPTIMIZERS`.
         learning_rate: learning rate that training begins with.
         ema: part that a step keeps of the moving average of weights; 0 for no average.
         mixed_precision: what the model computes in: `none`, `bfloat16` or `float16`.
     """
-    from keras import optimizers  # with TensorFlow, takes seconds; NAMES must be had without
+    from keras import optimizers  # with TensorFlow, takes seconds; names must be had without
 
     makers = {
         "sgd": optimizers.SGD,
@@ -57,7 +44,12 @@ def create(name: str, learning_rate: float, ema: float = 0.0, mixed_precision: s
 
 def build(config: RunConfig, model):
     """Build the optimizer of a run for its model."""
-    optimizer = create(config.optimizer, config.learning_rate, config.ema, config.mixed_precision)
+    optimizer = create(
+        config.optimization.optimizer,
+        config.optimization.learning_rate,
+        config.optimization.ema_decay,
+        config.model.mixed_precision,
+    )
     optimizer.build(model.trainable_variables)
     return optimizer
 

@@ -98,9 +98,7 @@ class TrainingProgress:
 
     def note(self, line: str) -> None:
         """Print a line that stays."""
-        self._console.print(
-            program.with_flags(line), highlight=False, soft_wrap=True, markup=False
-        )
+        self._console.print(program.with_flags(line), highlight=False, soft_wrap=True, markup=False)
 
     def note_evaluation(self, epoch: float, split: str, result: Mapping[str, float]) -> None:
         """Print the metrics of a split."""

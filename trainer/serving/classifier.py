@@ -22,9 +22,9 @@ class Classifier(tf.Module):
         # TensorFlow's C++ loader (Serving, Java, Go) restores variables of TensorFlow alone, and
         # those of Keras 3 are wrappers: without this list it runs with none of them filled.
         self._variables = [variable.value for variable in model.variables]
-        self._channels = config.channels
-        self._view = config.view
-        self._classes = tf.constant(config.classes)
+        self._channels = config.dataset.channels
+        self._view = config.data.view
+        self._classes = tf.constant(config.dataset.classes)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image")])
     def classify(self, image: tf.Tensor) -> dict[str, tf.Tensor]:

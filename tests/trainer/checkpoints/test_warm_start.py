@@ -1,7 +1,6 @@
 """A new run that starts from the weights of another one."""
 
 import copy
-import dataclasses
 import shutil
 
 import keras
@@ -12,6 +11,7 @@ from headrace.errors import UserError
 from input.dataset import dataset_dir
 from tests.conftest import assert_one_line_error, run_program, write_images
 from tests.trainer.checkpoints.damage import DAMAGES, FILES, cut
+from tests.trainer.configs import with_values
 from tests.trainer.conftest import TASK
 from tests.trainer.test_task import variables
 from trainer import network, run_dir
@@ -26,7 +26,7 @@ class Saved:
     """A run that was saved at step 7 with all its variables at random."""
 
     def __init__(self, workdir, config, which="latest", **changes) -> None:
-        self.config = dataclasses.replace(config, **changes)
+        self.config = with_values(config, **changes)
         self.workdir = str(workdir)
         self.model = network.build(self.config)
         self.optimizer = optimizers.build(self.config, self.model)
@@ -49,7 +49,7 @@ class New:
     """A run that starts from it."""
 
     def __init__(self, source: Saved, **changes) -> None:
-        config = dataclasses.replace(source.config, init_from=source.workdir, **changes)
+        config = with_values(source.config, init_from=source.workdir, **changes)
         self.notes: list[str] = []
         self.model = network.build(config)
         self.optimizer = optimizers.build(config, self.model)
@@ -86,12 +86,12 @@ def test_a_run_starts_with_the_weights_of_another_and_a_fresh_optimizer(source):
     assert not any(slot.any() for slot in slots)
     (note,) = new.notes
     assert note == (
-        f"starting from the weights of {source.workdir}, latest checkpoint, step 7; fresh optimizer"
+        f"starting from the weights of {source.workdir}, latest checkpoint, step 7; reset optimizer"
     )
 
 
 def test_an_optimizer_that_is_kept_has_its_slots_and_steps_and_the_new_rate(source):
-    new = New(source, init_optimizer="kept", learning_rate=0.3)
+    new = New(source, init_optimizer="restore", learning_rate=0.3)
     assert_same(values(new.model.weights), values(source.model.weights))
     steps, rate, *slots = values(new.optimizer.variables)
     assert (steps, rate) == (7, np.float32(0.3))
@@ -106,7 +106,7 @@ def test_averages_are_what_a_run_starts_from_unless_the_optimizer_goes_on(config
     assert_same(
         values(new.model.non_trainable_variables), values(source.model.non_trainable_variables)
     )
-    new = New(source, init_optimizer="kept")
+    new = New(source, init_optimizer="restore")
     assert_same(values(new.model.weights), values(source.model.weights))
     assert_same(values(new.optimizer._model_variables_moving_average), average)
 
@@ -207,17 +207,17 @@ def test_a_network_of_another_shape_is_refused_with_the_size_that_fits(config, t
         ({"model_options": {}}, "--model_options was {.*} and is {}; use the same values"),
         ({"channels": 3}, "trained on images with 1 channels, and these have 3"),
         (
-            {"init_optimizer": "kept", "optimizer": "adam", "ema": 0.5},
-            "--optimizer was momentum and is adam; --ema was 0.0 and is 0.5; use .*=fresh",
+            {"init_optimizer": "restore", "optimizer": "adam", "ema_decay": 0.5},
+            "--optimizer was momentum and is adam; --ema_decay was 0.0 and is 0.5; use .*=reset",
         ),
-        ({"init_optimizer": "kept", "classes": ["a"]}, "other classes.*--init_optimizer=fresh"),
+        ({"init_optimizer": "restore", "classes": ["a"]}, "other classes.*--init_optimizer=reset"),
         ({"init_from": "/nowhere"}, "/nowhere is no run directory.*or check --init_from"),
     ],
 )
 def test_a_run_that_cannot_be_started_from_is_refused(source, changes, words):
     changed = {"init_from": source.workdir, **changes}
     with pytest.raises(UserError, match=words):
-        warm_start.check(dataclasses.replace(source.config, **changed))
+        warm_start.check(with_values(source.config, **changed))
 
 
 @pytest.fixture(scope="module")
@@ -276,5 +276,5 @@ def test_a_wrong_run_to_start_from_is_refused_before_any_work(prepared, run, tmp
         assert_one_line_error(finished, 1, f"{path} is no run directory", "check --init_from")
     finished = run_program(*asked, f"--init_from={run}", "--model_options=stages=(1,)")
     assert_one_line_error(finished, 1, f"--init_from={run}: --model_options was")
-    assert_one_line_error(run_program(*asked, "--init_optimizer=kept"), 2, "with --init_from")
+    assert_one_line_error(run_program(*asked, "--init_optimizer=restore"), 2, "with --init_from")
     assert not (tmp_path / "run").exists()

@@ -24,7 +24,7 @@ ASYNCHRONOUS = (*TASK, "--nodeterministic", "--strategy=parameter_server")
 
 def test_one_worker_beside_a_server_trains_as_one_process_does(prepared, tmp_path):
     alone, served = tmp_path / "alone", tmp_path / "served"
-    flags = (f"--data_dir={prepared}", "--steps=20", "--save_every_steps=12", "--ema=0.9")
+    flags = (f"--data_dir={prepared}", "--steps=20", "--save_every_steps=12", "--ema_decay=0.9")
     counts = {"chief": 1, "worker": 1, "ps": 1, "evaluator": 1}
     with workers.started_as(
         counts, *ASYNCHRONOUS, *flags, f"--workdir={served}", "--clip_norm=5"

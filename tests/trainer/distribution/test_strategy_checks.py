@@ -61,29 +61,6 @@ def test_parameter_servers_need_a_cluster():
         strategy_checks.check_cluster("parameter_server", ALONE)
 
 
-@pytest.mark.parametrize(
-    ("strategy", "flag"),
-    [
-        ("central_storage", "--accumulate"),
-        ("central_storage", "--jit_compile"),
-        ("central_storage", "--mixed_precision=float16"),
-        ("parameter_server", "--accumulate"),
-        ("parameter_server", "--jit_compile"),
-        ("parameter_server", "--mixed_precision=float16"),
-        ("parameter_server", "--deterministic"),
-        ("parameter_server", "--patience"),
-        ("parameter_server", "--plateau"),
-    ],
-)
-def test_what_a_strategy_cannot_give_is_refused_with_a_remedy(strategy, flag):
-    cluster = Cluster(SERVED, "chief", 0) if strategy == "parameter_server" else ALONE
-    for name in {strategy, "auto"} if cluster.has_servers else {strategy}:
-        strategy_checks.check_flags(name, cluster, [])
-        with pytest.raises(UsageError, match=f"^{flag} is not for --strategy={strategy}: .*; "):
-            strategy_checks.check_flags(name, cluster, ["--other", flag])
-    strategy_checks.check_flags("mirrored", ALONE, [flag])
-
-
 def test_a_batch_that_does_not_divide_is_refused_with_sizes_that_do():
     strategy_checks.check_batch_size(64, 2)
     with pytest.raises(UsageError, match="use 64 or 66"):
@@ -97,5 +74,5 @@ def test_a_batch_that_does_not_divide_is_refused_with_sizes_that_do():
 )
 def test_parts_that_do_not_divide_a_replicas_share_are_refused(accumulate, use):
     strategy_checks.check_batch_size(64, 2, 16)
-    with pytest.raises(UsageError, match=f"--accumulate={accumulate} .* 32 images .*{use}"):
+    with pytest.raises(UsageError, match=f"--grad_accum_steps={accumulate} .* 32 images .*{use}"):
         strategy_checks.check_batch_size(64, 2, accumulate)

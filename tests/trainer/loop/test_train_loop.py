@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from headrace.errors import UserError
+from tests.trainer.configs import with_values
 from tests.trainer.loop.actions.states import state
 from trainer.config.run import RunConfig
 from trainer.distribution.cluster import Cluster
@@ -73,7 +74,7 @@ class Training:
             self.calls.append(int(count))
             return sums + int(count) * np.array([loss, 2.0])
 
-        config = RunConfig(steps=20, batch_size=4, learning_rate=0.5)
+        config = with_values(RunConfig(), steps=20, batch_size=4, learning_rate=0.5)
         step_fns = StepFns(train, lambda batches: {}, np.array, np.array, **options)
         self.preemption = Preemption(max_minutes)
         collectives = Collectives(tf.distribute.get_strategy(), Cluster())

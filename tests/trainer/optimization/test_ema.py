@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from tests.trainer.optimization.models import model_and, step
+from trainer.config.optimization import OPTIMIZERS
 from trainer.optimization import ema, optimizers
 
 
-@pytest.mark.parametrize("name", optimizers.NAMES)
+@pytest.mark.parametrize("name", OPTIMIZERS)
 def test_the_average_is_that_of_all_weights_so_far(name):
     model, optimizer = model_and(optimizers.create(name, 0.1, ema=0.75))
     expected: list[np.ndarray] = []

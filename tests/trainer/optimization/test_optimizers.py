@@ -7,6 +7,7 @@ import tensorflow as tf
 from tests.trainer.optimization.models import model_and, step
 from trainer.checkpoints.manager import CheckpointManager
 from trainer.checkpoints.train_state import TrainState
+from trainer.config.optimization import OPTIMIZERS
 from trainer.optimization import optimizers
 
 
@@ -27,7 +28,7 @@ def test_a_checkpoint_holds_averages_slots_and_the_loss_scale(tmp_path):
 
 
 @pytest.mark.parametrize("mixed_precision", ["none", "float16"])
-@pytest.mark.parametrize("name", optimizers.NAMES)
+@pytest.mark.parametrize("name", OPTIMIZERS)
 def test_what_was_trained_before_the_first_checkpoint_comes_back(name, mixed_precision, tmp_path):
     """Some optimizers take up objects of their own with the first step."""
     model, optimizer = model_and(optimizers.create(name, 0.1, 0.9, mixed_precision))

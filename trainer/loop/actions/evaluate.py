@@ -60,7 +60,7 @@ class Evaluate(Periodic):
     Attributes:
         split: what to evaluate, as `input.dataset.split_spec` reads it.
         evaluator: function of a split to its result.
-        metric: number that the run goes by, one of `monitor.NAMES`.
+        metric: number that the run goes by, one of `trainer.config.training.MONITORS`.
         log: function of step, split and result.
         note: function of step, split and result, to show them to the user.
     """
