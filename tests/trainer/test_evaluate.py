@@ -7,7 +7,9 @@ import pytest
 
 from input.dataset import dataset_dir
 from tests.conftest import assert_one_line_error, run_program
+from tests.trainer.configs import with_values
 from tests.trainer.conftest import TASK
+from trainer.config import run as run_config
 from trainer.evaluation import class_report
 
 
@@ -105,8 +107,8 @@ def test_a_split_of_which_no_record_is_sound_ends_in_one_line(copy, prepared, tm
     for path in prepared.iterdir():
         content = path.read_bytes()
         (data / path.name).write_bytes(bytes(len(content)) if "-test.tf" in path.name else content)
-    config = json.loads((copy / "config.json").read_text())
-    (copy / "config.json").write_text(json.dumps({**config, "on_bad_record": "skip"}))
+    config = with_values(run_config.read(str(copy)), on_bad_record="skip")
+    (copy / "config.json").write_text(run_config.to_json(config))
     finished = run_program("trainer.evaluate", f"--workdir={copy}", f"--data_dir={data}")
     assert finished.returncode == 1
     assert finished.stderr.splitlines()[-1].startswith("error: ")

@@ -3,7 +3,9 @@
 import json
 
 from tests.trainer import workers
+from tests.trainer.configs import with_values
 from tests.trainer.conftest import TASK
+from trainer.config import run as run_config
 from trainer.distribution.cluster import on_this_machine
 
 
@@ -17,8 +19,8 @@ def test_an_evaluator_without_a_split_to_evaluate_waits_for_the_end(copy, prepar
     (data / "card.json").write_text(
         json.dumps({**card, "splits": {"train": card["splits"]["train"]}})
     )
-    config = json.loads((copy / "config.json").read_text())
-    (copy / "config.json").write_text(json.dumps({**config, "validation_split": None}))
+    config = with_values(run_config.read(str(copy)), validation_split=None)
+    (copy / "config.json").write_text(run_config.to_json(config))
     before = (copy / "metrics.jsonl").read_bytes()
     result = (copy / "result.json").rename(copy / ".result.json")
 
