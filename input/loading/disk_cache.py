@@ -70,16 +70,17 @@ def write(
         fill({**files})
         for file in files.values():
             file.flush()
-        while (found := load(folder, kinds)) is None or not usable(found):
-            _remove(folder)
+        while True:
             try:
                 staging.rename(folder)
+                return {**files}
             except OSError as error:
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise
-            else:
-                return {**files}
-    return found
+            found = load(folder, kinds)
+            if found and usable(found):
+                return found
+            _remove(folder)
 
 
 def remove_abandoned(parent: pathlib.Path) -> None:
