@@ -15,12 +15,15 @@ that a `parser` makes of text. `T | None` is a `T` that may be left out.
 """
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from absl import flags
+
+from headrace.errors import UsageError
 
 T = TypeVar("T")
 
@@ -146,6 +149,25 @@ def parse(config: type[T], base: T | None = None, flag_values: flags.FlagValues 
         return config(**values)
     given = {name: value for name, value in values.items() if value is not None}
     return dataclasses.replace(base, **given)  # type: ignore[type-var]  # it is a dataclass
+
+
+def check(config: Any) -> None:
+    """Make sure that a config made in Python holds what its flags would take.
+
+    Raises:
+        UsageError: a field has a value out of its bounds or choices; it is named.
+    """
+    for field in dataclasses.fields(config):
+        value, (minimum, maximum) = getattr(config, field.name), field.metadata["bounds"]
+        expected = ""
+        if field.metadata["choices"] and value not in field.metadata["choices"]:
+            expected = f"one of {', '.join(field.metadata['choices'])}"
+        elif isinstance(value, int | float) and minimum is not None:
+            highest = math.inf if maximum is None else maximum
+            if not (minimum <= value <= highest and math.isfinite(value)):
+                expected = f"{minimum} or more" if maximum is None else f"{minimum} to {maximum}"
+        if expected:
+            raise UsageError(f"`{flag_name(field)}`={value}: expected {expected}")
 
 
 class UnknownFieldsError(ValueError):

@@ -31,8 +31,6 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string(
     "workdir", None, "The run directory: checkpoints, metrics and results go there.", required=True
 )
-training_flags.define()
-flags.mark_flags_as_required(["data_dir", "model"])
 flags.DEFINE_bool(
     "allow_changes",
     False,
@@ -40,6 +38,8 @@ flags.DEFINE_bool(
     "The network must have the same weights; with another `optimizer`, `mixed_precision` or "
     "`ema_decay` the optimizer starts afresh.",
 )
+training_flags.define()
+flags.mark_flags_as_required(["data_dir", "model"])
 
 
 def main() -> None:

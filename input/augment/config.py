@@ -9,6 +9,7 @@ Order: crop, warp, colour, policy, erasing, mixing. No TensorFlow is imported be
 import dataclasses
 from typing import Any
 
+from headrace import config_flags
 from headrace.config_flags import option
 from headrace.errors import UsageError
 from input.preprocessing.spec import View
@@ -108,9 +109,10 @@ def check(augmentation: Augmentation, per_lane: int, view: View) -> None:
         view: what the model sees of an image.
 
     Raises:
-        UsageError: two exclude each other, or one has no use for this view or batch; the field is
-            named.
+        UsageError: one is out of its range, two exclude each other, or one has no use for this
+            view or batch; the field is named.
     """
+    config_flags.check(augmentation)
     if augmentation.mixup and augmentation.cutmix:
         raise UsageError("--mixup and --cutmix exclude each other; give one of them")
     if (augmentation.mixup or augmentation.cutmix) and per_lane < 2:

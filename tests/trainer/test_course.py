@@ -76,8 +76,8 @@ def test_changes_are_refused_by_name_and_taken_up_when_allowed(copy):
     changes = {"steps": 81, "batch_size": 8, "lanes": 8, "learning_rate": 0.0, "monitor": "loss"}
     before = variables(copy)
     told = (
-        "--batch_size was 16 and is 8; --learning_rate was 0.05 and is 0.0; --monitor was rank1 "
-        "and is loss; use the same values, another --workdir, or --allow_changes"
+        "`batch_size` was 16 and is 8; `learning_rate` was 0.05 and is 0.0; `monitor` was rank1 "
+        "and is loss; use the same values, another `workdir`, or `allow_changes`"
     )
     with pytest.raises(UserError, match=re.escape(told)):
         go_on(copy, **changes)
@@ -110,7 +110,7 @@ def test_with_another_kind_of_optimizer_it_starts_afresh(copy, capsys):
 
 def test_what_waits_to_be_logged_is_dropped_when_a_batch_has_another_size(copy):
     """Or a mean over these images would be that of others."""
-    go_on(copy, steps=83, save_every_seconds=1e-9, keep=9)
+    go_on(copy, steps=83, save_every_seconds=1e-9, max_to_keep=9)
     for step in (82, 83):
         shutil.rmtree(copy / f"checkpoints/step-{step:08d}")
     assert value(variables(copy), "since") == 80
@@ -125,7 +125,7 @@ def test_a_checkpoint_knows_its_run_where_the_run_directory_says_otherwise(copy)
     """As after a start that was killed before it saved what it had been allowed to change."""
     path = copy / "config.json"
     path.write_text(path.read_text().replace('"seed": 0', '"seed": 5'))
-    with pytest.raises(UserError, match="step-00000080 is of another run: --seed was 0 and is 5"):
+    with pytest.raises(UserError, match="step-00000080 is of another run: `seed` was 0 and is 5"):
         go_on(copy, steps=81)
     assert go_on(copy, allow_changes=True, steps=81)["steps"] == 81
 

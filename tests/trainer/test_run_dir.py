@@ -56,7 +56,7 @@ def test_from_its_config_on_a_directory_is_that_runs(left_by_kills):
     claimed = [directory for directory in directories.values() if shown(directory)]
     assert claimed
     for directory in claimed:
-        with pytest.raises(UserError, match="holds another run: --seed"):
+        with pytest.raises(UserError, match="holds another run: `seed`"):
             resume.check_same_run(str(directory), other)
 
 

@@ -86,7 +86,6 @@ class CheckpointManager:
         """
         if self._writes:
             paths.clean(self._latest)
-            paths.clean(self._best)
 
         def read(folder: str, prefix: str, about: Mapping[str, object]) -> None:
             self.changes = self._changes(folder, about, allow_changes)
@@ -120,6 +119,15 @@ class CheckpointManager:
     def save_best(self) -> None:
         """Save as the best, in place of the one before; otherwise as `save`."""
         self._save(self._best, 1)
+
+    def clear_best(self) -> None:
+        """Remove what a killed process left of best checkpoints; for the process that saves them.
+
+        `restore` does not: beside parameter servers it is the evaluator that saves them, perhaps
+        just now, and the chief that restores.
+        """
+        if self._writes:
+            paths.clean(self._best)
 
     def wait(self) -> None:
         """Wait until everything is written.

@@ -46,12 +46,11 @@ def differences(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str,
             its default.
         now: fingerprint of the run to be started.
     """
-    defaults = fingerprint(RunConfig())
-    before = {**defaults, **formats.upgrade_names(earlier)}
+    before = {**fingerprint(RunConfig()), **formats.upgrade_names(earlier)}
     return {
-        name: _difference(name, before[name], now.get(name))
-        for name in _FIXED
-        if before[name] != now.get(name)
+        name: _difference(name, before[name], value)
+        for name, value in now.items()
+        if before[name] != value
     }
 
 

@@ -115,7 +115,10 @@ def read(workdir: str, flag: str = "workdir") -> RunConfig:
         if written > formats.FORMAT:
             raise UnknownFieldsError
         parts = nest(formats.upgrade_names(values)) if written == 1 else values
-        return config_flags.from_json(RunConfig, parts)
+        config = config_flags.from_json(RunConfig, parts)
+        if not config.model.name:
+            raise ValueError("it names no model")
+        return config
     except UnknownFieldsError as error:
         fields = f" with {error}" if str(error) else ""
         raise UserError(

@@ -86,10 +86,14 @@ class Preemption:
 def hold_signals() -> None:
     """Hold SIGTERM and SIGHUP back until a `Preemption` is entered.
 
-    To be called before TensorFlow starts its threads, which inherit that: a thread that took the
-    signal would run TensorFlow's own handler of SIGTERM, which does nothing.
+    To be called at the start of a program: a thread that took the signal would run TensorFlow's own
+    handler of SIGTERM, which does nothing. Threads of TensorFlow, made later, inherit that they
+    take none. Those that NumPy's BLAS has made already do not: the process begins once more, by
+    the same command, as signals that are held back stay so.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
+    if not held.issuperset(_HELD):
+        os.execv(sys.executable, sys.orig_argv)
 
 
 @contextlib.contextmanager

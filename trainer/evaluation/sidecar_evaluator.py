@@ -92,6 +92,7 @@ class _Evaluator:
         self._manager = CheckpointManager(
             workdir, self._state, fingerprint=resume.fingerprint(config)
         )
+        self._manager.clear_best()
 
     def evaluate(self, split: str) -> None:
         """Evaluate the newest checkpoint on a split."""

@@ -118,9 +118,11 @@ def _train(
     start.restore(run, state, manager, allow_changes)
     start.begin(run, state, manager, flagfile, mean_image)
     step_fns = _make_step_fns(run, cluster, state, mean_image)
+    split = config.training.validation_split if step_fns.evaluates_inline else None
+    if split:
+        manager.clear_best()
     loop = TrainLoop(config, state, data, step_fns, run.collectives, preemption, run.progress)
     evaluator = Evaluator(state, data, step_fns.evaluate, loop.sync_stop)
-    split = config.training.validation_split if step_fns.evaluates_inline else None
     actions = _make_actions(run, state, manager, loop.throughput, evaluator, split)
     start.announce(run, state, split)
     try:

@@ -99,7 +99,7 @@ def test_an_optimizer_that_is_kept_has_its_slots_and_steps_and_the_new_rate(sour
 
 
 def test_averages_are_what_a_run_starts_from_unless_the_optimizer_goes_on(config, tmp_path):
-    source = Saved(tmp_path / "run", config, ema=0.9)
+    source = Saved(tmp_path / "run", config, ema_decay=0.9)
     average = values(source.optimizer._model_variables_moving_average)
     new = New(source)
     assert_same(values(new.model.trainable_variables), average)
@@ -203,15 +203,15 @@ def test_a_network_of_another_shape_is_refused_with_the_size_that_fits(config, t
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"model": "lenet"}, "--model was resnet_cifar and is lenet; use the same values"),
-        ({"model_options": {}}, "--model_options was {.*} and is {}; use the same values"),
+        ({"model": "lenet"}, "`model` was resnet_cifar and is lenet; use the same values"),
+        ({"model_options": {}}, "`model_options` was {.*} and is {}; use the same values"),
         ({"channels": 3}, "trained on images with 1 channels, and these have 3"),
         (
             {"init_optimizer": "restore", "optimizer": "adam", "ema_decay": 0.5},
-            "--optimizer was momentum and is adam; --ema_decay was 0.0 and is 0.5; use .*=reset",
+            "`optimizer` was momentum and is adam; `ema_decay` was 0.0 and is 0.5; use .*=reset",
         ),
         ({"init_optimizer": "restore", "classes": ["a"]}, "other classes.*--init_optimizer=reset"),
-        ({"init_from": "/nowhere"}, "/nowhere is no run directory.*or check --init_from"),
+        ({"init_from": "/nowhere"}, "/nowhere is no run directory.*or check `init_from`"),
     ],
 )
 def test_a_run_that_cannot_be_started_from_is_refused(source, changes, words):

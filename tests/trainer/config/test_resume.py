@@ -90,9 +90,10 @@ def test_what_a_change_affects(what, names):
 
 
 def test_a_run_directory_of_another_run_is_refused(tmp_path):
-    (tmp_path / "config.json").write_text(run.to_json(RunConfig()))
-    resume.check_same_run(str(tmp_path), RunConfig())
-    other = with_values(data={"batch_size": 3, "seed": 5})
+    named = with_values(model={"name": "lenet"})
+    (tmp_path / "config.json").write_text(run.to_json(named))
+    resume.check_same_run(str(tmp_path), named)
+    other = with_values(model={"name": "lenet"}, data={"batch_size": 3, "seed": 5})
     with pytest.raises(UserError, match="`batch_size` was 64 and is 3; `seed` was 0 and is 5"):
         resume.check_same_run(str(tmp_path), other)
     resume.check_same_run(str(tmp_path), other, allow_changes=True)

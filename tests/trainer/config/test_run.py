@@ -10,6 +10,7 @@ from headrace import config_flags
 from headrace.errors import UserError
 from trainer.config import formats, run
 from trainer.config.data import DataConfig
+from trainer.config.model import ModelConfig
 from trainer.config.run import RunConfig
 
 PARTS = [(part.name, part.type) for part in dataclasses.fields(RunConfig)]
@@ -57,7 +58,10 @@ def test_every_field_has_a_default_and_those_with_flags_help():
         assert part == "dataset" or len(field.metadata["help"]) > 10, name
 
 
-@pytest.mark.parametrize("config", [RunConfig(), changed()], ids=["default", "changed"])
+NAMED = RunConfig(model=ModelConfig("lenet"))
+
+
+@pytest.mark.parametrize("config", [NAMED, changed()], ids=["default", "changed"])
 def test_a_config_is_read_as_it_was_written(config, tmp_path):
     (tmp_path / "config.json").write_text(run.to_json(config))
     assert run.read(str(tmp_path)) == config
@@ -89,7 +93,9 @@ def test_a_newer_versions_file_is_named_as_such(values, tmp_path):
     assert ("warp" in str(caught.value)) == ("warp" in json.dumps(values))
 
 
-@pytest.mark.parametrize("text", ["", "[]", "3", '{"format": "x"}', '{"format": 2, "data": 3}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", "3", '{"format": "x"}', '{"format": 2, "data": 3}']
+)
 def test_a_damaged_file_is_named(text, tmp_path):
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(UserError, match=r"config.json is damaged \("):
