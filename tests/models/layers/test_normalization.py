@@ -144,7 +144,7 @@ def test_what_cannot_be_is_refused(mode, channels, shape, words):
 
 def test_modes_are_known_without_tensorflow():
     code = (
-        "import sys; from models import normalization; normalization.MODES;"
+        "import sys; from models.layers import normalization; normalization.MODES;"
         "assert not {'tensorflow', 'keras'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
