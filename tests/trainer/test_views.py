@@ -66,7 +66,7 @@ def test_several_crops_need_more_of_an_image_than_the_model_sees(run):
         ("--resize_to=9,9", "--resize_to was [8, 7] and is [9, 9]"),
         ("--resize=cover", "--resize was squash and is cover"),
         ("--normalization=unit", "--normalization was mean_image and is unit"),
-        ("--crop=none", "--augment and its flags: crop was random and is none;"),
+        ("--crop=none", "--crop was random and is none;"),
     ],
 )
 def test_a_run_goes_on_only_with_what_it_saw(cropped, prepared, changed, said):
