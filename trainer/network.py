@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 
-import models
 from headrace.errors import UserError
+from models import registry
 from models.layers.normalization import normalise
 from trainer import run_dir
 from trainer.checkpoints import manager
@@ -72,7 +72,7 @@ def build(config: RunConfig, mean_image: np.ndarray | None = None) -> keras.Mode
         pixels, config.normalization, mean=config.mean, std=config.std, image=mean_image
     )
     with policy(config.mixed_precision):
-        body = models.build(
+        body = registry.build(
             config.model, config.input_shape, len(config.classes), **config.model_options
         )
         logits = body(normalised)

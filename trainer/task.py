@@ -13,7 +13,6 @@ import os
 
 from absl import flags
 
-import models
 from headrace import files, program
 from headrace.errors import check
 from headrace.tensorflow_import import import_tensorflow
@@ -22,6 +21,7 @@ from input.dataset import dataset_dir
 from input.loading import cache_policy
 from input.preprocessing.spec import View
 from input.sampling import order
+from models import registry
 from models.layers import normalization
 from trainer import run_dir
 from trainer.checkpoints import warm_start
@@ -47,7 +47,12 @@ flags.DEFINE_string(
     "What to evaluate while training, named as for --train_split. Default: validation, or else "
     "test, or else none.",
 )
-flags.DEFINE_string("model", None, f"The model: {', '.join(models.names())}.", required=True)
+flags.DEFINE_string(
+    "model",
+    None,
+    f"The model, with its options here: {', '.join(map(registry.signature, registry.names()))}.",
+    required=True,
+)
 flags.DEFINE_string(
     "model_options",
     "",
@@ -118,7 +123,7 @@ def main() -> None:
     run_flags.check()
     strategy_flags.check()
     options = parse_model_options(FLAGS.model_options)
-    models.check(FLAGS.model, options)
+    registry.check(FLAGS.model, options)
     check(
         FLAGS.batch_sampling != "balanced" or FLAGS.class_weights == "none",
         "--batch_sampling=balanced and --class_weights=balanced do the same; give one of them",

@@ -29,7 +29,7 @@ class RunConfig:
         image_size, resize_to, resize: rows and columns of the model's input, of the image that it
             is cut from, and how an image comes to that size; see `view`.
         normalization: one of `models.layers.normalization.MODES`.
-        model, model_options: as for `models.build`.
+        model, model_options: as for `models.registry.build`.
         batch_size: global, over all replicas.
         mixed_precision: `none`, `bfloat16` or `float16`, which layers compute in.
         accumulate, clip_norm, jit_compile: see `steps.make_train_steps`.
