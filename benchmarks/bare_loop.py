@@ -17,7 +17,7 @@ from absl import flags
 
 from benchmarks.peers import measure
 from headrace import program
-from trainer import network, task
+from trainer import run_model, task
 from trainer.config import data_flags
 from trainer.config.run import RunConfig
 from trainer.optimization import optimizers
@@ -48,7 +48,7 @@ def main() -> None:
 def make_loop(config: RunConfig) -> Callable:
     """Makes `train(iterator, count)`."""
     keras.utils.set_random_seed(config.seed)
-    model = network.build(config)
+    model = run_model.build(config)
     optimizer = optimizers.create(config.optimizer, config.learning_rate)
     optimizer.build(model.trainable_variables)
 

@@ -22,7 +22,7 @@ from benchmarks.peers import measure
 from headrace import program
 from input import stream
 from input.dataset.reader import Reader
-from trainer import network, task
+from trainer import run_model, task
 from trainer.config import data_flags
 from trainer.config.run import RunConfig
 from trainer.optimization import optimizers
@@ -67,7 +67,7 @@ def main() -> None:
         arguments = {"x": images, "y": labels, "batch_size": config.batch_size}
         per_epoch = -(-len(images) // config.batch_size)
     keras.utils.set_random_seed(config.seed)
-    model = network.build(config)
+    model = run_model.build(config)
     model.compile(
         optimizer=optimizers.create(config.optimizer, config.learning_rate),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),

@@ -3,6 +3,7 @@ in Deep Residual Networks, ECCV 2016; built as in Rosebrock, Deep Learning for C
 Python, Practitioner Bundle, 2017, chapter 12)."""
 
 import functools
+from collections.abc import Sequence
 
 from headrace.errors import UserError
 
@@ -11,8 +12,8 @@ def build(
     input_shape: tuple[int, int, int],
     classes: int,
     *,
-    stages: tuple[int, ...] = (9, 9, 9),
-    filters: tuple[int, ...] = (16, 16, 32, 64),
+    stages: Sequence[int] = (9, 9, 9),
+    filters: Sequence[int] = (16, 16, 32, 64),
     reg: float = 1e-4,
     bn_eps: float = 2e-5,
     bn_momentum: float = 0.9,
@@ -78,7 +79,7 @@ def build(
 
 
 def _check_shapes(
-    input_shape: tuple[int, int, int], stages: tuple[int, ...], filters: tuple[int, ...]
+    input_shape: tuple[int, int, int], stages: Sequence[int], filters: Sequence[int]
 ) -> None:
     if not stages or len(filters) != len(stages) + 1:
         raise UserError(

@@ -104,13 +104,13 @@ def evaluate(
     from input import stream
     from input.dataset.reader import Reader
     from input.loading import read_records
-    from trainer import network
+    from trainer.checkpoints import restore
     from trainer.distribution import strategies
     from trainer.loop import train_step
 
     strategy = strategies.of_one_process(config.strategy)
     with strategy.scope():
-        model, step = network.restore(config, workdir, which, average)
+        model, step = restore.load_model(config, workdir, which, average)
     reader = Reader(data_dir, card, split, skips=config.on_bad_record == "skip")
     batch_size = strategies.dividing_batch_size(strategy, config.batch_size)
 

@@ -46,10 +46,10 @@ def export(workdir: str, config: RunConfig, which: str, average: bool = False) -
     """
     import tensorflow as tf
 
-    from trainer import network
+    from trainer.checkpoints import restore
     from trainer.serving.classifier import Classifier
 
-    model, _ = network.restore(config, workdir, which, average)
+    model, _ = restore.load_model(config, workdir, which, average)
     classifier = Classifier(model, config)
     path = _next_version(epath.Path(workdir) / run_dir.EXPORT)
     temporary = path.with_name(f".{path.name}.tmp")

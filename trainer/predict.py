@@ -27,9 +27,9 @@ def main(*files: str) -> None:
     encoded = [_read(file) for file in files]
     import_tensorflow()
     devices.configure()
-    from trainer import network  # with TensorFlow, takes seconds
+    from trainer.checkpoints import restore  # with TensorFlow, takes seconds
 
-    model, _ = network.restore(config, FLAGS.workdir, FLAGS.checkpoint, average)
+    model, _ = restore.load_model(config, FLAGS.workdir, FLAGS.checkpoint, average)
     for file, label, probability in predict(model, config, files, encoded):
         print(f"{file}\t{label}\t{probability:.4f}")
 

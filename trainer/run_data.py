@@ -90,7 +90,7 @@ class Data:
             return found
         batches = stream.evaluation(self.reader, config.view, batch_size=config.batch_size)
         with read_records.errors_of(self.reader):
-            return normalization.mean_image(batches.as_numpy_iterator())
+            return normalization.compute_mean_image(batches.as_numpy_iterator())
 
     def _open(self, split: str) -> Reader:
         skips = self._config.on_bad_record == "skip"

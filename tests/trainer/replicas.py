@@ -15,7 +15,7 @@ from input import stream
 from input.dataset import dataset_dir
 from input.dataset.reader import Reader
 from input.sampling.order import Order
-from trainer import network
+from trainer import run_model
 from trainer.config.run import RunConfig
 from trainer.distribution import cluster, strategies
 from trainer.distribution.collectives import Together
@@ -89,7 +89,7 @@ def main(data_dir: str, strategy_name: str, cpus: str, folder: str) -> None:
     strategy = strategies.create(strategy_name, members)
     tf.keras.utils.set_random_seed(config.seed)
     with strategy.scope():
-        model = network.build(config)
+        model = run_model.build(config)
         optimizer = optimizers.create(config.optimizer, config.learning_rate)
         optimizer.build(model.trainable_variables)
     reader = Reader(data_dir, card, "train")

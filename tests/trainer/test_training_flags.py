@@ -10,7 +10,8 @@ import tensorflow as tf
 from tests.conftest import assert_one_line_error, run_program
 from tests.trainer.conftest import TASK
 from tests.trainer.test_task import variables, without_rates
-from trainer import network
+from trainer import run_model
+from trainer.checkpoints import restore
 from trainer.checkpoints.manager import Checkpoints
 from trainer.config import resume
 from trainer.config import run as run_config
@@ -52,7 +53,7 @@ def pixels():
 def save_again_on_one_device(workdir) -> None:
     """Leaves one checkpoint of the same step, by a process without replicas."""
     config = run_config.read(str(workdir))
-    model = network.build(config)
+    model = run_model.build(config)
     optimizer = optimizers.of(config, model)
 
     def checkpoints() -> Checkpoints:
@@ -106,7 +107,7 @@ def test_what_is_served_computes_as_in_training_and_answers_in_float32(trained, 
     finished = run_program("trainer.export", f"--workdir={trained}")
     assert finished.returncode == 0, finished.stderr
     served = tf.saved_model.load(f"{trained}/export/0001").signatures["serving_default"]
-    model, step = network.restore(config, str(trained), "latest", average=True)
+    model, step = restore.load_model(config, str(trained), "latest", average=True)
     assert step == 12
     assert model(pixels).dtype == tf.float32
     encoded = tf.stack([tf.io.encode_png(image) for image in pixels])
@@ -118,8 +119,8 @@ def test_what_is_served_computes_as_in_training_and_answers_in_float32(trained, 
 
 def test_averages_and_weights_are_each_had_on_request(trained, pixels):
     config = run_config.read(str(trained))
-    raw, _ = network.restore(config, str(trained), "latest")
-    average, _ = network.restore(config, str(trained), "latest", average=True)
+    raw, _ = restore.load_model(config, str(trained), "latest")
+    average, _ = restore.load_model(config, str(trained), "latest", average=True)
     saved = variables(trained)
     kernels = [v.numpy() for v in raw.trainable_variables]
     assert all(any(np.array_equal(kernel, value) for value in saved.values()) for kernel in kernels)

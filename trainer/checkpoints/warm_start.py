@@ -68,22 +68,22 @@ def load(config: RunConfig, model, optimizer, note: Callable[[str], None]) -> in
     Raises:
         UserError: as for `check`; or a weight has another shape.
     """
-    from trainer import network  # with TensorFlow, takes seconds
-    from trainer.checkpoints import manager
+    from trainer import run_model  # with TensorFlow, takes seconds
+    from trainer.checkpoints import manager, restore
     from trainer.optimization import optimizers
 
     check(config)
     home, source = config.init_from, run_config.read(config.init_from)
     which, kept = _which(config), config.init_optimizer == "kept"
     if kept:
-        other = network.of_run(source, home)
+        other = run_model.build_from_run_dir(source, home)
         others_optimizer = optimizers.of(source, other)
         step = manager.restore_model(home, other, which, optimizer=others_optimizer)
         for variable, value in zip(optimizer.variables, others_optimizer.variables, strict=True):
             variable.assign(value.numpy())
         optimizer.learning_rate = config.learning_rate
     else:
-        other, step = network.restore(source, home, which, average=bool(source.ema))
+        other, step = restore.load_model(source, home, which, average=bool(source.ema))
     head = set() if source.classes == config.classes else _head(config, model)
     _copy(config, other, model, head)
     fresh = f"; fresh weights for its own classes: {', '.join(sorted(head))}" if head else ""
@@ -115,10 +115,10 @@ def _copy(config: RunConfig, other, model, head: set[str]) -> None:
 def _head(config: RunConfig, model) -> set[str]:
     """Paths of the weights whose shape depends on the number of classes: with one more, it is
     another."""
-    from trainer import network
+    from trainer import run_model
 
     more = dataclasses.replace(config, classes=[*config.classes, ""], normalization="none")
-    wider = network.build(more)
+    wider = run_model.build(more)
     return {
         one.path
         for one, other in zip(model.weights, wider.weights, strict=True)

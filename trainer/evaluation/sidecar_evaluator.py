@@ -11,7 +11,7 @@ import tensorflow as tf
 from headrace.errors import StoppedError
 from input.dataset.dataset_dir import Card
 from input.loading import read_records
-from trainer import network, run_dir
+from trainer import run_dir, run_model
 from trainer.checkpoints import manager, paths
 from trainer.config import resume
 from trainer.config.run import RunConfig
@@ -71,7 +71,7 @@ class _Evaluator:
         self.config, self.workdir, self.progress = config, workdir, progress
         strategy = tf.distribute.get_strategy()
         self.data = Data(config, card, strategy, progress)
-        self.model = network.build(config, self.data.mean_image(workdir))
+        self.model = run_model.build(config, self.data.mean_image(workdir))
         self.optimizer = optimizers.of(config, self.model)
         self.batches = train_step.make_evaluate(strategy, self.model, len(card.classes))
         self.journal = Journal(workdir, self.data.order.steps_per_epoch)

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from headrace.errors import StoppedError, UserError
 from input.dataset.dataset_dir import Card
-from trainer import network, run_dir
+from trainer import run_dir, run_model
 from trainer.checkpoints import manager, warm_start
 from trainer.config import resume
 from trainer.config import run as run_config
@@ -82,7 +82,7 @@ def train(
         data = Data(config, card, own, progress)
         mean_image = data.mean_image(workdir)
         with strategies.scope(strategy):
-            model = network.build(config, mean_image)
+            model = run_model.build(config, mean_image)
             optimizer = optimizers.of(config, model)
             saved = manager.Checkpoints(
                 workdir,
@@ -111,7 +111,7 @@ def train(
             compiled = parameter_server.compiled(
                 *made,
                 workers=len(members.addresses["worker"]),
-                evaluated=network.build(config, mean_image),
+                evaluated=run_model.build(config, mean_image),
                 clip_norm=config.clip_norm,
             )
         else:
