@@ -35,7 +35,7 @@ def build(input_shape: tuple[int, int, int], classes: int, *, activation: str = 
     if min(input_shape[:2]) < _MIN_SIZE:
         raise UserError(
             f"lenet: expected images of at least {_MIN_SIZE}×{_MIN_SIZE}, received "
-            f"{input_shape[0]}×{input_shape[1]}; use image_size={_MIN_SIZE},{_MIN_SIZE}"
+            f"{input_shape[0]}×{input_shape[1]}; use `image_size`={_MIN_SIZE},{_MIN_SIZE}"
         )
     return Sequential(
         [

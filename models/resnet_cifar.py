@@ -95,5 +95,5 @@ def _check_shapes(
     if min(input_shape[:2]) < min_size:
         raise UserError(
             f"resnet_cifar: {len(stages)} stages need images of at least {min_size}×{min_size}, "
-            f"received {input_shape[0]}×{input_shape[1]}; use a larger image_size"
+            f"received {input_shape[0]}×{input_shape[1]}; use a larger `image_size`"
         )

@@ -97,8 +97,8 @@ def _normalise_over_replicas(
                 epsilon=epsilon,
                 is_training=False,
             )
-            # Of scale and shift each replica gives its own part, which the optimizer sums. But an
-            # image is in the statistics of all replicas, and hears from all of them.
+            # Each replica gives its part of the gradients of scale and shift, which the optimizer
+            # sums. But an image is in the statistics of all replicas, and hears from all of them.
             shift_mean, scale_mean = _mean_over_replicas(
                 replicas, local.offset_backprop / count, local.scale_backprop / count
             )

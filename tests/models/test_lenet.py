@@ -21,4 +21,4 @@ def test_a_larger_image_has_a_larger_last_map():
 def test_an_image_that_is_too_small_is_refused(size):
     with pytest.raises(UserError) as error:
         lenet.build((*size, 1), 10)
-    assert f"received {size[0]}×{size[1]}; use image_size=32,32" in str(error.value)
+    assert f"received {size[0]}×{size[1]}; use `image_size`=32,32" in str(error.value)

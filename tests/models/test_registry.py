@@ -37,7 +37,7 @@ def built(name: str) -> tuple[keras.Model, list[np.ndarray]]:
 
 @pytest.fixture
 def one_file(tmp_path, monkeypatch):
-    """A model that is nothing but a file, as if it lay beside the others."""
+    """Put a model that is nothing but a file beside the others; return its name."""
     (tmp_path / "annexed.py").write_text(NEW_MODEL)
     monkeypatch.setattr(models, "__path__", [*models.__path__, str(tmp_path)])
     yield "annexed"
@@ -112,9 +112,9 @@ def test_a_wrong_name_or_option_is_refused(name, options, words):
 
 
 def test_the_help_of_training_names_every_model_and_its_options():
-    shown = " ".join(run_program("trainer.task", "--help").stdout.split())
+    text = " ".join(run_program("trainer.task", "--help").stdout.split())
     for name in registry.names():
-        assert registry.signature(name) in shown
+        assert registry.signature(name) in text
 
 
 def test_names_and_options_are_known_without_tensorflow():

@@ -10,7 +10,7 @@ from models import resnet_cifar
 
 @pytest.fixture(scope="module")
 def model():
-    """The network of the defaults; not to be changed."""
+    """Build the network of the defaults; not to be changed."""
     return resnet_cifar.build((32, 32, 3), 10)
 
 
@@ -62,7 +62,7 @@ def test_regularisation_reaches_every_convolution():
         ((32, 32, 3), {"stages": (1, 1)}, "one more of filters than of stages"),
         ((32, 32, 3), {"stages": (), "filters": (4,)}, "one more of filters"),
         ((32, 32, 3), {"stages": (1,), "filters": (2, 4)}, "filters of 4 or more"),
-        ((2, 2, 3), {}, "at least 4×4, received 2×2; use a larger image_size"),
+        ((2, 2, 3), {}, "at least 4×4, received 2×2; use a larger `image_size`"),
     ],
 )
 def test_an_impossible_shape_is_refused(shape, options, words):

@@ -20,7 +20,7 @@ def copy(run, tmp_path):
 
 @pytest.fixture(scope="module")
 def exported(run, tmp_path_factory):
-    """A copy of the run, exported."""
+    """Export a copy of the run; return its run directory."""
     workdir = shutil.copytree(run, tmp_path_factory.mktemp("exported") / "run")
     finished = run_program("trainer.export", f"--workdir={workdir}")
     assert (finished.returncode, finished.stderr) == (0, "")
@@ -30,7 +30,7 @@ def exported(run, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def files(prepared):
-    """Image files of the source that `prepared` was made of, two a class."""
+    """Return image files of the source that `prepared` was made of, two a class."""
     return sorted(prepared.parent.glob("source/*/00[01].png"))
 
 

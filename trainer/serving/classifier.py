@@ -16,7 +16,7 @@ from input.preprocessing.spec import View
 
 
 class Classifier(tf.Module):
-    """What `trainer.export` writes and `trainer.predict` runs; once saved, it needs nothing of
+    """A network between the bytes of image files and labels; once saved, it needs nothing of
     Headrace."""
 
     def __init__(self, network: keras.Model, view: View, classes: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ def write(classifier: Classifier, folder: str) -> str:
 
     Args:
         classifier: the model.
-        folder: folder of all versions; made if need be.
+        folder: folder of all versions; made if there is none.
 
     Raises:
         UserError: it cannot be written.

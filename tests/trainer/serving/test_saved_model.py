@@ -30,7 +30,7 @@ print(json.dumps(result["probabilities"].tolist()))
 
 @pytest.fixture(scope="module")
 def versions(tmp_path_factory):
-    """A folder with the first version of `small_classifier`."""
+    """Write the first version of `small_classifier`; return the folder of versions."""
     folder = tmp_path_factory.mktemp("served") / "run/export"
     assert saved_model.write(small_classifier(), str(folder)) == str(folder / "0001")
     return folder
@@ -38,7 +38,7 @@ def versions(tmp_path_factory):
 
 @pytest.fixture
 def room_for_small_files():
-    """No file may grow beyond 1 KiB meanwhile, as on a disk that is full."""
+    """Let no file grow beyond 1 KiB meanwhile, as on a disk that is full."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
     yield
