@@ -1,4 +1,4 @@
-"""What to prepare, from where, to where, and how: the flags of `prepare`, checked."""
+"""Configuration of `prepare`: what to prepare, from where, to where, and how."""
 
 import dataclasses
 
@@ -11,28 +11,28 @@ NEAR_DUPLICATES_ACTIONS = ("list", "drop_from_eval")
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """The whole of a job.
+    """Configuration of a job.
 
     Attributes:
         source: `KIND:PATH`.
         output_dir: the dataset directory.
-        name: of the dataset.
-        splits: as `splitting.fractions` reads them; empty for the source's own, or the default.
-        seed: of the split and the order of records.
+        name: name of the dataset.
+        splits: as `split_spec.fractions` reads them; empty for the source's own, or the default.
+        seed: seed of the split and of the order of records.
         encoding: one of `dataset_dir.ENCODINGS`.
-        quality: of JPEGs that are written, 1-100.
-        resize: to which size images are brought.
+        quality: quality of JPEGs that are written, 1-100.
+        resize: size of images as stored.
         shard_mb: about how large a shard is, in MiB.
-        num_classes: how many there must be; None for any.
-        class_pattern: of `filename:` sources.
-        max_bad_fraction: of unusable files, above which the job fails.
-        max_pixels: of an image; a larger one is unusable.
+        num_classes: number of classes that there must be; None for any.
+        class_pattern: regular expression of `filename:` sources.
+        max_bad_fraction: fraction of unusable files above which the job fails.
+        max_pixels: pixels of an image; a larger one is unusable.
         first_frame: whether an animation's first frame is used.
         duplicates: one of `DUPLICATES`.
-        near_duplicates: how many of 64 bits may differ; None to not look for them.
+        near_duplicates: number of 64 bits that may differ; None to not look for them.
         near_duplicates_action: one of `NEAR_DUPLICATES_ACTIONS`.
         overwrite: whether a finished dataset may be replaced.
-        command: the command line, for the card.
+        command: command line, for the card.
     """
 
     source: str

@@ -106,11 +106,11 @@ flags.DEFINE_bool("overwrite", False, "Replace a finished dataset in --output_di
 
 
 def main(*beam_flags: str) -> None:
-    """Runs the program."""
-    asked = config.Config(
+    """Run the program."""
+    job_config = config.Config(
         source=FLAGS.source,
         output_dir=_absolute(FLAGS.output_dir),
-        name=FLAGS.name or _name_of(FLAGS.source),
+        name=FLAGS.name or _default_name(FLAGS.source),
         splits=FLAGS.splits or "",
         seed=FLAGS.seed,
         encoding=FLAGS.encoding,
@@ -129,26 +129,26 @@ def main(*beam_flags: str) -> None:
         command=["python", "-m", "beam_pipelines.prepare", *sys.argv[1:]],
     )
     check(
-        re.fullmatch(rf"[a-z][a-z0-9_]{{0,{_LONGEST_NAME - 1}}}", asked.name),
-        f"--name={asked.name}: expected lower-case letters, digits and _, a letter first, at most "
-        f"{_LONGEST_NAME} in all",
+        re.fullmatch(rf"[a-z][a-z0-9_]{{0,{_LONGEST_NAME - 1}}}", job_config.name),
+        f"--name={job_config.name}: expected lower-case letters, digits and _, a letter first, "
+        f"at most {_LONGEST_NAME} in all",
     )
     check(
-        not math.isnan(asked.max_bad_fraction),
+        not math.isnan(job_config.max_bad_fraction),
         "--max_bad_fraction=nan: expected a number from 0 to 1",
     )
-    for flag in asked.command:
+    for flag in job_config.command:
         check(_is_utf8(flag), f"{flag!a} is no UTF-8, which the card holds; rename the file")
-    drops = asked.near_duplicates_action == "drop_from_eval"
+    drops = job_config.near_duplicates_action == "drop_from_eval"
     check(
-        not drops or asked.near_duplicates is not None,
+        not drops or job_config.near_duplicates is not None,
         "--near_duplicates_action=drop_from_eval needs --near_duplicates=BITS",
     )
     check(
-        not drops or not asked.splits.startswith("kfold:"),
+        not drops or not job_config.splits.startswith("kfold:"),
         "--near_duplicates_action=drop_from_eval: folds have no split for evaluation; list them",
     )
-    card = job.run(asked, list(beam_flags))
+    card = job.run(job_config, list(beam_flags))
     if card is None:
         print("template written; the images were listed, but none was prepared")
         return
@@ -156,19 +156,19 @@ def main(*beam_flags: str) -> None:
 
 
 def _absolute(path: str) -> str:
-    """A local path that means the same in any folder: workers may run in another one."""
+    """Return a local path that means the same in any folder: workers may run in another one."""
     return path.rstrip("/") if "://" in path else os.path.abspath(os.path.expanduser(path))
 
 
 def _resize() -> resize.Resize:
-    given = [name for name in ("size", "short_side", "max_side") if FLAGS[name].value is not None]
-    check(len(given) < 2, f"--{' and --'.join(given)} contradict each other; give one of them")
+    names = [name for name in ("size", "short_side", "max_side") if FLAGS[name].value is not None]
+    check(len(names) < 2, f"--{' and --'.join(names)} contradict each other; give one of them")
     size = resize.parse_size(FLAGS.size) if FLAGS.size is not None else None
     return resize.Resize(size, FLAGS.short_side, FLAGS.max_side)
 
 
-def _name_of(source: str) -> str:
-    """A dataset name made of the last part of the source."""
+def _default_name(source: str) -> str:
+    """Return a dataset name made of the last part of the source."""
     last = os.path.basename(os.path.abspath(source.partition(":")[2]))
     stem = re.sub(r"\.(csv|tsv|jsonl?|ndjson|h5|hdf5)$", "", last.lower())
     plain = re.sub(r"[^a-z0-9]+", "_", stem).strip("_") or "images"
@@ -197,17 +197,17 @@ def _print_summary(output_dir: str, card: Card) -> None:
 
 
 def _duplicate_lines(card: Card) -> list[str]:
-    found, dropped = card.duplicates, card.source["duplicates_dropped"]
+    counts, dropped = card.duplicates, card.source["duplicates_dropped"]
     lines = []
-    if found["groups"]:
-        pictures = _count(found["groups"], "picture")
+    if counts["groups"]:
+        pictures = _count(counts["groups"], "picture")
         lines.append(f"{pictures} found more than once, {dropped:,} dropped")
-    if found["conflicts"]:
-        lines.append(f"warning: {_count(found['conflicts'], 'picture')} in more than one class")
-    if found["leaks"]:
-        lines.append(f"warning: {_count(found['leaks'], 'picture')} in more than one split")
-    if found["near"]:
-        images = _count(found["near"], "image")
+    if counts["conflicts"]:
+        lines.append(f"warning: {_count(counts['conflicts'], 'picture')} in more than one class")
+    if counts["leaks"]:
+        lines.append(f"warning: {_count(counts['leaks'], 'picture')} in more than one split")
+    if counts["near"]:
+        images = _count(counts["near"], "image")
         dropped = card.source["near_duplicates_dropped"]
         lines.append(f"{images} much like one of another split, {dropped:,} dropped")
     return lines

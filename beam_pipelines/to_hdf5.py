@@ -36,7 +36,7 @@ flags.DEFINE_enum(
 
 
 def main() -> None:
-    """Runs the program."""
+    """Run the program."""
     files.check(FLAGS.data_dir, "data_dir")
     files.check(FLAGS.output, "output")
     card = dataset_dir.read_card(FLAGS.data_dir)

@@ -36,7 +36,7 @@ def main() -> None:
     card, seen = data_flags.asked_data()
     options = task.parse_model_options(FLAGS.model_options)
     config = task.make_config(card, options, seen, data_flags.asked_augmentation(seen))
-    data = Data(config, card, tf.distribute.get_strategy(), TrainingProgress(0, shows=False))
+    data = Data(config, card, tf.distribute.get_strategy(), TrainingProgress(0, visible=False))
     train, batches = make_loop(config), iter(data.training(0))
     train(batches, tf.constant(FLAGS.first))
     started = time.perf_counter()

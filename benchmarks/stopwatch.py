@@ -85,8 +85,8 @@ def main() -> None:
 
     imported, watch = _since_start(), Stopwatch()
     watch.watch("model", train.run_model, "build")
-    watch.watch("restore", train.checkpoints.Checkpoints, "restore")
-    watch.watch("save", train.checkpoints.Checkpoints, "save")
+    watch.watch("restore", train.CheckpointManager, "restore")
+    watch.watch("save", train.CheckpointManager, "save")
     watch.watch("decoding", run_data, "keep")
     watch.watch("stream", train.Data, "training")
     make_train_steps = train_step.make_train_steps

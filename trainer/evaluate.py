@@ -2,12 +2,14 @@
 
     python -m trainer.evaluate --workdir=RUN --split=test
 
-Every image of the split counts exactly once. Prints a table and writes RUN/evaluation-SPLIT.json
-with the same numbers and the confusion matrix (rows true, columns predicted).
+Every image of the split counts exactly once. Prints a table, of many classes the worst, and writes
+RUN/evaluation-SPLIT.json with all numbers and the confusion matrix (rows true, columns predicted).
 """
 
 import json
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from absl import flags
 from etils import epath
 
@@ -19,8 +21,16 @@ from trainer import run_dir
 from trainer.config import trained_flags
 from trainer.config.run import RunConfig
 from trainer.distribution import devices
+from trainer.evaluation import class_report
+
+if TYPE_CHECKING:  # with TensorFlow, takes seconds
+    from input.dataset.reader import Reader
 
 FLAGS = flags.FLAGS
+
+# Up to so many classes the table has all of them; of more, so many of the worst.
+_TABLE_ROWS, _WORST_ROWS = 100, 20
+_MEAN = "mean of classes"
 
 flags.adopt_module_key_flags(trained_flags)
 flags.DEFINE_string(
@@ -39,17 +49,11 @@ flags.DEFINE_enum(
 
 
 def main() -> None:
-    """Runs the program."""
+    """Run the program."""
     config, average = trained_flags.asked()
     data_dir = FLAGS.data_dir or config.data_dir
-    files.check(data_dir, "data_dir")
-    card = dataset_dir.read_card(data_dir)
+    card = _read_card(data_dir, config)
     split_spec.parse(data_dir, card, FLAGS.split)
-    if card.classes != config.classes:
-        raise UserError(
-            f"{data_dir} has other classes than the run in {FLAGS.workdir} was trained on; "
-            "name its own dataset with --data_dir"
-        )
     check(
         FLAGS.crops == "1" or config.view.crops,
         f"--crops={FLAGS.crops}: the run in {FLAGS.workdir} sees whole images; more than one crop "
@@ -57,64 +61,78 @@ def main() -> None:
     )
     import_tensorflow()
     devices.configure()
-    result = evaluate(
-        FLAGS.workdir,
-        config,
-        data_dir,
-        card,
-        FLAGS.split,
-        FLAGS.checkpoint,
-        int(FLAGS.crops),
-        average,
-    )
+    from input.dataset.reader import Reader  # with TensorFlow, takes seconds
+
+    reader = Reader(data_dir, card, FLAGS.split, skips=config.on_bad_record == "skip")
+    result = evaluate(FLAGS.workdir, config, reader, FLAGS.checkpoint, int(FLAGS.crops), average)
     path = epath.Path(FLAGS.workdir) / f"evaluation-{FLAGS.split}.json"
     run_dir.write_whole(path, (json.dumps(result, indent=2) + "\n").encode())
-    _print_table(result)
+    _print_table(result, path)
 
 
 def evaluate(
     workdir: str,
     config: RunConfig,
-    data_dir: str,
-    card: dataset_dir.Card,
-    split: str,
-    which: str,
+    reader: "Reader",
+    checkpoint: str,
     crops: int = 1,
     average: bool = False,
-) -> dict[str, object]:
-    """Goes once over a split.
+) -> dict[str, Any]:
+    """Evaluate a checkpoint of a run on the records of a reader.
 
     Args:
         workdir: the run directory.
-        config: of the run.
-        data_dir: of the dataset whose split it is.
-        card: of that dataset.
-        split: to go over, or slices, see `input.dataset.split_spec`.
-        which: checkpoint, `latest` or `best`.
+        config: configuration of the run.
+        reader: reader of the split, or of slices.
+        checkpoint: `latest` or `best`.
         crops: 1, or 5 or 10 of each image, whose probabilities are averaged.
-        average: take the moving average of the weights.
+        average: whether to take the moving average of the weights.
 
     Returns:
         `split`, `checkpoint`, `weights` (`raw` or `ema`), `step`, `crops`, `rank1`, `rank5`,
-        `loss`, `records`; `per_class`, a list of `{"class", "records", "precision", "recall"}`;
-        `confusion`, rows true, columns predicted.
-    """
-    import tensorflow as tf
+        `loss`, `records`, and what `class_report.make` gives.
 
-    from input import stream
-    from input.dataset.reader import Reader
+    Raises:
+        UserError: there is no such checkpoint, or a record is damaged.
+    """
     from input.loading import read_records
     from trainer.checkpoints import restore
     from trainer.distribution import strategies
-    from trainer.loop import train_step
+    from trainer.evaluation import eval_step
 
-    strategy = strategies.of_one_process(config.strategy)
+    strategy = strategies.create_for_one_process(config.strategy)
     with strategy.scope():
-        model, step = restore.load_model(config, workdir, which, average)
-    reader = Reader(data_dir, card, split, skips=config.on_bad_record == "skip")
+        model, step = restore.load_model(config, workdir, checkpoint, average)
+    labels, predictions = [], []
+
+    def collect(true: np.ndarray, predicted: np.ndarray) -> None:
+        labels.append(true)
+        predictions.append(predicted)
+
+    with read_records.errors_of(reader):
+        metrics = eval_step.make_evaluate(strategy, model, collect)(
+            _batches(strategy, config, reader, crops)
+        )
+    return {
+        "split": reader.split,
+        "checkpoint": checkpoint,
+        "weights": "ema" if average else "raw",
+        "step": step,
+        "crops": crops,
+        **metrics,
+        **class_report.make(
+            reader.card.classes, np.concatenate(labels), np.concatenate(predictions)
+        ),
+    }
+
+
+def _batches(strategy, config: RunConfig, reader: "Reader", crops: int):
+    from input import stream
+    from trainer.distribution import strategies
+
     batch_size = strategies.dividing_batch_size(strategy, config.batch_size)
 
-    def dataset(pipeline: int, pipelines: int) -> tf.data.Dataset:
+    def dataset(pipeline: int, pipelines: int):
         return stream.evaluation(
             reader,
             config.view,
@@ -124,45 +142,41 @@ def evaluate(
             pipelines=pipelines,
         )
 
-    batches = strategies.distribute(strategy, dataset, batch_size)
-    with read_records.errors_of(reader):
-        result = train_step.make_evaluate(strategy, model, len(card.classes))(batches)
-    confusion = result.pop("confusion")
-    per_class = [
-        {
-            "class": name,
-            "records": int(confusion[i].sum()),
-            "precision": _share(confusion[i, i], confusion[:, i].sum()),
-            "recall": _share(confusion[i, i], confusion[i].sum()),
-        }
-        for i, name in enumerate(card.classes)
-    ]
-    summary = {
-        "split": split,
-        "checkpoint": which,
-        "weights": "ema" if average else "raw",
-        "step": step,
-        "crops": crops,
-        **result,
-    }
-    return {**summary, "per_class": per_class, "confusion": confusion.tolist()}
+    return strategies.distribute(strategy, dataset, batch_size)
 
 
-def _share(part: int, whole: int) -> float:
-    return float(part / whole) if whole else 0.0
-
-
-def _print_table(result: dict[str, object]) -> None:
-    width = max(len("class"), *(len(row["class"]) for row in result["per_class"]))
-    print(f"{'class':<{width}}  precision  recall  images")
-    for row in result["per_class"]:
-        print(
-            f"{row['class']:<{width}}  {row['precision']:>9.4f}  {row['recall']:>6.4f}  "
-            f"{row['records']:>6,}"
+def _read_card(data_dir: str, config: RunConfig) -> dataset_dir.Card:
+    files.check(data_dir, "data_dir")
+    card = dataset_dir.read_card(data_dir)
+    if card.classes != config.classes:
+        raise UserError(
+            f"{data_dir} has other classes than the run in {FLAGS.workdir} was trained on; "
+            "name its own dataset with --data_dir"
         )
+    return card
+
+
+def _print_table(result: dict[str, Any], path: epath.Path) -> None:
+    rows: list[class_report.Row] = result["per_class"]
+    shown = rows if len(rows) <= _TABLE_ROWS else class_report.worst(rows, _WORST_ROWS)
+    if len(shown) < len(rows):
+        print(f"the {len(shown)} classes of lowest recall, of {len(rows):,}; all are in {path}")
+    width = max(len(_MEAN), *(len(row["class"]) for row in shown))
+    print(f"{'class':<{width}}  precision  recall  images")
+    for row in shown:
+        numbers = _columns(row["precision"], row["recall"])
+        print(f"{row['class']:<{width}}  {numbers}  {row['records']:>6,}")
+    print(f"{_MEAN:<{width}}  {_columns(result['mean_precision'], result['mean_recall'])}")
     print(
         f"{result['split']}: rank-1 {result['rank1']:.4f}  rank-5 {result['rank5']:.4f}  "
         f"loss {result['loss']:.4f}  ({result['records']:,} images, step {result['step']:,})"
+    )
+
+
+def _columns(precision: float | None, recall: float | None) -> str:
+    return "  ".join(
+        f"{'–' if number is None else format(number, '.4f'):>{width}}"
+        for number, width in ((precision, 9), (recall, 6))
     )
 
 

@@ -31,8 +31,10 @@ from absl import flags
 from headrace import program
 from headrace.errors import UsageError, check
 from input.sampling import order
-from trainer.distribution import cluster
-from trainer.launcher import processes, worker_exit
+from trainer.distribution.cluster import on_this_machine
+from trainer.launcher import processes, restart_policy, worker_exit
+from trainer.launcher.restart_policy import Attempt
+from trainer.launcher.worker_exit import WorkerExit
 
 FLAGS = flags.FLAGS
 
@@ -63,16 +65,16 @@ class _Job:
     """What to run.
 
     Attributes:
-        command: of each worker.
-        workers: how many to start.
-        servers: parameter servers to start with them.
+        command: command of each worker.
+        workers: how many workers to start.
+        servers: how many parameter servers to start with them.
         smaller: numbers of workers to go on with when one cannot come back, the most first.
-        max_restarts: for one number of workers.
-        grace_seconds: for workers that are told to stop.
+        max_restarts: restarts with one number of workers.
+        grace_seconds: seconds that workers have to end after SIGTERM.
     """
 
     command: list[str]
-    processes: int
+    workers: int
     servers: int
     smaller: list[int]
     max_restarts: int
@@ -80,12 +82,12 @@ class _Job:
 
 
 def main(*arguments: str) -> None:
-    """Runs the program."""
+    """Run the program."""
     sys.exit(asyncio.run(_supervise(_job(arguments))))
 
 
 def _job(arguments: tuple[str, ...]) -> _Job:
-    """The job that the flags and what follows them describe.
+    """Return the job that the flags and what follows them describe.
 
     Raises:
         UsageError: they make no sense.
@@ -111,7 +113,7 @@ def _job(arguments: tuple[str, ...]) -> _Job:
         command=[sys.executable, "-m", module, *words],
         workers=count,
         servers=FLAGS.servers,
-        smaller=worker_exit.sizes(count, minimum, lanes),
+        smaller=restart_policy.smaller_counts(count, minimum, lanes),
         max_restarts=FLAGS.max_restarts,
         grace_seconds=FLAGS.grace_seconds,
     )
@@ -124,47 +126,47 @@ def _exists(module: str) -> bool:
 
 
 def _read_flags(words: list[str]) -> flags.FlagValues:
-    """The workers' flags that decide how many workers there can be, flag files included."""
-    found = flags.FlagValues()
-    found.set_gnu_getopt(True)
-    flags.DEFINE_integer("lanes", None, "", 1, flag_values=found)
-    flags.DEFINE_integer("batch_size", 64, "", 1, flag_values=found)
-    flags.DEFINE_string("strategy", "auto", "", flag_values=found)
+    """Return the workers' flags that decide how many workers there can be, flag files included."""
+    values = flags.FlagValues()
+    values.set_gnu_getopt(True)
+    flags.DEFINE_integer("lanes", None, "", 1, flag_values=values)
+    flags.DEFINE_integer("batch_size", 64, "", 1, flag_values=values)
+    flags.DEFINE_string("strategy", "auto", "", flag_values=values)
     try:
-        found(["", *words], known_only=True)
+        values(["", *words], known_only=True)
     except flags.Error as error:
         raise UsageError(str(error)) from None
-    return found
+    return values
 
 
 async def _supervise(job: _Job) -> int:
-    """Runs the workers until they have finished or cannot go on; the exit code."""
+    """Run the workers until they have finished or cannot go on; return the exit code."""
     output = processes.Output()
     requests = processes.StopRequests(output.say)
-    attempts: list[worker_exit.Attempt] = []
+    attempts: list[Attempt] = []
     count = job.workers
     while True:
         started = time.monotonic()
-        ended = await processes.run(
+        exits = await processes.run(
             job.command,
             _environments(count, job.servers),
             requests,
             job.grace_seconds,
             output,
-            _own_restarts(count, job),
+            _single_restarts(count, job),
         )
-        if requests.asked.done():
-            for ending in worker_exit.unsaved(ended):
-                output.say(f"{ending}; the last checkpoint is of before")
-            return worker_exit.exit_code_after_signal(ended, requests.asked.result())
+        if requests.stop.done():
+            for each in worker_exit.unsaved(exits):
+                output.say(f"{each}; the last checkpoint is of before")
+            return worker_exit.exit_code_after_signal(exits, requests.stop.result())
         # The chief has the end of a run with servers; what serves it ends after it.
-        if all(ending.code == 0 for ending in (ended[:1] if job.servers else ended)):
+        if all(each.code == 0 for each in (exits[:1] if job.servers else exits)):
             return 0
-        cause = worker_exit.cause(ended)
-        if cause.is_mistake:
+        cause = worker_exit.root_cause(exits)
+        if cause.is_user_error:
             return cause.code
-        attempts.append(worker_exit.Attempt(count, cause.worker, time.monotonic() - started))
-        following = worker_exit.next_workers(attempts, job.max_restarts, job.smaller)
+        attempts.append(Attempt(count, cause.worker, time.monotonic() - started))
+        following = restart_policy.next_count(attempts, job.max_restarts, job.smaller)
         output.say(_consequence(cause, attempts, following, job.max_restarts))
         if following is None:
             return worker_exit.exit_code(cause.code)
@@ -172,12 +174,12 @@ async def _supervise(job: _Job) -> int:
 
 
 def _consequence(
-    cause: worker_exit.Ending,
-    attempts: list[worker_exit.Attempt],
+    cause: WorkerExit,
+    attempts: list[Attempt],
     following: int | None,
     max_restarts: int,
 ) -> str:
-    """What has happened and what is done about it, in one line."""
+    """Say what has happened and what is done about it, in one line."""
     what = f"{cause} after {attempts[-1].seconds:.0f} s"
     restart = sum(attempt.workers == following for attempt in attempts)
     if following is None:
@@ -194,25 +196,19 @@ def _consequence(
 
 
 def _environments(count: int, servers: int) -> dict[str, dict[str, str]]:
-    """What each process finds in its environment, by its name; the chief is the first."""
+    """Return what each process finds in its environment, by its name; the chief is the first."""
     common = {name: value for name, value in os.environ.items() if name != "TF_CONFIG"}
     if count == 1 and not servers:
         return {"worker 0": common}
     counts = {"worker": count}
     if servers:
         counts = {"chief": 1, "worker": count, "ps": servers, "evaluator": 1}
-    return {
-        f"{member.task} {member.index}" if member.task in ("worker", "ps") else member.task: {
-            **common,
-            "TF_CONFIG": member.to_json(),
-        }
-        for member in cluster.on_this_machine(counts)
-    }
+    return {task.name: {**common, "TF_CONFIG": task.to_json()} for task in on_this_machine(counts)}
 
 
-def _own_restarts(count: int, job: _Job) -> dict[str, int]:
-    """How often each process starts again by itself: those that a run with servers goes on
-    without."""
+def _single_restarts(count: int, job: _Job) -> dict[str, int]:
+    """Return how often each process starts again by itself: of those that a run with servers goes
+    on without."""
     names = [f"worker {index}" for index in range(count)] + ["evaluator"]
     return dict.fromkeys(names, job.max_restarts) if job.servers else {}
 

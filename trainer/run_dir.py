@@ -6,6 +6,7 @@ metrics.jsonl            one line per logging step and per evaluation
 tensorboard/             train/ and validation/
 curves.png               redrawn at every evaluation
 result.json              final numbers; written last
+time_up                  beside parameter servers, while a run rests that --max_minutes has ended
 mean_image.npy           the mean of each pixel, where the network subtracts it
 export/0001/             SavedModel
 """
@@ -26,6 +27,7 @@ from headrace.errors import UserError
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"
 RESULT = "result.json"
+TIME_UP = "time_up"
 MEAN_IMAGE = "mean_image.npy"
 CURVES = "curves.png"
 FLAGS = "flags.txt"
@@ -54,7 +56,8 @@ def make(workdir: str, config: str, flagfile: str, mean_image: np.ndarray | None
     directory = epath.Path(workdir)
     with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / RESULT).unlink(missing_ok=True)
+        for name in (RESULT, TIME_UP):
+            (directory / name).unlink(missing_ok=True)
     kept = None if mean_image is None else read_mean_image(workdir)
     if kept is not None and not np.array_equal(kept, mean_image):
         (directory / MEAN_IMAGE).unlink()  # before a config says that it is its own
@@ -166,6 +169,16 @@ def is_finished(workdir: str, end: int) -> bool:
     """Whether a run has been trained to the step `end`, and its result is written."""
     result = read_result(workdir)
     return result is not None and result["steps"] >= end
+
+
+def is_over(workdir: str, end: int) -> bool:
+    """Return whether a run is finished, or has ended because its time was up."""
+    return is_finished(workdir, end) or (epath.Path(workdir) / TIME_UP).exists()
+
+
+def write_time_up(workdir: str) -> None:
+    """Tell processes that train nothing themselves that the run ends because its time is up."""
+    write_whole(epath.Path(workdir) / TIME_UP, b"")
 
 
 def write_result(workdir: str, result: dict[str, object]) -> None:

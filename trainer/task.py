@@ -28,7 +28,8 @@ from trainer.checkpoints import warm_start
 from trainer.config import data_flags, resume, run_flags, splits, strategy_flags
 from trainer.config import run as run_config
 from trainer.config.run import RunConfig
-from trainer.distribution import cluster, devices, strategies
+from trainer.distribution import devices, preemption, strategy_checks
+from trainer.distribution.cluster import Cluster
 from trainer.evaluation import monitor
 from trainer.optimization import optimizers
 
@@ -129,7 +130,9 @@ def main() -> None:
         "--batch_sampling=balanced and --class_weights=balanced do the same; give one of them",
     )
     check(FLAGS.ema < 1, f"--ema={FLAGS.ema:g}: expected less than 1, such as 0.999")
-    strategies.check_batch_size(FLAGS.batch_size, _workers(), FLAGS.accumulate, of="workers")
+    strategy_checks.check_batch_size(
+        FLAGS.batch_size, _workers(), FLAGS.accumulate, plural="workers"
+    )
     check(
         not (FLAGS.jit_compile and FLAGS.deterministic),
         "--jit_compile and --deterministic: XLA has no deterministic gradient of max pooling; "
@@ -145,7 +148,7 @@ def main() -> None:
     if run_dir.is_finished(FLAGS.workdir, config.steps):
         print(f"{FLAGS.workdir} is finished, at step {result['steps']}; more --epochs train on")
         return
-    if result and monitor.ends(result["evaluations_since_best"], config.patience):
+    if result and monitor.should_stop(result["evaluations_since_best"], config.patience):
         print(
             f"{FLAGS.workdir} is finished, at step {result['steps']}, after "
             f"{result['evaluations_since_best']} evaluations without a better one; more --patience "
@@ -153,7 +156,10 @@ def main() -> None:
         )
         return
 
-    if strategies.is_asynchronous(FLAGS.strategy, cluster.find(os.environ)):
+    cluster = Cluster.from_environment(os.environ)
+    if cluster.is_distributed:
+        preemption.hold_signals()
+    if cluster.has_servers:
         # Of a worker that goes, TensorFlow says hundreds of lines; we say one.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import_tensorflow()
@@ -161,7 +167,7 @@ def main() -> None:
     from trainer.loop import train as training  # with TensorFlow, takes seconds
 
     result = training.train(config, card, FLAGS.workdir, flags_as_text(), FLAGS.allow_changes)
-    if result and cluster.is_chief(os.environ):
+    if result and cluster.is_chief:
         print_result(result)
 
 
@@ -224,7 +230,9 @@ def make_config(
 
 
 def _workers() -> int:
-    return strategies.workers("tpu" if FLAGS.tpu else FLAGS.strategy, os.environ)
+    if FLAGS.tpu or FLAGS.strategy == "tpu":
+        return 1
+    return Cluster.from_environment(os.environ).sync_workers
 
 
 def parse_model_options(text: str) -> dict[str, object]:

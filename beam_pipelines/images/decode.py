@@ -1,4 +1,4 @@
-"""The bytes of an image file → decoded, upright, 8-bit pixels, or the reason why not."""
+"""From the bytes of an image file to upright 8-bit pixels, or the reason why not, and back."""
 
 import dataclasses
 import io
@@ -30,30 +30,30 @@ class BadImageError(Exception):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Decoded:
+class DecodedImage:
     """A decoded image.
 
     Attributes:
         pixels: Pillow image of mode L or RGB.
-        as_it_is: whether the file's own bytes decode to exactly these pixels in TensorFlow.
+        verbatim: whether the file's own bytes decode to exactly these pixels in TensorFlow.
         lossy: whether the file's format loses detail, so that a good JPEG keeps all there is.
         has_profile: whether the file has an ICC colour profile, which is not applied.
     """
 
     pixels: Image.Image
-    as_it_is: bool
+    verbatim: bool
     lossy: bool
     has_profile: bool
 
 
-def decode(data: bytes, max_pixels: int = MAX_PIXELS, first_frame: bool = False) -> Decoded:
-    """Decodes a whole image file.
+def decode(data: bytes, max_pixels: int = MAX_PIXELS, first_frame: bool = False) -> DecodedImage:
+    """Decode a whole image file.
 
     EXIF rotation is applied; CMYK, YCCK and palettes become RGB, 16-bit levels 8-bit; what is
     transparent is laid on white.
 
     Args:
-        data: the file's bytes.
+        data: bytes of the file.
         max_pixels: rows times columns; above it a file is refused before it is decoded.
         first_frame: take the first frame of an animation or a file of several pages.
 
@@ -67,27 +67,28 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, first_frame: bool = False)
         image = Image.open(io.BytesIO(data))
         _check(image, max_pixels, first_frame)
         image.load()
-        as_it_is = _is_read_as_it_is(image, data)
+        verbatim = _is_verbatim(image, data)
         has_profile = "icc_profile" in image.info
         pixels = _to_eight_bits(_upright(image))
     except UnidentifiedImageError:
-        raise BadImageError("not_an_image", _not_read(data)) from None
+        raise BadImageError("not_an_image", _unknown_format(data)) from None
     except BadImageError:
         raise
     except Exception as error:  # decoders of damaged files raise nearly anything
         reason = "truncated" if "truncated" in str(error).lower() else "undecodable"
         raise BadImageError(reason, str(error) or type(error).__name__) from None
-    return Decoded(pixels, as_it_is, image.format in _LOSSY, has_profile)
+    return DecodedImage(pixels, verbatim, image.format in _LOSSY, has_profile)
 
 
-def _not_read(data: bytes) -> str:
+def _unknown_format(data: bytes) -> str:
+    """Return why a file is no image."""
     if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"mif1"):
         return "it is HEIC, which is not read; convert it to JPEG"
     return f"no format that is read begins with {data[:8]!r}"
 
 
-def sums(pixels: Image.Image) -> tuple[list[int], list[int]]:
-    """Exact sums over all pixels of the values and of their squares, per channel."""
+def channel_sums(pixels: Image.Image) -> tuple[list[int], list[int]]:
+    """Return exact sums over all pixels of the values and of their squares, per channel."""
     # Whole numbers below 2**53 are exact in float64, whatever order they are summed in.
     histogram = np.asarray(pixels.histogram(), np.float64).reshape(-1, 256)
     totals, squares = (histogram @ _LEVELS).T
@@ -95,20 +96,25 @@ def sums(pixels: Image.Image) -> tuple[list[int], list[int]]:
 
 
 def encode(
-    data: bytes, image: Decoded, resized: Image.Image, encoding: str, channels: int, quality: int
+    data: bytes,
+    image: DecodedImage,
+    resized: Image.Image,
+    encoding: str,
+    channels: int,
+    quality: int,
 ) -> bytes:
-    """What a record's `image` holds.
+    """Return what a record's `image` holds.
 
     Args:
-        data: the file's own bytes.
+        data: bytes of the file.
         image: what they decode to.
-        resized: the pixels to store; `image.pixels` itself when they were not resized.
+        resized: pixels to store; `image.pixels` itself when they were not resized.
         encoding: one of `dataset_dir.ENCODINGS`.
-        channels: of the dataset, 1 or 3.
-        quality: of a JPEG that is written.
+        channels: channels of the dataset, 1 or 3.
+        quality: quality of a JPEG that is written, 1-100.
     """
     if encoding == "keep":
-        if image.as_it_is and resized is image.pixels:
+        if image.verbatim and resized is image.pixels:
             return data
         encoding = "jpeg" if image.lossy else "png"
     if encoding in ("jpeg", "png"):
@@ -122,7 +128,7 @@ def encode(
 
 
 def thumbnail(data: bytes, side: int) -> bytes:
-    """A small JPEG of a sound image file, `side` pixels along its longer side."""
+    """Return a small JPEG of a sound image file, `side` pixels along its longer side."""
     image = Image.open(io.BytesIO(data))
     scale = side / max(image.size)
     # A JPEG need not be decoded in full for it.
@@ -165,8 +171,8 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
     elif mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info:
         pixels = _on_white(image.convert("RGBA"), grey=mode in ("1", "L", "LA", "La"))
     else:
-        wanted = "L" if mode in ("1", "L") else "RGB"
-        pixels = image if mode == wanted else image.convert(wanted)
+        target = "L" if mode in ("1", "L") else "RGB"
+        pixels = image if mode == target else image.convert(target)
     pixels.info = {}  # a transparent colour or a profile would be written again
     return pixels
 
@@ -176,12 +182,12 @@ def _on_white(image: Image.Image, grey: bool) -> Image.Image:
     return Image.alpha_composite(white, image).convert("L" if grey else "RGB")
 
 
-def _is_read_as_it_is(image: Image.Image, data: bytes) -> bool:
+def _is_verbatim(image: Image.Image, data: bytes) -> bool:
     if image.format in ("JPEG", "MPO"):
         plain = image.mode in ("L", "RGB") and image.getexif().get(_ORIENTATION, 1) == 1
-        return plain and integrity.is_whole_jpeg(data)
+        return plain and integrity.is_complete_jpeg(data)
     if image.format == "PNG":
         depth, colour_type = data[24], data[25]
         plain = depth == 8 and colour_type in (0, 2) and "transparency" not in image.info
-        return plain and getattr(image, "n_frames", 1) == 1 and integrity.is_whole_png(data)
+        return plain and getattr(image, "n_frames", 1) == 1 and integrity.is_complete_png(data)
     return False

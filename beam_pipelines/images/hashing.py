@@ -11,28 +11,28 @@ from PIL import Image
 _SIDE, _LOW = 32, 8
 
 
-def content_key(pixels: Image.Image) -> str:
-    """SHA-256 over mode, size and pixels: the same picture in another file has the same key."""
+def content_hash(pixels: Image.Image) -> str:
+    """Return SHA-256 over mode, size and pixels: the same for a picture in any file."""
     digest = hashlib.sha256(repr((pixels.mode, pixels.size)).encode())
     digest.update(pixels.tobytes())
     return digest.hexdigest()
 
 
-def rank(key: str, seed: int, purpose: str) -> int:
-    """A number of 64 bits, signed, that orders images at random by their content.
+def rank(content: str, seed: int, purpose: str) -> int:
+    """Return a number of 64 bits, signed, that orders images at random by their content.
 
     Args:
-        key: content key.
-        seed: another one gives another order.
-        purpose: another word gives an independent order.
+        content: content hash.
+        seed: seed of the order.
+        purpose: a word; each gives an independent order.
     """
     salt = f"{seed}:{purpose}".encode()
-    digest = hashlib.blake2b(key.encode(), digest_size=8, key=salt).digest()
+    digest = hashlib.blake2b(content.encode(), digest_size=8, key=salt).digest()
     return int.from_bytes(digest, "big", signed=True)
 
 
 def perceptual_hash(pixels: Image.Image) -> int:
-    """64 bits, signed, of which pictures that look alike differ in few.
+    """Return 64 bits, signed, of which pictures that look alike differ in few.
 
     The signs, against their median, of the lowest 8×8 frequencies of the grey image at 32×32
     (Zauner, Implementation and Benchmarking of Perceptual Image Hash Functions, 2010), with the
@@ -47,9 +47,9 @@ def perceptual_hash(pixels: Image.Image) -> int:
 
 
 def _cosines() -> np.ndarray:
-    """The first rows of the discrete cosine transform, in 1/4096."""
-    frequency, place = np.ogrid[:_LOW, :_SIDE]
-    return np.round(4096 * np.cos(np.pi * frequency * (2 * place + 1) / (2 * _SIDE)))
+    """Return the first rows of the discrete cosine transform, in 1/4096."""
+    frequency, position = np.ogrid[:_LOW, :_SIDE]
+    return np.round(4096 * np.cos(np.pi * frequency * (2 * position + 1) / (2 * _SIDE)))
 
 
 _COSINES = _cosines()

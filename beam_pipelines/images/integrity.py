@@ -1,8 +1,8 @@
-"""Whether a JPEG or PNG file is whole by its structure, without decoding it again.
+"""Integrity of JPEG and PNG files: whether one is complete by its structure, without decoding it.
 
 Pillow stops reading once it has all rows; TensorFlow reads on to the end, and refuses what is
 broken there. And from a progressive JPEG that lacks scans, each release of libjpeg makes up the
-missing detail in its own way. A file that is whole decodes to the same pixels everywhere.
+missing detail in its own way. A complete file decodes to the same pixels everywhere.
 """
 
 import re
@@ -20,58 +20,60 @@ _PNG_SIGNATURE = 8
 _PNG_KINDS = {b"IHDR", b"IDAT", b"PLTE", b"IEND"}
 
 
-def is_whole_jpeg(data: bytes) -> bool:
-    """Whether all segments lie inside the file and all scans are there, up to the end marker.
+def is_complete_jpeg(data: bytes) -> bool:
+    """Return whether all segments lie inside the file and all scans are there, to the end marker.
 
     What follows the end marker is not looked at.
     """
-    place, frame, progressive = 2, {}, False
-    while match := _MARKER.search(data, place):
-        marker, place = data[match.end() - 1], match.end()
+    position, progressive = 2, False
+    # For each component, how many low bits of each coefficient are still to come.
+    frame: dict[int, bytearray] = {}
+    while match := _MARKER.search(data, position):
+        marker, position = data[match.end() - 1], match.end()
         if marker == _END:
             return bool(frame) and not any(any(bits) for bits in frame.values())
-        length = int.from_bytes(data[place : place + 2], "big")
-        segment = data[place + 2 : place + length]
+        length = int.from_bytes(data[position : position + 2], "big")
+        segment = data[position + 2 : position + length]
         if len(segment) != length - 2:
             return False
         if marker == _START_OF_SCAN:
-            if not _scan(frame, segment, progressive):
+            if not _apply_scan(frame, segment, progressive):
                 return False
         elif marker in (*_SEQUENTIAL, _PROGRESSIVE) and not frame:
             progressive = marker == _PROGRESSIVE
             frame = {name: bytearray([1]) * _COEFFICIENTS for name in segment[6::3]}
         elif marker not in _TABLES:
             return False
-        place += length
+        position += length
     return False
 
 
-def is_whole_png(data: bytes) -> bool:
-    """Whether all chunks up to the last are there, their checksums right, and none is unknown.
+def is_complete_png(data: bytes) -> bool:
+    """Return whether all chunks are there, up to the last, their checksums right, none unknown.
 
     That the compressed rows end as they should is left to these checksums.
     """
     # There is one method of compression and one of filtering; rows are interlaced or not.
     if data[26:29] not in (b"\0\0\0", b"\0\0\1"):
         return False
-    place, headers = _PNG_SIGNATURE, 0
-    while place + 12 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, place)
-        end = place + 8 + length
+    position, headers = _PNG_SIGNATURE, 0
+    while position + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, position)
+        end = position + 8 + length
         critical = not kind[0] & 0x20
         if critical:
-            checksum = zlib.crc32(memoryview(data)[place + 4 : end]).to_bytes(4, "big")
+            checksum = zlib.crc32(memoryview(data)[position + 4 : end]).to_bytes(4, "big")
             if kind not in _PNG_KINDS or data[end : end + 4] != checksum:
                 return False
         headers += kind == b"IHDR"
         if kind == b"IEND":
             return headers == 1
-        place = end + 4
+        position = end + 4
     return False
 
 
-def _scan(frame: dict[int, bytearray], segment: bytes, progressive: bool) -> bool:
-    """Notes how many low bits of which coefficients are still to come after a scan."""
+def _apply_scan(frame: dict[int, bytearray], segment: bytes, progressive: bool) -> bool:
+    """Note in `frame` what is still to come after a scan; return whether the scan makes sense."""
     count = segment[0] if segment else 0
     names, rest = segment[1 : 1 + 2 * count : 2], segment[1 + 2 * count :]
     if len(rest) != 3 or not set(names) <= frame.keys():

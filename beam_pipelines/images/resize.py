@@ -1,4 +1,4 @@
-"""`--size`, `--short_side`, `--max_side`: to which size an image is brought, and how.
+"""`--size`, `--short_side`, `--max_side`: the size of an image as stored, and how it gets it.
 
 The aspect ratio is always kept. Shrinking averages over areas, growing is cubic.
 """
@@ -27,7 +27,7 @@ class Resize:
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """`"224"` or `"224,320"` (rows, columns).
+    """Parse `"224"` or `"224,320"` into rows and columns.
 
     Raises:
         UsageError: not of that form.
@@ -39,8 +39,13 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def apply(resize: Resize, pixels: Image.Image) -> Image.Image:
-    """Brings an image to size; one that has it already is returned itself."""
-    columns, rows = target(resize, pixels.width, pixels.height)
+    """Return an image scaled and cropped to its target size; itself where it has that already.
+
+    Memory is bounded by the image and a few times the target, whatever the image's shape: Pillow
+    cuts out what will be seen before it scales. Scaled first, a strip of 1 x 30,000 pixels would
+    be 224 x 6,720,000 on its way to 224 x 224.
+    """
+    columns, rows = target_size(resize, pixels.width, pixels.height)
     if (columns, rows) == pixels.size:
         return pixels
     scale = max(columns / pixels.width, rows / pixels.height)
@@ -48,8 +53,8 @@ def apply(resize: Resize, pixels: Image.Image) -> Image.Image:
     return ImageOps.fit(pixels, (columns, rows), method)
 
 
-def target(resize: Resize, width: int, height: int) -> tuple[int, int]:
-    """Columns and rows after resizing an image of this width and height, each 1 or more."""
+def target_size(resize: Resize, width: int, height: int) -> tuple[int, int]:
+    """Return columns and rows, each 1 or more, of an image of this size once resized."""
     if resize.size:
         rows, columns = resize.size
         return columns, rows
@@ -60,10 +65,10 @@ def target(resize: Resize, width: int, height: int) -> tuple[int, int]:
     return width, height
 
 
-def _scaled(width: int, height: int, wanted: int, found: int) -> tuple[int, int]:
-    """Both sides times `wanted / found`, to the nearest whole number, halves up."""
+def _scaled(width: int, height: int, new: int, old: int) -> tuple[int, int]:
+    """Return both sides times `new / old`, to the nearest whole number, halves up."""
 
     def side(length: int) -> int:
-        return max(1, (2 * length * wanted + found) // (2 * found))
+        return max(1, (2 * length * new + old) // (2 * old))
 
     return side(width), side(height)

@@ -16,7 +16,7 @@ _WALKED = ("folder", "filename")
 
 
 def check(output_dir: str, overwrite: bool, source: str) -> None:
-    """Makes sure that nothing of the user's would be lost. Touches nothing.
+    """Make sure that nothing of the user's would be lost; touch nothing.
 
     Raises:
         UsageError: the folder is the source, or lies among the images of one that is a folder: the
@@ -47,7 +47,7 @@ def check(output_dir: str, overwrite: bool, source: str) -> None:
 
 @contextlib.contextmanager
 def claimed(output_dir: str) -> Iterator[None]:
-    """Makes the folder, and keeps other jobs of this machine out of it; a killed job does not.
+    """Make the folder, and keep other jobs of this machine out of it; a killed job does not.
 
     Raises:
         UserError: another job is at work in it, or it cannot be made.
@@ -73,7 +73,7 @@ def claimed(output_dir: str) -> Iterator[None]:
 
 
 def clear(output_dir: str) -> str:
-    """Removes what an earlier job left, and makes the work folder.
+    """Remove what an earlier job left, and make the work folder.
 
     The work folder comes first, so that a job killed at any moment leaves a folder that the next
     one knows for its own; the card goes next, so that no half dataset looks whole.
@@ -95,18 +95,18 @@ def clear(output_dir: str) -> str:
 
 
 def remove_work(output_dir: str) -> None:
-    """Removes the work folder of a finished job."""
+    """Remove the work folder of a finished job."""
     files.remove_tree(f"{output_dir}/{WORK}")
 
 
 def _resolved(path: str) -> str:
-    """One spelling of a path; a remote one is not looked up."""
+    """Return one spelling of a path; a remote one is not looked up."""
     return path.rstrip("/") if "://" in path else os.path.realpath(os.path.expanduser(path))
 
 
 @contextlib.contextmanager
 def errors_named(output_dir: str) -> Iterator[None]:
-    """Turns an error of the file system into one line.
+    """Turn an error of the file system into one line.
 
     Raises:
         UserError: the folder cannot be written.
@@ -119,7 +119,7 @@ def errors_named(output_dir: str) -> Iterator[None]:
 
 
 def _names(output_dir: str) -> set[str]:
-    """Names of all that is in the folder; none where it is not there yet."""
+    """Return the names of all that is in the folder; none where it is not there yet."""
     try:
         folders, names = files.listing(output_dir)
     except FileNotFoundError:
@@ -134,7 +134,7 @@ def _names(output_dir: str) -> set[str]:
 
 
 def _is_ours(name: str) -> bool:
-    """Whether a file of an output directory was written by a job."""
+    """Return whether a file of an output directory was written by a job."""
     return (
         name in {WORK, dataset_dir.CARD}
         or name in {dataset_dir.QUARANTINE, dataset_dir.DUPLICATES, dataset_dir.REPORT}

@@ -22,36 +22,36 @@ LARGEST_CHUNK = 2**32 - 1
 def write(
     data_dir: str, card: Card, split: str, output: str, batch_size: int, compression: str
 ) -> Iterator[int]:
-    """Writes the file, under another name until it is whole. Holds a few batches in memory.
+    """Write the file, under another name until it is complete; hold a few batches in memory.
 
     Args:
         data_dir: the dataset directory.
-        card: its card.
+        card: card of the dataset.
         split: the split to write.
         output: the file; one that is there is replaced.
         batch_size: images in a chunk.
         compression: one of `COMPRESSIONS`.
 
     Yields:
-        How many images are written so far.
+        The number of images written so far.
 
     Raises:
         UserError: images differ in size, the records are damaged, or the file cannot be written.
     """
     import h5py  # only this program and the source of its name need it
 
-    wanted = shape(data_dir, card, split)
-    needed = math.prod(wanted) if compression == "none" else 0
-    chunk = (min(batch_size, wanted[0]), *wanted[1:])
+    images_shape = shape(data_dir, card, split)
+    needed = math.prod(images_shape) if compression == "none" else 0
+    chunk = (min(batch_size, images_shape[0]), *images_shape[1:])
     with _whole(output, needed) as temporary, h5py.File(temporary, "w") as file:
         images = file.create_dataset(
             "images",
-            wanted,
+            images_shape,
             "u1",
             chunks=chunk,
             compression=None if compression == "none" else compression,
         )
-        labels = file.create_dataset("labels", wanted[:1], "i8", chunks=chunk[:1])
+        labels = file.create_dataset("labels", images_shape[:1], "i8", chunks=chunk[:1])
         file.create_dataset("label_names", data=card.classes, dtype=h5py.string_dtype())
         done = 0
         for pixels, classes in _batches(data_dir, card, split, batch_size):
@@ -62,7 +62,7 @@ def write(
 
 
 def shape(data_dir: str, card: Card, split: str) -> tuple[int, int, int, int]:
-    """Of the dataset `images`: images, rows, columns, channels.
+    """Return the shape of the dataset `images`: `[images, rows, columns, channels]`.
 
     Raises:
         UserError: images differ in size.
@@ -79,7 +79,7 @@ def shape(data_dir: str, card: Card, split: str) -> tuple[int, int, int, int]:
 def _batches(
     data_dir: str, card: Card, split: str, batch_size: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Images `[batch, rows, columns, channels]` and labels `[batch]`, in stored order."""
+    """Yield images `[batch, rows, columns, channels]` and labels `[batch]`, in stored order."""
     import tensorflow as tf  # takes seconds
 
     from input.loading import decode
@@ -101,7 +101,7 @@ def _batches(
 
 @contextlib.contextmanager
 def _whole(output: str, needed: int) -> Iterator[str]:
-    """A file to write to, which becomes `output` when the block ends without an error.
+    """Give a file to write to, which becomes `output` when the block ends without an error.
 
     It lies beside the output and is renamed; for a remote output it is local and copied. There is
     room for `needed` bytes: on a full disk HDF5 ends the process, when it is too late to say why.

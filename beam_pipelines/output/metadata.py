@@ -1,4 +1,4 @@
-"""What stands beside the shards: TensorFlow Datasets' own metadata, and the card."""
+"""Metadata beside the shards: TensorFlow Datasets' own, and the card."""
 
 import pathlib
 import tempfile
@@ -11,7 +11,7 @@ from input.dataset.dataset_dir import Card
 
 
 def write_tfds(output_dir: str, card: Card) -> None:
-    """Writes what `tfds.builder_from_directory` reads."""
+    """Write what `tfds.builder_from_directory` reads."""
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         # TFDS looks for the shards' names, and has its own way to remote files.
@@ -51,12 +51,12 @@ def _write_tfds(folder: str, card: Card) -> None:
 
 
 def write_card(output_dir: str, card: Card) -> None:
-    """Writes `card.json`, which makes the directory a finished dataset."""
+    """Write `card.json`, which makes the directory a finished dataset."""
     files.write(f"{output_dir}/{dataset_dir.CARD}", card.to_json().encode())
 
 
 def _features(tfds, card: Card):
-    """TFDS features for each encoding; unequal sizes of bare pixels are left as bytes."""
+    """Return the TFDS features of an encoding; bare pixels of unequal sizes are left as bytes."""
     size = card.uniform_size
     dtypes = {"raw": np.uint8, "float": np.float32}
     if card.encoding not in dtypes:

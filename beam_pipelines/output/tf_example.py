@@ -18,14 +18,14 @@ def serialize(
     file_name: str,
     weight: float | None = None,
 ) -> bytes:
-    """One record with the keys of `dataset_dir.RECORD_KEYS`.
+    """Return one record with the keys of `dataset_dir.RECORD_KEYS`.
 
     Args:
-        image: as encoded.
+        image: the image, encoded.
         label: index of the class.
         shape: rows, columns, channels of the decoded image.
         file_name: path below the source.
-        weight: of the image in training; None where the source gave none at all.
+        weight: weight of the image in training; None where the source gave none at all.
     """
     example = _Example()
     feature = example.features.feature
@@ -39,7 +39,7 @@ def serialize(
 
 
 def _example_class() -> type:
-    """Declares Example, and what it is made of, in a pool of their own."""
+    """Declare Example, and what it is made of, in a pool of their own."""
     file = descriptor_pb2.FileDescriptorProto(
         name="example.proto", package=_PACKAGE, syntax="proto3"
     )

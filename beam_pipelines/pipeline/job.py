@@ -11,8 +11,8 @@ from beam_pipelines import sources
 from beam_pipelines.config import Config
 from beam_pipelines.images import decode
 from beam_pipelines.output import directory, metadata
-from beam_pipelines.pipeline import listing, plan, progress, runner, scan, write
-from beam_pipelines.pipeline.listing import Inventory
+from beam_pipelines.pipeline import plan, progress, runner, scan, write
+from beam_pipelines.pipeline.listing import Listing, list_source, tasks, write_listings
 from beam_pipelines.planning import split_spec
 from beam_pipelines.report import report
 from headrace import files
@@ -24,14 +24,14 @@ _THUMBNAIL = 96
 
 
 def run(config: Config, beam_flags: list[str]) -> Card | None:
-    """Prepares a dataset directory.
+    """Prepare a dataset directory.
 
     Args:
-        config: what to do.
+        config: configuration of the job.
         beam_flags: flags for Apache Beam.
 
     Returns:
-        The card that was written; None where Beam was asked for a description of the job only.
+        The card that was written; None where Beam only describes the job.
 
     Raises:
         UserError: something about flags, source, files or output directory that the user can put
@@ -43,102 +43,119 @@ def run(config: Config, beam_flags: list[str]) -> Card | None:
         split_spec.names(config.splits, set())
     directory.check(config.output_dir, config.overwrite, config.source)
     source = sources.read(config.source, config.class_pattern)
-    with listing.take(source) as listed:
-        _check(config, listed)
-        beam_options = runner.options(beam_flags, listed.images, listed.mean_bytes)
+    with list_source(source) as listing:
+        _check(config, listing)
+        beam_options = runner.options(beam_flags, listing.num_images, listing.mean_bytes)
         if runner.only_describes(beam_options):
-            _run_pipeline(config, listed, beam_options)
+            _run_pipeline(config, listing, beam_options)
             return None
         with directory.claimed(config.output_dir), directory.errors_named(config.output_dir):
             # Another job may have finished a dataset there since.
             directory.check(config.output_dir, config.overwrite, config.source)
-            return _prepare(config, listed, beam_options)
+            return _prepare(config, listing, beam_options)
 
 
-def _prepare(config: Config, listed: Inventory, beam_options: PipelineOptions) -> Card:
-    root = listed.source.root
+def _prepare(config: Config, listing: Listing, beam_options: PipelineOptions) -> Card:
+    root = listing.source.root
     work = directory.clear(config.output_dir)
-    listing.write_listings(listed, work)
-    _run_pipeline(config, listed, beam_options)
+    write_listings(listing, work)
+    _run_pipeline(config, listing, beam_options)
     summary = _summary(work)
-    splits = {
-        name: _gather(config, root, name, planned) for name, planned in summary["splits"].items()
-    }
-    card = _card(config, listed, summary, splits)
-    _check_counts(card, listed.images)
+    splits = {name: _gather(config, root, name, split) for name, split in summary["splits"].items()}
+    card = _card(config, listing, summary, splits)
+    _check_counts(card, listing.num_images)
     _finish(config, root, card, summary)
     return card
 
 
-def _check(config: Config, listed: Inventory) -> None:
-    """Finds out what is wrong with source and flags before anything is touched."""
-    root = listed.source.root
-    if not listed.images:
+def _check(config: Config, listing: Listing) -> None:
+    """Make sure that source and flags are right, before anything is touched.
+
+    Raises:
+        UserError: they are not.
+    """
+    root = listing.source.root
+    if not listing.num_images:
         raise UserError(f"{root} has no image; check --source")
-    sources.check_classes(root, listed.classes, config.num_classes)
+    sources.check_classes(root, listing.classes, config.num_classes)
     if not config.splits:
-        if listed.own and "train" not in listed.own and not listed.divisible:
-            raise UserError(f"{root} has no split 'train'; it has {', '.join(sorted(listed.own))}")
+        if (
+            listing.source_splits
+            and "train" not in listing.source_splits
+            and not listing.num_divisible
+        ):
+            raise UserError(
+                f"{root} has no split 'train'; it has {', '.join(sorted(listing.source_splits))}"
+            )
         return
-    clash = listed.own & set(split_spec.names(config.splits, set(listed.own))) - {"train"}
+    clash = listing.source_splits & set(
+        split_spec.names(config.splits, set(listing.source_splits))
+    ) - {"train"}
     if clash:
         raise UsageError(f"--splits names {min(clash)!r}, which {root} has already; leave it out")
-    split_spec.check_sizes(config.splits, listed.divisible)
+    split_spec.check_sizes(config.splits, listing.num_divisible)
 
 
-def _run_pipeline(config: Config, listed: Inventory, beam_options: PipelineOptions) -> None:
-    source, work = listed.source, f"{config.output_dir}/{directory.WORK}"
-    tasks = listing.tasks(listed)
+def _run_pipeline(config: Config, listing: Listing, beam_options: PipelineOptions) -> None:
+    source, work = listing.source, f"{config.output_dir}/{directory.WORK}"
+    scan_tasks = tasks(listing)
     thread, failures = runner.start(
         beam_options,
-        tasks,
+        scan_tasks,
         scan=functools.partial(
-            scan.run_task, scan.Scan(config, source.root, work, source.container)
+            scan.run_task, scan.ScanJob(config, source.root, work, source.container)
         ),
         plan=functools.partial(
             plan.run,
-            plan.Plan(config, source.root, work, listed.classes, listed.own, listed.images),
+            plan.PlanJob(
+                config,
+                source.root,
+                work,
+                listing.classes,
+                listing.source_splits,
+                listing.num_images,
+            ),
         ),
         write=functools.partial(write.run_task, config, source.root, work),
     )
     if not runner.only_describes(beam_options):
-        progress.watch(thread, functools.partial(_phase, work, listed.images, len(tasks)))
+        progress.watch(thread, functools.partial(_phase, work, listing.num_images, len(scan_tasks)))
     thread.join()
     if failures:
         raise failures[0]
 
 
 def _phase(work: str, total: int, tasks: int) -> progress.Phase:
-    """How far the job is, by the files of its work folder."""
+    """Return how far the job is, by the files of its work folder."""
     shards = len(files.matching(work, "shard-*.jsonl"))
     if shards and files.matching(work, plan.SUMMARY):
         done = total * len(files.matching(work, "done-*.jsonl")) // shards
-        under_way = sum(int(files.read(path)) for path in files.matching(work, "progress-*"))
-        return "write", min(total, max(done, under_way)), total
+        in_progress = sum(int(files.read(path)) for path in files.matching(work, "progress-*"))
+        return "write", min(total, max(done, in_progress)), total
     done = total * len(files.matching(work, "scan-*.jsonl")) // tasks
     return ("decode" if done < total else "plan"), done, total
 
 
 def _summary(work: str) -> dict:
-    """What the plan found.
+    """Return the plan's summary.
 
     Raises:
-        UserError: it found that the job must end.
+        UserError: the plan says that the job must end.
     """
     if files.matching(work, plan.FAILED):
-        failed = orjson.loads(files.read(f"{work}/{plan.FAILED}"))
-        raise (UsageError if failed["usage"] else UserError)(failed["message"])
+        failure = orjson.loads(files.read(f"{work}/{plan.FAILED}"))
+        raise (UsageError if failure["usage"] else UserError)(failure["message"])
     return orjson.loads(files.read(f"{work}/{plan.SUMMARY}"))
 
 
-def _gather(config: Config, root: str, name: str, planned: dict) -> Split:
-    """Brings a split's numbers together from its shards; writes its index and its labels.
+def _gather(config: Config, root: str, name: str, split: dict) -> Split:
+    """Return a split's numbers, together from its shards; write its index and its labels.
 
     Raises:
         UserError: a source file is not what it was when it was scanned, or a shard is missing.
     """
     shards, offsets, labels = [], [], []
-    for result in _results(config, root, planned["shards"]):
+    for result in _results(config, root, split["shards"]):
         shards.append(Shard(**result["shard"]))
         offsets.append(result["offsets"])
         labels.append(result["labels"])
@@ -146,7 +163,7 @@ def _gather(config: Config, root: str, name: str, planned: dict) -> Split:
     files.write(index, dataset_dir.index_bytes(offsets))
     labels_file = f"{config.output_dir}/{dataset_dir.labels_file(config.name, name)}"
     files.write(labels_file, dataset_dir.labels_bytes(labels))
-    return Split(planned["per_class"], shards)
+    return Split(split["per_class"], shards)
 
 
 def _results(config: Config, root: str, shards: list[str]) -> Iterator[dict]:
@@ -164,10 +181,10 @@ def _results(config: Config, root: str, shards: list[str]) -> Iterator[dict]:
         yield result
 
 
-def _card(config: Config, listed: Inventory, summary: dict, splits: dict[str, Split]) -> Card:
+def _card(config: Config, listing: Listing, summary: dict, splits: dict[str, Split]) -> Card:
     return Card(
         name=config.name,
-        classes=listed.classes,
+        classes=listing.classes,
         encoding=config.encoding,
         channels=summary["channels"],
         mean=summary["mean"],
@@ -179,7 +196,7 @@ def _card(config: Config, listed: Inventory, summary: dict, splits: dict[str, Sp
         weighted=summary["weighted"],
         source={
             "spec": config.source,
-            "images": listed.images,
+            "images": listing.num_images,
             "quarantined": summary["quarantined"],
             "duplicates_dropped": summary["duplicates_dropped"],
             "near_duplicates_dropped": summary["near_duplicates_dropped"],
@@ -194,7 +211,7 @@ def _card(config: Config, listed: Inventory, summary: dict, splits: dict[str, Sp
 
 
 def _check_counts(card: Card, images: int) -> None:
-    """Nothing may be left out silently; that it was is a defect, not a user's mistake."""
+    """Make sure that nothing is left out silently; that would be a defect, no user's mistake."""
     records = sum(shard.records for split in card.splits.values() for shard in split.shards)
     left_out = sum(
         card.source[reason]
@@ -208,16 +225,15 @@ def _check_counts(card: Card, images: int) -> None:
 
 
 def _finish(config: Config, root: str, card: Card, summary: dict) -> None:
-    """Writes the report, the metadata, and the card last."""
-    draw = functools.partial(_thumbnail, root)
-    page = report.render(card, summary, draw)
+    """Write the report, the metadata, and the card last."""
+    page = report.render(card, summary, functools.partial(_thumbnail, root))
     files.write(f"{config.output_dir}/{dataset_dir.REPORT}", page.encode())
     metadata.write_tfds(config.output_dir, card)
     metadata.write_card(config.output_dir, card)
     directory.remove_work(config.output_dir)
 
 
-def _thumbnail(root: str, picture: dict) -> bytes:
-    """A small JPEG of an image that the summary names."""
-    data = scan.read_image(root, picture["file"], picture["offset"], picture["length"])
+def _thumbnail(root: str, image: dict) -> bytes:
+    """Return a small JPEG of an image that the summary names."""
+    data = scan.read_image(root, image["file"], image["offset"], image["length"])
     return decode.thumbnail(data, _THUMBNAIL)

@@ -5,11 +5,13 @@ import dataclasses
 import itertools
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 
 import orjson
 
-from beam_pipelines.sources.source import Listed, Source
+from beam_pipelines.rows import SourceImage
+from beam_pipelines.sources.source import Source
 from headrace import files
 from headrace.errors import UserError
 
@@ -17,79 +19,92 @@ _CHUNK = 128
 
 
 @dataclasses.dataclass(frozen=True)
-class Inventory:
-    """A listed source.
+class Listing:
+    """The images of a source, listed.
 
     Attributes:
-        source: what was listed.
-        images: how many there are.
+        source: the source.
+        num_images: number of its images.
         classes: names, in the order of their labels.
-        own: predefined splits that images are in.
-        divisible: images that are in none, or in `train`.
+        source_splits: predefined splits that images are in.
+        num_divisible: number of images that are in none, or in `train`.
         mean_bytes: size of an image file, from a few of them; 0 where unknown.
-        file: the listing, JSON lines of `Listed`; empty for a container.
+        file: JSON lines of `SourceImage`; empty for a container.
     """
 
     source: Source
-    images: int
+    num_images: int
     classes: list[str]
-    own: frozenset[str]
-    divisible: int
+    source_splits: frozenset[str]
+    num_divisible: int
     mean_bytes: float
     file: str
 
 
 @contextlib.contextmanager
-def take(source: Source) -> Iterator[Inventory]:
-    """Lists every image of a source, without opening one.
+def list_source(source: Source) -> Iterator[Listing]:
+    """List every image of a source, without opening one; the list is gone with the `with` block.
 
     Raises:
-        UserError: the source is not what its kind says, or a file's name is no UTF-8.
+        UserError: the source is not what its kind says, a file's name is no UTF-8, or the disk of
+            temporary files is full.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        file = os.path.join(folder, "listing.jsonl")
-        images, per_split, labels, sizes = 0, {}, set(), []
-        with open(file, "wb") as listing:
-            for listed in source.list_files():
-                listing.write(_line(source, listed))
-                images += 1
-                if images & (images - 1) == 0:  # every power of two: few, and from all over
-                    sizes.append(files.size(files.join(source.root, listed.path)))
-                per_split[listed.split] = per_split.get(listed.split, 0) + 1
-                labels.add(listed.label)
-        classes = source.classes if source.classes is not None else sorted(labels)
-        if source.container:
-            images, own, divisible = source.images, source.splits, source.images
-        else:
-            own = frozenset(per_split) - {None}
-            divisible = per_split.get(None, 0) + per_split.get("train", 0)
-        mean_bytes = sum(sizes) / max(1, len(sizes))
-        yield Inventory(source, images, classes, own, divisible, mean_bytes, file)
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            listing = _list(source, os.path.join(folder, "listing.jsonl"))
+        except OSError as error:
+            raise UserError(
+                f"the list of {source.root} cannot be written to a temporary file "
+                f"({error.strerror}); make room for it, or set TMPDIR to another folder"
+            ) from None
+        yield listing
 
 
-def tasks(inventory: Inventory) -> list[tuple[int, object]]:
-    """The tasks of the scan: a number for each, and the part of the container (None for files)."""
-    if inventory.source.container:
-        return list(enumerate(inventory.source.container.ranges()))
-    return [(number, None) for number in range(-(-inventory.images // _CHUNK))]
+def _list(source: Source, file: str) -> Listing:
+    per_split: Counter[str | None] = Counter()
+    labels, sizes = set(), []
+    with open(file, "wb") as lines:
+        for number, image in enumerate(source.list_files(), 1):
+            lines.write(_line(source, image))
+            if number & (number - 1) == 0:  # every power of two: few, and from all over
+                sizes.append(files.size(files.join(source.root, image.path)))
+            per_split[image.source_split] += 1
+            labels.add(image.label)
+    contained = source.num_images  # none where there are files
+    return Listing(
+        source,
+        contained or per_split.total(),
+        source.classes if source.classes is not None else sorted(labels),
+        source.splits or frozenset(split for split in per_split if split),
+        num_divisible=contained or per_split[None] + per_split["train"],
+        mean_bytes=sum(sizes) / max(1, len(sizes)),
+        file=file,
+    )
 
 
-def write_listings(inventory: Inventory, work: str) -> None:
-    """Writes what each task lists, for a source of files."""
-    if inventory.source.container:
+def tasks(listing: Listing) -> list[tuple[int, object]]:
+    """Return the scan's tasks: a number each, and the part of the container (None for files)."""
+    if listing.source.container:
+        return list(enumerate(listing.source.container.ranges()))
+    return [(number, None) for number in range(-(-listing.num_images // _CHUNK))]
+
+
+def write_listings(listing: Listing, work: str) -> None:
+    """Write what each task lists, for a source of files, to the work folder."""
+    if listing.source.container:
         return
-    with open(inventory.file, "rb") as listing:
-        for number, _ in tasks(inventory):
-            chunk = itertools.islice(listing, _CHUNK)
+    with open(listing.file, "rb") as lines:
+        for number, _ in tasks(listing):
+            chunk = itertools.islice(lines, _CHUNK)
             files.write(f"{work}/listing-{number:09d}.jsonl", b"".join(chunk))
 
 
-def _line(source: Source, listed: Listed) -> bytes:
+def _line(source: Source, image: SourceImage) -> bytes:
     try:
-        row = (listed.path, listed.label, listed.split, listed.group, listed.weight)
-        return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+        return orjson.dumps(image, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:
-        name = os.fsencode(listed.path)
+        name = os.fsencode(image.path)
         raise UserError(
             f"{source.root}: the name of file {name!r} is no UTF-8; rename it"
         ) from None

@@ -1,6 +1,6 @@
-"""Between the phases: settles duplicates, divides the images, and says what each shard holds.
+"""Between the phases: resolves duplicates, divides the images, and says what each shard holds.
 
-One task, on one worker, over the rows that the scan wrote; what it finds goes to files of the work
+One task, on one worker, over the rows that the scan wrote; its results go to files of the work
 folder: the content of every shard for the writers, and a summary for the card and the report.
 """
 
@@ -15,8 +15,7 @@ from fractions import Fraction
 import orjson
 
 from beam_pipelines.config import Config
-from beam_pipelines.pipeline import write
-from beam_pipelines.pipeline.scan import Rejected, Row
+from beam_pipelines.pipeline.write import ShardTask
 from beam_pipelines.planning import (
     duplicates,
     image_table,
@@ -26,6 +25,7 @@ from beam_pipelines.planning import (
     statistics,
 )
 from beam_pipelines.report import samples
+from beam_pipelines.rows import RejectedFile, ScannedImage, shard_columns
 from headrace import files
 from headrace.errors import UsageError, UserError
 from input.dataset import dataset_dir
@@ -34,177 +34,193 @@ SUMMARY, FAILED = "plan.json", "failed.json"
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
-    """What the task is given.
+class PlanJob:
+    """What the task is about.
 
     Attributes:
-        config: of the job.
-        root: of the source, for messages.
+        config: configuration of the job.
+        root: root of the source, for messages.
         work: the work folder.
         classes: names, in the order of their labels.
-        own: splits that the source brings.
-        images: how many there are in all.
+        source_splits: splits that the source brings.
+        num_images: number of images of the source.
     """
 
     config: Config
     root: str
     work: str
     classes: list[str]
-    own: frozenset[str]
-    images: int
+    source_splits: frozenset[str]
+    num_images: int
 
 
-def run(plan: Plan) -> list[write.Task]:
-    """Plans the shards.
+def run(job: PlanJob) -> list[ShardTask]:
+    """Plan the shards.
 
     Returns:
-        What writes them; nothing where the job must end because of something that the user can put
-        right, which is in the file `FAILED` then.
+        Tasks that write them; none where the job must end because of something that the user can
+        put right, which is in the file `FAILED` then.
     """
     with tempfile.TemporaryDirectory() as folder:
         try:
-            summary = _plan(plan, os.path.join(folder, "catalog"))
+            summary = _plan(job, os.path.join(folder, "images.sqlite"))
         except UserError as error:
-            failed = {"message": str(error), "usage": isinstance(error, UsageError)}
-            files.write(f"{plan.work}/{FAILED}", orjson.dumps(failed))
+            failure = {"message": str(error), "usage": isinstance(error, UsageError)}
+            files.write(f"{job.work}/{FAILED}", orjson.dumps(failure))
             return []
-    files.write(f"{plan.work}/{SUMMARY}", orjson.dumps(summary, option=orjson.OPT_NON_STR_KEYS))
+    files.write(f"{job.work}/{SUMMARY}", orjson.dumps(summary, option=orjson.OPT_NON_STR_KEYS))
     return [
-        write.Task(shard, summary["channels"], summary["weighted"])
+        ShardTask(shard, summary["channels"], summary["weighted"])
         for split in summary["splits"].values()
         for shard in split["shards"]
     ]
 
 
-def _plan(plan: Plan, file: str) -> dict:
-    config = plan.config
-    scanned = files.matching(plan.work, "scan-*.jsonl")
-    rejected = _reject(plan, scanned)
-    rows = (Row(**row) for path in scanned for row in files.read_rows(path) if "reason" not in row)
-    labels = {name: label for label, name in enumerate(plan.classes)}
-    with image_table.build(rows, labels, file) as db:
-        _check_complete(plan, image_table.one(db, "SELECT count(*) FROM images") + len(rejected))
-        _check_paths(db, plan.root)
-        _check_classes(plan, db)
-        duplicates.settle(db, config.duplicates, plan.root)
-        names, shares = _divide(plan, db)
+def _plan(job: PlanJob, file: str) -> dict:
+    """Return the summary of the plan, which is made in a database file."""
+    config = job.config
+    scans = files.matching(job.work, "scan-*.jsonl")
+    rejected = _write_quarantine(job, scans)
+    images = (
+        ScannedImage(**row)
+        for path in scans
+        for row in files.read_rows(path)
+        if "reason" not in row
+    )
+    labels = {name: label for label, name in enumerate(job.classes)}
+    with image_table.build(images, labels, file) as db:
+        _check_complete(job, image_table.one(db, "SELECT count(*) FROM images") + len(rejected))
+        _check_paths(db, job.root)
+        _check_classes(job, db)
+        duplicates.resolve(db, config.duplicates, job.root)
+        splits, shares = _divide(job, db)
         if config.near_duplicates is not None:
-            _find_near(config, db, names)
-        _check_splits(plan, db, names)
+            _find_near_duplicates(config, config.near_duplicates, db, splits)
+        _check_splits(job, db, splits)
         files.write_rows(
             f"{config.output_dir}/{dataset_dir.DUPLICATES}",
-            duplicates.lines(db, plan.classes, names),
+            duplicates.lines(db, job.classes, splits),
         )
         return {
             **_counts(db, rejected),
             "fractions": {name: float(share) for name, share in shares.items()},
             "splits": {
                 name: {
-                    "per_class": statistics.class_counts(db, split, len(plan.classes)),
-                    "shards": _write_plans(plan, db, name, split),
+                    "per_class": statistics.class_counts(db, split, len(job.classes)),
+                    "shards": _write_shard_records(job, db, name, split),
                 }
-                for split, name in enumerate(names)
+                for split, name in enumerate(splits)
             },
-            **statistics.statistics(db, names),
+            **statistics.statistics(db, splits),
             "weighted": bool(image_table.one(db, "SELECT count(weight) FROM images")),
             "source_fingerprint": _source_fingerprint(db),
-            "rejected": [dataclasses.asdict(row) for row in rejected[: samples.ROOM]],
-            "samples": samples.samples(db, names, len(plan.classes)),
+            "rejected": [dataclasses.asdict(file) for file in rejected[: samples.MAX_ROWS]],
+            "samples": samples.class_samples(db, splits, len(job.classes)),
             "duplicates": duplicates.counts(db),
-            "shown_duplicates": samples.groups(db),
+            "duplicate_samples": samples.duplicate_samples(db),
             "near_bits": config.near_duplicates,
         }
 
 
-def _reject(plan: Plan, scanned: list[str]) -> list[Rejected]:
-    """Writes `quarantine.jsonl`, sorted by path.
+def _write_quarantine(job: PlanJob, scans: list[str]) -> list[RejectedFile]:
+    """Write `quarantine.jsonl`, sorted by path; return its rows.
 
     Raises:
         UserError: there are more than the job may leave out.
     """
-    config = plan.config
+    config = job.config
     rejected = sorted(
-        (Rejected(**row) for path in scanned for row in files.read_rows(path) if "reason" in row),
+        (RejectedFile(**row) for path in scans for row in files.read_rows(path) if "reason" in row),
         key=dataclasses.astuple,
     )
     quarantine = f"{config.output_dir}/{dataset_dir.QUARANTINE}"
     files.write_rows(quarantine, rejected)
-    if len(rejected) > config.max_bad_fraction * plan.images or len(rejected) == plan.images:
+    if len(rejected) > config.max_bad_fraction * job.num_images or len(rejected) == job.num_images:
         first = rejected[0]
         raise UserError(
-            f"{len(rejected):,} of {plan.images:,} files are no sound images, first "
-            f"{files.join(plan.root, first.path)} ({first.reason}: {first.detail}); all are listed "
+            f"{len(rejected):,} of {job.num_images:,} files are no sound images, first "
+            f"{files.join(job.root, first.path)} ({first.reason}: {first.detail}); all are listed "
             f"in {quarantine}: mend or remove them, or allow more with --max_bad_fraction"
         )
     return rejected
 
 
-def _check_complete(plan: Plan, scanned: int) -> None:
-    """A runner may lose a task and not say so."""
-    if scanned != plan.images:
+def _check_complete(job: PlanJob, scanned: int) -> None:
+    """Make sure that no task is lost: a runner may lose one and not say so.
+
+    Raises:
+        UserError: one is.
+    """
+    if scanned != job.num_images:
         raise UserError(
-            f"{plan.root} has {plan.images:,} images, but {scanned:,} were scanned: the runner "
+            f"{job.root} has {job.num_images:,} images, but {scanned:,} were scanned: the runner "
             "lost some of its tasks; run the job again"
         )
 
 
 def _check_paths(db: sqlite3.Connection, root: str) -> None:
-    twice = db.execute("SELECT path FROM images GROUP BY path HAVING count(*) > 1 LIMIT 1")
-    for (path,) in twice:
+    repeated = db.execute("SELECT path FROM images GROUP BY path HAVING count(*) > 1 LIMIT 1")
+    for (path,) in repeated:
         raise UserError(f"{root} lists {path} more than once; leave one of its rows")
 
 
-def _check_classes(plan: Plan, db: sqlite3.Connection) -> None:
-    found = {label for (label,) in db.execute("SELECT DISTINCT label FROM images")}
-    for label, name in enumerate(plan.classes):
-        if label not in found:
+def _check_classes(job: PlanJob, db: sqlite3.Connection) -> None:
+    labels = {label for (label,) in db.execute("SELECT DISTINCT label FROM images")}
+    for label, name in enumerate(job.classes):
+        if label not in labels:
             raise UserError(
-                f"class {name!r} of {plan.root} has no sound image; mend its files, or take it out "
-                f"(what is wrong with them: {plan.config.output_dir}/{dataset_dir.QUARANTINE})"
+                f"class {name!r} of {job.root} has no sound image; mend its files, or take it out "
+                f"(what is wrong with them: {job.config.output_dir}/{dataset_dir.QUARANTINE})"
             )
 
 
-def _divide(plan: Plan, db: sqlite3.Connection) -> tuple[list[str], dict[str, Fraction]]:
-    """Sets the split of every image.
+def _divide(job: PlanJob, db: sqlite3.Connection) -> tuple[list[str], dict[str, Fraction]]:
+    """Set the split of every image.
 
     Returns:
         The names of the splits, in order, and the shares by which images were divided.
     """
-    kept = sorted(plan.own - {"train"}, reverse=True)
-    divided = f"own IS NULL OR own NOT IN ({', '.join(repr(name) for name in kept)})"
-    text = plan.config.splits or ("" if plan.own else split_spec.DEFAULT)
+    predefined = sorted(job.source_splits - {"train"}, reverse=True)
+    quoted = ", ".join(repr(name) for name in predefined)
+    divisible = f"source_split IS NULL OR source_split NOT IN ({quoted})"
+    spec = job.config.splits or ("" if job.source_splits else split_spec.DEFAULT)
     images = image_table.one(
-        db, f"SELECT count(*) FROM images WHERE dropped IS NULL AND ({divided})"
+        db, f"SELECT count(*) FROM images WHERE dropped IS NULL AND ({divisible})"
     )
-    shares = split_spec.fractions(text, images, set(plan.own)) if text else {}
-    names = [*(shares or ["train"]), *kept]
-    for split, name in enumerate(names):
-        if name in kept:
-            db.execute("UPDATE images SET split = ? WHERE own = ?", (split, name))
+    shares = split_spec.fractions(spec, images, set(job.source_splits)) if spec else {}
+    splits = [*(shares or ["train"]), *predefined]
+    for split, name in enumerate(splits):
+        if name in predefined:
+            db.execute("UPDATE images SET split = ? WHERE source_split = ?", (split, name))
     split_assignment.join_groups(db)
-    split_assignment.assign(db, list(shares.values()) or [Fraction(1)], divided)
-    return names, shares
+    split_assignment.assign(db, list(shares.values()) or [Fraction(1)], divisible)
+    return splits, shares
 
 
-def _find_near(config: Config, db: sqlite3.Connection, names: list[str]) -> None:
-    order = sorted(range(len(names)), key=lambda split: (names[split] != "train", split))
-    duplicates.find_near(db, config.near_duplicates, order)
+def _find_near_duplicates(
+    config: Config, bits: int, db: sqlite3.Connection, splits: list[str]
+) -> None:
+    order = sorted(range(len(splits)), key=lambda split: (splits[split] != "train", split))
+    duplicates.find_near_duplicates(db, bits, order)
     if config.near_duplicates_action == "drop_from_eval":
-        db.execute("UPDATE images SET dropped = 'near_duplicate' WHERE id IN (SELECT id FROM near)")
+        db.execute(
+            "UPDATE images SET dropped = 'near_duplicate' "
+            "WHERE id IN (SELECT id FROM near_duplicates)"
+        )
 
 
-def _check_splits(plan: Plan, db: sqlite3.Connection, names: list[str]) -> None:
-    for split, name in enumerate(names):
+def _check_splits(job: PlanJob, db: sqlite3.Connection, splits: list[str]) -> None:
+    for split, name in enumerate(splits):
         if not image_table.one(
             db, "SELECT count(*) FROM images WHERE split = ? AND dropped IS NULL", split
         ):
             raise UserError(
-                f"split {name!r} of {plan.root} would have no image; give it a larger share in "
+                f"split {name!r} of {job.root} would have no image; give it a larger share in "
                 "--splits, or more images"
             )
 
 
-def _counts(db: sqlite3.Connection, rejected: list[Rejected]) -> dict:
+def _counts(db: sqlite3.Connection, rejected: list[RejectedFile]) -> dict:
     dropped = dict(
         db.execute("SELECT dropped, count(*) FROM images WHERE dropped IS NOT NULL GROUP BY 1")
     )
@@ -218,9 +234,9 @@ def _counts(db: sqlite3.Connection, rejected: list[Rejected]) -> dict:
     }
 
 
-def _write_plans(plan: Plan, db: sqlite3.Connection, name: str, split: int) -> list[str]:
-    """Writes what each shard of a split holds, in seeded order; returns the shards' file names."""
-    config = plan.config
+def _write_shard_records(job: PlanJob, db: sqlite3.Connection, name: str, split: int) -> list[str]:
+    """Write what each shard of a split holds, in seeded order; return the shards' file names."""
+    config = job.config
     stored = {"raw": "rows * columns * channels", "float": "4 * rows * columns * channels"}.get(
         config.encoding, "length * min(1.0, 1.0 * rows * columns / (source_rows * source_columns))"
     )
@@ -228,21 +244,21 @@ def _write_plans(plan: Plan, db: sqlite3.Connection, name: str, split: int) -> l
         f"SELECT count(*), sum({stored}) FROM images WHERE split = ? AND dropped IS NULL", (split,)
     ).fetchone()
     bounds = sharding.shard_bounds(records, sharding.shard_count(int(size), config.shard_mb))
-    columns = ", ".join(field.name for field in dataclasses.fields(write.Planned))
     rows = db.execute(
-        f"SELECT {columns} FROM images WHERE split = ? AND dropped IS NULL ORDER BY order_rank, id",
+        f"SELECT {shard_columns()} FROM images WHERE split = ? AND dropped IS NULL "
+        "ORDER BY order_rank, id",
         (split,),
     )
     shards = []
     for number, (first, last) in enumerate(bounds):
         shard = dataset_dir.shard_file(config.name, name, number, len(bounds))
-        files.write_rows(f"{plan.work}/shard-{shard}.jsonl", itertools.islice(rows, last - first))
+        files.write_rows(f"{job.work}/shard-{shard}.jsonl", itertools.islice(rows, last - first))
         shards.append(shard)
     return shards
 
 
 def _source_fingerprint(db: sqlite3.Connection) -> str:
     digest = hashlib.sha256()
-    for path, key in db.execute("SELECT path, key FROM images ORDER BY path"):
-        digest.update(f"{path}:{key}\n".encode())
+    for path, content in db.execute("SELECT path, content_hash FROM images ORDER BY path"):
+        digest.update(f"{path}:{content}\n".encode())
     return digest.hexdigest()

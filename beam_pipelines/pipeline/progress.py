@@ -14,11 +14,11 @@ Phase = tuple[str, int, int]
 
 
 def watch(thread: threading.Thread, phase: Callable[[], Phase]) -> None:
-    """Returns when the thread ends.
+    """Show the progress of a thread until it ends.
 
     Args:
-        thread: which does the work.
-        phase: tells the name of what is being done, how many images of it are, and of how many.
+        thread: thread that does the work.
+        phase: returns the name of what is being done, how many images of it are, and of how many.
     """
     console = Console()
     columns = (
@@ -30,40 +30,41 @@ def watch(thread: threading.Thread, phase: Callable[[], Phase]) -> None:
     )
     lines = _Lines()
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        shown: dict[str, tuple] = {}
+        tasks: dict[str, tuple] = {}
         alive = True
         while alive:
             thread.join(_POLL_SECONDS)
-            alive = thread.is_alive()  # asked before the phase: the last look sees the end
+            alive = thread.is_alive()  # checked before the phase: the last look sees the end
             title, done, total = phase()
             if not console.is_terminal:
                 lines.update(title, done, total)
                 continue
-            for earlier, (task, images, _) in shown.items():
+            for earlier, (task, images, _) in tasks.items():
                 if earlier != title:
                     bar.update(task, completed=images)
-            if title not in shown:
+            if title not in tasks:
                 task = bar.add_task(title, total=total, rate=0)
-                shown[title] = task, total, time.monotonic()
-            task, _, started = shown[title]
-            rate = done / max(time.monotonic() - started, _POLL_SECONDS)
+                tasks[title] = task, total, time.monotonic()
+            task, _, start = tasks[title]
+            rate = done / max(time.monotonic() - start, _POLL_SECONDS)
             bar.update(task, completed=done, rate=rate)
     if done >= total:  # else the thread failed
         lines.end()
 
 
 def follow(title: str, total: int, counts: Iterable[int]) -> None:
-    """Goes through `counts` in a thread, and shows how far it is.
+    """Go through `counts` in a thread, and show how far it is.
 
     Args:
-        title: what is being done.
-        total: images in all.
+        title: name of what is being done.
+        total: number of images in all.
         counts: does the work, and yields how many images are done so far.
 
     Raises:
         Exception: what `counts` raises.
     """
-    done, failures = 0, []
+    done = 0
+    failures: list[BaseException] = []
 
     def work() -> None:
         nonlocal done
@@ -85,23 +86,23 @@ class _Lines:
 
     def __init__(self) -> None:
         self._title, self._total = "", 0
-        self._started = self._written = time.monotonic()
+        self._start = self._last_line = time.monotonic()
 
     def update(self, title: str, done: int, total: int) -> None:
         now = time.monotonic()
         if title != self._title:
             self.end()
-            self._title, self._total, self._started, self._written = title, total, now, now
-        elif now - self._written >= _LINE_SECONDS:
-            self._written = now
-            rate = done / (now - self._started)
+            self._title, self._total, self._start, self._last_line = title, total, now, now
+        elif now - self._last_line >= _LINE_SECONDS:
+            self._last_line = now
+            rate = done / (now - self._start)
             left = f"{(total - done) / rate:,.0f} s left" if rate else "starting"
             line = f"{title}: {done:,}/{total:,} images  {rate:,.0f} images/s  {left}"
             print(line, flush=True)
 
     def end(self) -> None:
         if self._title:
-            seconds = time.monotonic() - self._started
+            seconds = time.monotonic() - self._start
             rate = self._total / max(seconds, _POLL_SECONDS)
             line = f"{self._title}: {self._total:,} images in {seconds:.1f} s ({rate:,.0f}/s)"
             print(line, flush=True)

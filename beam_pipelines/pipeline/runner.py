@@ -1,4 +1,4 @@
-"""Runs the job on Beam: its options, its pipeline, and who watches it.
+"""Beam's runners: their options, the pipeline, and the thread that runs it.
 
 What Beam carries is small: the number of a chunk, the name of a shard. Every task writes its result
 to a file of the work folder, under another name first, so a task that a runner tries twice does no
@@ -15,7 +15,9 @@ import pathlib
 import re
 import socket
 import threading
+import traceback
 from collections.abc import Callable
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -27,9 +29,9 @@ from headrace.errors import UsageError, UserError
 # What scanning takes on one core, about: seconds per image, and per byte of its file.
 _PER_IMAGE, _PER_BYTE = 250e-6, 20e-9
 # Less work than this is done before threads have started.
-_WORTH_THREADS = 2.0
+_MIN_SECONDS_FOR_THREADS = 2.0
 # Decoders of large images run beside each other in threads, but so many are worth processes.
-_WORTH_PROCESSES = 8000
+_MIN_IMAGES_FOR_PROCESSES = 8000
 # Beam knows all runners by their short names but this one.
 _DASK = "apache_beam.runners.dask.dask_runner"
 # Parts of a step on Dask, where a part is what one worker does; Beam's own default is parts of 128
@@ -37,20 +39,20 @@ _DASK = "apache_beam.runners.dask.dask_runner"
 _DASK_PARTS = 32
 _CONNECT_SECONDS = 10
 # The last line of a traceback, as runners hand it on.
-_END = r"(.*?)(?= \[while running|\n|$)"
-_FILE_ERROR = re.compile(rf"(?:\w*Error: \[Errno \d+\]|sqlite3\.OperationalError:) {_END}")
-_USER_ERROR = re.compile(rf"headrace\.U\w+Error: {_END}")
+_LAST_LINE = r"(.*?)(?= \[while running|\n|$)"
+_FILE_ERROR = re.compile(rf"(?:\w*Error: \[Errno \d+\]|sqlite3\.OperationalError:) {_LAST_LINE}")
+_USER_ERROR = re.compile(rf"{re.escape(UserError.__module__)}\.U\w+Error: {_LAST_LINE}")
 
 
 def options(flags: list[str], images: int = 0, mean_bytes: float = 0) -> PipelineOptions:
-    """Beam's options: the user's own, and what Beam's defaults would do badly.
+    """Return Beam's options: the user's own, and what Beam's defaults would do badly.
 
     The local runner gets all cores. Beam's default runner first tries to download a binary, so the
     local one is asked for by name.
 
     Args:
         flags: command-line flags that are not Headrace's.
-        images: how many there are to prepare.
+        images: number of images to prepare.
         mean_bytes: size of their files, about.
 
     Raises:
@@ -59,44 +61,47 @@ def options(flags: list[str], images: int = 0, mean_bytes: float = 0) -> Pipelin
     """
     if any(f.startswith("--runner=") and f.endswith("DaskRunner") for f in flags):
         flags = _for_dask(flags)
-    known = _known_flags()
+    known = _beam_flags()
     for flag in flags:
         if not flag.startswith("--"):
             raise UsageError(f"{flag}: expected flags of the form --name=value")
         if flag.partition("=")[0] not in known:
             raise UsageError(f"unknown flag {flag}: it is neither Headrace's nor Beam's")
-    given = _parsed(flags)
-    if given.get("runner", "FnApiRunner") == "FnApiRunner":
+    if _parse(flags).get("runner", "FnApiRunner") == "FnApiRunner":
         flags = ["--runner=FnApiRunner", *(f for f in flags if not f.startswith("--runner"))]
         mode, workers = _local_workers(images, mean_bytes)
-        # What was said holds, even where it is Beam's default.
-        said = {flag.partition("=")[0] for flag in flags}
-        if "--direct_num_workers" not in said:
+        # What the user says holds, even where it is Beam's default.
+        names = {flag.partition("=")[0] for flag in flags}
+        if "--direct_num_workers" not in names:
             flags.append(f"--direct_num_workers={workers}")
-        if "--direct_running_mode" not in said:
+        if "--direct_running_mode" not in names:
             flags.append(f"--direct_running_mode={mode}")
     return PipelineOptions(flags)
 
 
-def _parsed(flags: list[str]) -> dict[str, object]:
-    """Beam's options that are not at their defaults, as Beam reads them."""
-    said = io.StringIO()
+def _parse(flags: list[str]) -> dict[str, Any]:
+    """Return Beam's options that are not at their defaults, as Beam reads them.
+
+    Raises:
+        UsageError: a value is not one that Beam takes.
+    """
+    usage = io.StringIO()
     try:
-        with contextlib.redirect_stderr(said):
-            given = PipelineOptions(flags).get_all_options(drop_default=True)
-        create_runner(given.get("runner", "FnApiRunner"))
+        with contextlib.redirect_stderr(usage):
+            values = PipelineOptions(flags).get_all_options(drop_default=True)
+        create_runner(values.get("runner", "FnApiRunner"))
     except SystemExit:  # of argparse, below its own usage
-        reason = said.getvalue().strip().splitlines()[-1].partition("error: ")[2]
+        reason = usage.getvalue().strip().splitlines()[-1].partition("error: ")[2]
         raise UsageError(f"{reason} (a flag of Apache Beam)") from None
     except (ValueError, ImportError, AttributeError) as error:
-        raise UsageError(f"--runner={given['runner']}: {str(error).splitlines()[0]}") from None
-    if int(given.get("direct_num_workers", 1)) < 0:
+        raise UsageError(f"--runner={values['runner']}: {str(error).splitlines()[0]}") from None
+    if int(values.get("direct_num_workers", 1)) < 0:
         raise UsageError("--direct_num_workers: expected 1 or more, or 0 for all cores")
-    return given
+    return values
 
 
 def check_reachable(flags: list[str]) -> None:
-    """Makes sure that somebody is where a cluster is said to be; Beam would wait, and not say so.
+    """Make sure that somebody is where a cluster is said to be; Beam would wait, and not say so.
 
     Raises:
         UserError: nobody is.
@@ -115,7 +120,7 @@ def check_reachable(flags: list[str]) -> None:
 
 
 def only_describes(beam_options: PipelineOptions) -> bool:
-    """Whether Dataflow is asked for a template: the job's graph in a file, and no job."""
+    """Return whether Dataflow writes a template: the job's graph in a file, and no job."""
     return bool(beam_options.get_all_options()["template_location"])
 
 
@@ -126,21 +131,21 @@ def start(
     plan: Callable,
     write: Callable,
 ) -> tuple[threading.Thread, list[BaseException]]:
-    """Starts the pipeline: `scan` on every task, then `plan` once, then `write` on what it gave.
+    """Start the pipeline: `scan` on every task, then `plan` once, then `write` on its results.
 
     Args:
-        beam_options: from `options`.
-        tasks: what to call `scan` with; each small.
-        scan: of one task; picklable, and writes its own results, as the others do.
-        plan: without arguments.
-        write: of one thing that `plan` gave.
+        beam_options: options, from `options`.
+        tasks: arguments to call `scan` with; each small.
+        scan: function of one task; picklable, and writes its own results, as the others do.
+        plan: function without arguments.
+        write: function of one result of `plan`.
 
     Returns:
         A thread that ends with the pipeline, and the error that ended it, if one did.
     """
     _importable_in_workers()
     if beam_options.get_all_options()["environment_type"] == "LOOPBACK":
-        loopback_errors.expect()
+        loopback_errors.silence()
     # What ends a job is raised, with its traceback; Beam would show it once for every attempt.
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     failures: list[BaseException] = []
@@ -151,7 +156,7 @@ def start(
             build(pipeline, tasks, scan, plan, write)
             _finish(pipeline.run())
         except BaseException as error:  # raised again by the thread that waits
-            failures.append(_explained(error))
+            failures.append(_user_error(error))
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
@@ -161,7 +166,7 @@ def start(
 def build(
     pipeline: beam.Pipeline, tasks: list, scan: Callable, plan: Callable, write: Callable
 ) -> None:
-    """Adds the job's steps to a pipeline."""
+    """Add the job's steps to a pipeline."""
     on_dask = _DASK in (pipeline.options.get_all_options()["runner"] or "")
     _ = (
         pipeline
@@ -172,13 +177,13 @@ def build(
         # which a Dask worker stands still until the other workers have scanned everything.
         | "all scanned" >> beam.combiners.Count.Globally().without_defaults()
         | "plan" >> beam.FlatMap(lambda _: plan())
-        | "spread shards" >> (_Spread() if on_dask else beam.Reshuffle())
+        | "spread shards" >> (_Repartition() if on_dask else beam.Reshuffle())
         | "write" >> beam.Map(write)
     )
 
 
-class _Spread(beam.PTransform):
-    """What `Reshuffle` is elsewhere; on Dask that leaves everything with the worker that has it."""
+class _Repartition(beam.PTransform):
+    """Reshuffle on Dask, where Beam's own leaves everything with the worker that has it."""
 
     def expand(self, elements: beam.PCollection) -> beam.PCollection:
         return (
@@ -189,19 +194,20 @@ class _Spread(beam.PTransform):
         )
 
 
-def _explained(error: BaseException) -> BaseException:
-    """What a task met that the user can put right; runners hand on no more of it than its text."""
-    found = _FILE_ERROR.findall(str(error))
-    if found:
+def _user_error(error: BaseException) -> BaseException:
+    """Return what the user can put right as one, of whose kind runners hand on only the text."""
+    text = "".join(traceback.format_exception_only(error))
+    if messages := _FILE_ERROR.findall(text):
         return UserError(
-            f"a worker cannot read or write its files: {found[-1]}; mend that and run the job again"
+            f"a worker cannot read or write its files: {messages[-1]}; mend that and run the job "
+            "again"
         )
-    found = _USER_ERROR.findall(str(error))
-    return UserError(found[-1]) if found else error
+    messages = _USER_ERROR.findall(text)
+    return UserError(messages[-1]) if messages else error
 
 
 def _finish(result: PipelineResult) -> None:
-    """Waits for a job, and hangs up where its runner would leave that to the end of Python."""
+    """Wait for a job, and hang up where its runner would leave that to the end of Python."""
     try:
         result.wait_until_finish()
     finally:
@@ -209,14 +215,19 @@ def _finish(result: PipelineResult) -> None:
             client.close()
 
 
-def _known_flags() -> set[str]:
-    """All flags of Beam, as they are written."""
+def _beam_flags() -> set[str]:
+    """Return all flags of Beam, as they are written."""
     parsers: list[argparse.ArgumentParser] = []
     PipelineOptions([]).get_all_options(add_extra_args_fn=parsers.append)
     return {text for action in parsers[0]._actions for text in action.option_strings}
 
 
 def _for_dask(flags: list[str]) -> list[str]:
+    """Return the flags with what Dask's runner needs.
+
+    Raises:
+        UserError: Dask is not installed.
+    """
     if not importlib.util.find_spec("distributed"):
         raise UserError("--runner=DaskRunner needs Dask: pip install 'apache-beam[dask]'")
     importlib.import_module(_DASK)  # makes its flags known to Beam
@@ -227,17 +238,17 @@ def _for_dask(flags: list[str]) -> list[str]:
 
 
 def _local_workers(images: int, mean_bytes: float) -> tuple[str, int]:
-    """Mode and number of the local runner's workers: no more than the work is worth."""
-    cores = os.cpu_count()
-    if images >= _WORTH_PROCESSES:
+    """Return mode and number of the local runner's workers: no more than the work is worth."""
+    cores = os.cpu_count() or 1
+    if images >= _MIN_IMAGES_FOR_PROCESSES:
         return "multi_processing", cores
-    if images * (_PER_IMAGE + _PER_BYTE * mean_bytes) >= _WORTH_THREADS:
+    if images * (_PER_IMAGE + _PER_BYTE * mean_bytes) >= _MIN_SECONDS_FOR_THREADS:
         return "multi_threading", cores
     return "in_memory", 1
 
 
 def _importable_in_workers() -> None:
-    """Worker processes import this package by name, from whichever folder the job was started."""
+    """Let worker processes import this package by name, wherever the job was started."""
     root = str(pathlib.Path(__file__).resolve().parent.parent)
     paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     if root not in paths:

@@ -7,11 +7,13 @@ Pixels stay where they were read.
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from beam_pipelines.config import Config
 from beam_pipelines.images import decode, hashing, resize
-from beam_pipelines.sources.source import Container, Listed
+from beam_pipelines.images.decode import BadImageError
+from beam_pipelines.rows import RejectedFile, ScannedImage, SourceImage
+from beam_pipelines.sources.source import Container
 from headrace import files
 
 UNREADABLE = "unreadable"
@@ -19,63 +21,12 @@ UNREADABLE = "unreadable"
 _LONGEST_JPEG = 65_500
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Row:
-    """What the scan found out about one usable image.
-
-    Attributes:
-        path, label, split, group, weight: as listed.
-        file, offset, length: where the bytes of its image file lie.
-        digest: SHA-256 of these bytes.
-        key: content key of the pixels as decoded.
-        split_rank, order_rank: seeded, see `hashing.rank`.
-        source_rows, source_columns: size as decoded, in pixels.
-        rows, columns, channels: size as stored; channels 1 for grey or 3.
-        kept: whether a `keep` record holds the file's own bytes.
-        has_profile: whether it has an ICC profile.
-        sums, squares: exact sums over the stored pixels, per channel.
-        looks: perceptual hash, 0 if not asked for.
-    """
-
-    path: str
-    label: str
-    split: str | None
-    group: str | None
-    weight: float | None
-    file: str
-    offset: int
-    length: int
-    digest: str
-    key: str
-    split_rank: int
-    order_rank: int
-    source_rows: int
-    source_columns: int
-    rows: int
-    columns: int
-    channels: int
-    kept: bool
-    has_profile: bool
-    sums: list[int]
-    squares: list[int]
-    looks: int
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Rejected:
-    """A file that cannot be used: a line of `quarantine.jsonl`."""
-
-    path: str
-    reason: str
-    detail: str
-
-
 @dataclasses.dataclass(frozen=True)
-class Scan:
+class ScanJob:
     """What all tasks of the scan have in common.
 
     Attributes:
-        config: of the job.
+        config: configuration of the job.
         root: what paths are relative to.
         work: the work folder.
         container: None for a source of files.
@@ -87,24 +38,32 @@ class Scan:
     container: Container | None
 
 
-def run_task(scan: Scan, task: tuple[int, object]) -> None:
-    """Scans the images of one task and writes their rows.
+def run_task(job: ScanJob, task: tuple[int, object]) -> None:
+    """Scan the images of one task and write their rows.
 
     Args:
-        scan: what to do.
-        task: a number of its own, and the part of the container (None for listed files).
+        job: what all tasks have in common.
+        task: the task's number, and the part of the container (None for listed files).
     """
     number, part = task
-    if scan.container:
-        rows = _unpack(scan, f"{scan.work}/spill-{number:09d}", part)
+    rows: Iterable[ScannedImage | RejectedFile]
+    if job.container:
+        unpacked = job.container.unpack(part)
+        rows = _describe_all(job.config, unpacked, f"{job.work}/spill-{number:09d}")
     else:
-        listed = files.read_rows(f"{scan.work}/listing-{number:09d}.jsonl")
-        rows = (_scan_file(scan, Listed(*fields)) for fields in listed)
-    files.write_rows(f"{scan.work}/scan-{number:09d}.jsonl", rows)
+        listing = files.read_rows(f"{job.work}/listing-{number:09d}.jsonl")
+        rows = (_scan_file(job, SourceImage(**row)) for row in listing)
+    files.write_rows(f"{job.work}/scan-{number:09d}.jsonl", rows)
 
 
 def read_image(root: str, path: str, offset: int = 0, length: int = -1) -> bytes:
-    """The bytes of an image file of the source.
+    """Return the bytes of an image file of the source.
+
+    Args:
+        root: what paths are relative to.
+        path: path of the file.
+        offset: first byte.
+        length: number of bytes; -1 for all that follow.
 
     Raises:
         BadImageError: it cannot be read.
@@ -113,65 +72,76 @@ def read_image(root: str, path: str, offset: int = 0, length: int = -1) -> bytes
         return files.read(files.join(root, path), offset, length)
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         detail = getattr(error, "strerror", None) or str(error)
-        raise decode.BadImageError(UNREADABLE, detail) from None
+        raise BadImageError(UNREADABLE, detail) from None
 
 
-def _scan_file(scan: Scan, listed: Listed) -> Row | Rejected:
+def _scan_file(job: ScanJob, listed: SourceImage) -> ScannedImage | RejectedFile:
     try:
-        data = read_image(scan.root, listed.path)
-        return _describe(scan.config, listed, data, listed.path, 0)
-    except decode.BadImageError as error:
-        return Rejected(listed.path, error.reason, error.detail)
+        data = read_image(job.root, listed.path)
+        return _describe(job.config, listed, data, listed.path, 0)
+    except BadImageError as error:
+        return RejectedFile(listed.path, error.reason, error.detail)
 
 
-def _unpack(scan: Scan, spill: str, part: object) -> Iterator[Row | Rejected]:
+def _describe_all(
+    config: Config, unpacked: Iterable[tuple[SourceImage, bytes | BadImageError]], spill: str
+) -> Iterator[ScannedImage | RejectedFile]:
+    """Yield the rows of a container's images, and write those that are usable to one file."""
     contents, offset = [], 0
-    for listed, data in scan.container.unpack(part):
+    for listed, data in unpacked:
         try:
-            if isinstance(data, decode.BadImageError):
+            if isinstance(data, BadImageError):
                 raise data
-            yield _describe(scan.config, listed, data, spill, offset)
-        except decode.BadImageError as error:
-            yield Rejected(listed.path, error.reason, error.detail)
+            yield _describe(config, listed, data, spill, offset)
+        except BadImageError as error:
+            yield RejectedFile(listed.path, error.reason, error.detail)
             continue
         contents.append(data)
         offset += len(data)
     files.write(spill, b"".join(contents))
 
 
-def _describe(config: Config, listed: Listed, data: bytes, file: str, offset: int) -> Row:
+def _describe(
+    config: Config, listed: SourceImage, data: bytes, file: str, offset: int
+) -> ScannedImage:
     image = decode.decode(data, config.max_pixels, config.first_frame)
-    columns, rows = resize.target(config.resize, *image.pixels.size)
-    if columns * rows > config.max_pixels:
-        raise decode.BadImageError("too_large", f"{columns} x {rows} pixels once resized")
-    kept = image.as_it_is and (columns, rows) == image.pixels.size
-    lossy = config.encoding == "keep" and image.lossy and not kept
-    if (lossy or config.encoding == "jpeg") and max(columns, rows) > _LONGEST_JPEG:
-        raise decode.BadImageError("too_large", f"{columns} x {rows} pixels, too long for a JPEG")
-    resized = resize.apply(config.resize, image.pixels)
-    key = hashing.content_key(image.pixels)
-    totals, squares = decode.sums(resized)
-    return Row(
-        path=listed.path,
-        label=listed.label,
-        split=listed.split,
-        group=listed.group,
-        weight=listed.weight,
+    columns, rows = resize.target_size(config.resize, *image.pixels.size)
+    verbatim = image.verbatim and (columns, rows) == image.pixels.size
+    _check_target(config, columns, rows, config.encoding == "keep" and image.lossy and not verbatim)
+    stored = resize.apply(config.resize, image.pixels)
+    content_hash = hashing.content_hash(image.pixels)
+    sums, squares = decode.channel_sums(stored)
+    return ScannedImage(
+        **dataclasses.asdict(listed),
         file=file,
         offset=offset,
         length=len(data),
         digest=hashlib.sha256(data).hexdigest(),
-        key=key,
-        split_rank=hashing.rank(key, config.seed, "split"),
-        order_rank=hashing.rank(key, config.seed, "order"),
+        content_hash=content_hash,
+        split_rank=hashing.rank(content_hash, config.seed, "split"),
+        order_rank=hashing.rank(content_hash, config.seed, "order"),
         source_rows=image.pixels.height,
         source_columns=image.pixels.width,
-        rows=resized.height,
-        columns=resized.width,
-        channels=len(totals),
-        kept=kept,
+        rows=stored.height,
+        columns=stored.width,
+        channels=len(sums),
+        verbatim=verbatim,
         has_profile=image.has_profile,
-        sums=totals,
+        sums=sums,
         squares=squares,
-        looks=0 if config.near_duplicates is None else hashing.perceptual_hash(image.pixels),
+        perceptual_hash=(
+            0 if config.near_duplicates is None else hashing.perceptual_hash(image.pixels)
+        ),
     )
+
+
+def _check_target(config: Config, columns: int, rows: int, becomes_jpeg: bool) -> None:
+    """Refuse an image that would be too large once resized, before it is.
+
+    Raises:
+        BadImageError: it would be.
+    """
+    if columns * rows > config.max_pixels:
+        raise BadImageError("too_large", f"{columns} x {rows} pixels once resized")
+    if (becomes_jpeg or config.encoding == "jpeg") and max(columns, rows) > _LONGEST_JPEG:
+        raise BadImageError("too_large", f"{columns} x {rows} pixels, too long for a JPEG")

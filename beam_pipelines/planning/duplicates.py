@@ -10,70 +10,84 @@ from beam_pipelines.planning import image_table
 from headrace.errors import UserError
 
 _BITS = 64
-_KEY_DIGITS = 15  # of a key's hexadecimal ones, as many as int64 holds
+_HASH_DIGITS = 15  # of a content hash in hexadecimal, as many as int64 holds
 _BLOCK, _PAIRS = 1 << 18, 1 << 19
+# What is told of an image of a group.
+_MEMBER = ("id", "path", "label", "split", "dropped")
 
 
-def settle(db: sqlite3.Connection, policy: str, root: str) -> None:
-    """Does with images of the same pixels what `--duplicates` says.
+def resolve(db: sqlite3.Connection, policy: str, root: str) -> None:
+    """Apply `--duplicates` to images of the same pixels.
 
     `drop` keeps one of each label: the one in the last split that the source gave (so a published
-    test split stays whole), then the first by path. The same pixels under two labels are a
+    test split stays complete), then the first by path. The same pixels under two labels are a
     contradiction that only the user can settle; they are kept, and reported.
+
+    Args:
+        db: the image table.
+        policy: one of `config.DUPLICATES`.
+        root: root of the source, for messages.
 
     Raises:
         UserError: the policy is `fail` and there are some.
     """
     db.execute(
-        "CREATE TEMP TABLE same AS SELECT key, count(*) AS images, "
-        "count(DISTINCT label) AS labels, min(id) AS first FROM images "
-        "GROUP BY key HAVING count(*) > 1"
+        "CREATE TEMP TABLE duplicate_groups AS SELECT content_hash, count(*) AS images, "
+        "count(DISTINCT label) AS labels, min(id) AS first_id FROM images "
+        "GROUP BY content_hash HAVING count(*) > 1"
     )
-    db.execute("CREATE UNIQUE INDEX temp.same_by_key ON same (key)")
+    db.execute("CREATE UNIQUE INDEX temp.group_by_content ON duplicate_groups (content_hash)")
     if policy == "fail":
         _fail(db, root)
     elif policy == "drop":
-        own = "CASE own WHEN 'test' THEN 0 WHEN 'validation' THEN 1 ELSE 2 END"
+        order = "CASE source_split WHEN 'test' THEN 0 WHEN 'validation' THEN 1 ELSE 2 END, path"
         db.execute(
-            "UPDATE images SET dropped = 'duplicate' FROM (SELECT id AS other, row_number() OVER "
-            f"(PARTITION BY key, label ORDER BY {own}, path) AS place FROM images "
-            "WHERE key IN (SELECT key FROM same)) WHERE id = other AND place > 1"
+            "UPDATE images SET dropped = 'duplicate' FROM (SELECT id AS copy_id, row_number() OVER "
+            f"(PARTITION BY content_hash, label ORDER BY {order}) AS nth FROM images "
+            "WHERE content_hash IN (SELECT content_hash FROM duplicate_groups)) "
+            "WHERE id = copy_id AND nth > 1"
         )
     if policy in ("same_split", "drop"):
-        db.execute("UPDATE images SET unit = first FROM same WHERE images.key = same.key")
+        db.execute(
+            "UPDATE images SET split_unit = first_id FROM duplicate_groups "
+            "WHERE images.content_hash = duplicate_groups.content_hash"
+        )
 
 
 def _fail(db: sqlite3.Connection, root: str) -> None:
-    found = image_table.one(db, "SELECT count(*) FROM same")
-    if found:
+    groups = image_table.one(db, "SELECT count(*) FROM duplicate_groups")
+    if groups:
         paths = db.execute(
-            "SELECT path FROM images WHERE key = (SELECT key FROM same ORDER BY first LIMIT 1) "
-            "ORDER BY path LIMIT 2"
+            "SELECT path FROM images WHERE content_hash = (SELECT content_hash "
+            "FROM duplicate_groups ORDER BY first_id LIMIT 1) ORDER BY path LIMIT 2"
         ).fetchall()
         raise UserError(
-            f"{found:,} pictures of {root} are there more than once, first {paths[0][0]} and "
+            f"{groups:,} pictures of {root} are there more than once, first {paths[0][0]} and "
             f"{paths[1][0]}; remove them, or choose --duplicates=same_split or drop"
         )
 
 
 def groups(db: sqlite3.Connection) -> Iterator[dict]:
-    """Images with the same pixels, contradictions first, then the largest groups.
+    """Yield the groups of images with the same pixels, contradictions first, then the largest.
 
     Yields:
-        `{"pixels": KEY, "images": [{"id", "path", "label", "split", "dropped"}, …]}`, label and
+        `{"pixels": HASH, "images": [{"id", "path", "label", "split", "dropped"}, …]}`, label and
         split as indices.
     """
     # A cursor that is being read sees no table change: nothing else runs on it meanwhile.
-    cursor = db.execute("SELECT key FROM same ORDER BY labels > 1 DESC, images DESC, first")
-    for (key,) in cursor:
-        members = db.execute(
-            "SELECT id, path, label, split, dropped FROM images WHERE key = ? ORDER BY path", (key,)
+    cursor = db.execute(
+        "SELECT content_hash FROM duplicate_groups ORDER BY labels > 1 DESC, images DESC, first_id"
+    )
+    for (content_hash,) in cursor:
+        images = db.execute(
+            f"SELECT {', '.join(_MEMBER)} FROM images WHERE content_hash = ? ORDER BY path",
+            (content_hash,),
         )
-        yield {"pixels": key, "images": [_member(row) for row in members]}
+        yield {"pixels": content_hash, "images": [_member(row) for row in images]}
 
 
-def find_near(db: sqlite3.Connection, bits: int, order: list[int]) -> None:
-    """Fills the table `near`: for each image the nearest of an earlier split, if near enough.
+def find_near_duplicates(db: sqlite3.Connection, bits: int, order: list[int]) -> None:
+    """Fill `near_duplicates`: for each image the nearest of an earlier split, if near enough.
 
     An image of a split is compared with those of all splits before it, never with its own; images
     with the same pixels are not listed again. Hashes that differ in at most `bits` of 64 agree in
@@ -81,70 +95,71 @@ def find_near(db: sqlite3.Connection, bits: int, order: list[int]) -> None:
     al., Fast Search in Hamming Space, 2012).
 
     Args:
-        db: the catalog, after the split.
-        bits: that may differ.
-        order: the indices of all splits, the training split first.
+        db: the image table, after the split.
+        bits: number of bits that may differ.
+        order: indices of all splits, the training split first.
     """
     for position in range(1, len(order)):
         before = ", ".join(map(str, order[:position]))
         for later in _blocks(db, f"split = {order[position]}"):
-            best = np.full((len(later), 2), (_BITS + 1, 0), np.int64)
+            nearest = np.full((len(later), 2), (_BITS + 1, 0), np.int64)
             for earlier in _blocks(db, f"split IN ({before})"):
-                for place, other, distance in _near_pairs(later, earlier, bits):
-                    differ = later[place, 2] != earlier[other, 2]
-                    place, other, distance = place[differ], other[differ], distance[differ]
-                    _keep_best(best, place, distance, earlier[other, 0])
-            found = best[:, 0] <= bits
+                for row, other, distance in _near_pairs(later, earlier, bits):
+                    differ = later[row, 2] != earlier[other, 2]
+                    row, other, distance = row[differ], other[differ], distance[differ]
+                    _update_nearest(nearest, row, distance, earlier[other, 0])
+            near = nearest[:, 0] <= bits
             db.executemany(
-                "INSERT INTO near VALUES (?, ?, ?)",
-                np.column_stack([later[found, 0], best[found, ::-1]]).tolist(),
+                "INSERT INTO near_duplicates VALUES (?, ?, ?)",
+                np.column_stack([later[near, 0], nearest[near, ::-1]]).tolist(),
             )
 
 
-def near_pairs(db: sqlite3.Connection) -> Iterator[dict]:
-    """What `find_near` found, nearest first.
+def near_duplicate_pairs(db: sqlite3.Connection) -> Iterator[dict]:
+    """Yield what `find_near_duplicates` found, nearest first.
 
     Yields:
         `{"distance": BITS, "images": [the later image, the earlier one]}`, as in `groups`.
     """
-    columns = ", ".join(
-        f"{side}.{name}" for side in "ab" for name in ("id", "path", "label", "split", "dropped")
-    )
+    columns = ", ".join(f"{image}.{name}" for image in ("later", "earlier") for name in _MEMBER)
     for row in db.execute(
-        f"SELECT distance, {columns} FROM near JOIN images a ON a.id = near.id "
-        "JOIN images b ON b.id = near.other ORDER BY distance, a.path"
+        f"SELECT distance, {columns} FROM near_duplicates "
+        "JOIN images later ON later.id = near_duplicates.id "
+        "JOIN images earlier ON earlier.id = neighbor_id ORDER BY distance, later.path"
     ):
-        yield {"distance": row[0], "images": [_member(row[1:6]), _member(row[6:])]}
+        members = row[1 : 1 + len(_MEMBER)], row[1 + len(_MEMBER) :]
+        yield {"distance": row[0], "images": [_member(member) for member in members]}
 
 
 def counts(db: sqlite3.Connection) -> dict[str, int]:
-    """How many there are of each kind, as in `Card.duplicates`."""
+    """Return how many there are of each kind, as in `Card.duplicates`."""
     leaks = (
-        "SELECT key FROM images WHERE dropped IS NULL AND key IN (SELECT key FROM same) "
-        "GROUP BY key HAVING count(DISTINCT split) > 1"
+        "SELECT content_hash FROM images WHERE dropped IS NULL "
+        "AND content_hash IN (SELECT content_hash FROM duplicate_groups) "
+        "GROUP BY content_hash HAVING count(DISTINCT split) > 1"
     )
     return {
-        "groups": image_table.one(db, "SELECT count(*) FROM same"),
-        "conflicts": image_table.one(db, "SELECT count(*) FROM same WHERE labels > 1"),
+        "groups": image_table.one(db, "SELECT count(*) FROM duplicate_groups"),
+        "conflicts": image_table.one(db, "SELECT count(*) FROM duplicate_groups WHERE labels > 1"),
         "leaks": image_table.one(db, f"SELECT count(*) FROM ({leaks})"),
-        "near": image_table.one(db, "SELECT count(*) FROM near"),
+        "near": image_table.one(db, "SELECT count(*) FROM near_duplicates"),
     }
 
 
-def lines(db: sqlite3.Connection, classes: list[str], names: list[str]) -> Iterator[dict]:
-    """The lines of `duplicates.jsonl`: all groups and pairs, with the names of class and split.
+def lines(db: sqlite3.Connection, classes: list[str], splits: list[str]) -> Iterator[dict]:
+    """Yield the lines of `duplicates.jsonl`: all groups and pairs, with names of class and split.
 
     Args:
-        db: the catalog, with splits.
+        db: the image table, with splits.
         classes: names, in the order of their labels.
-        names: of the splits.
+        splits: names, in the order of their indices.
     """
-    for group in itertools.chain(groups(db), near_pairs(db)):
+    for group in itertools.chain(groups(db), near_duplicate_pairs(db)):
         images = [
             {
                 "path": image["path"],
                 "class": classes[image["label"]],
-                "split": None if image["split"] is None else names[image["split"]],
+                "split": None if image["split"] is None else splits[image["split"]],
                 "dropped": bool(image["dropped"]),
             }
             for image in group["images"]
@@ -153,64 +168,73 @@ def lines(db: sqlite3.Connection, classes: list[str], names: list[str]) -> Itera
 
 
 def _member(row: tuple) -> dict:
-    return dict(zip(("id", "path", "label", "split", "dropped"), row, strict=True))
+    return dict(zip(_MEMBER, row, strict=True))
 
 
 def _blocks(db: sqlite3.Connection, condition: str) -> Iterator[np.ndarray]:
-    """`[images, 3]`, int64: id, perceptual hash and the end of the key, some at a time."""
+    """Yield blocks of id, perceptual hash and end of content hash, int64 `[images, 3]`."""
     after = 0
     while True:
         block = db.execute(
-            f"SELECT id, looks, substr(key, -{_KEY_DIGITS}) FROM images "
+            f"SELECT id, perceptual_hash, substr(content_hash, -{_HASH_DIGITS}) FROM images "
             f"WHERE {condition} AND dropped IS NULL AND id > ? ORDER BY id LIMIT ?",
             (after, _BLOCK),
         ).fetchall()
         if not block:
             return
         after = block[-1][0]
-        yield np.array([(id_, looks, int(key, 16)) for id_, looks, key in block], np.int64)
+        yield np.array([(id_, looks, int(end, 16)) for id_, looks, end in block], np.int64)
 
 
 def _near_pairs(
     later: np.ndarray, earlier: np.ndarray, bits: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Places in both blocks, and the distance, of pairs near enough; some come more than once."""
+    """Yield rows in both blocks, and the distance, of pairs near enough; some more than once."""
     edges = [_BITS * band // (bits + 1) for band in range(bits + 2)]
-    ours, theirs = later[:, 1].view(np.uint64), earlier[:, 1].view(np.uint64)
+    later_hash, earlier_hash = (block[:, 1].view(np.uint64) for block in (later, earlier))
     for low, high in itertools.pairwise(edges):
         mask = np.uint64((1 << (high - low)) - 1)
-        bands = (theirs >> np.uint64(low)) & mask
+        bands = (earlier_hash >> np.uint64(low)) & mask
         order = np.argsort(bands, kind="stable")
-        wanted = (ours >> np.uint64(low)) & mask
-        first = np.searchsorted(bands[order], wanted, "left")
-        counts = np.searchsorted(bands[order], wanted, "right") - first
-        for part in _parts(counts):
-            places = np.repeat(np.arange(part.start, part.stop), counts[part])
-            within = np.arange(len(places)) - np.repeat(
-                np.cumsum(counts[part]) - counts[part], counts[part]
+        band = (later_hash >> np.uint64(low)) & mask
+        first = np.searchsorted(bands[order], band, "left")
+        matches = np.searchsorted(bands[order], band, "right") - first
+        for part in _parts(matches):
+            rows = np.repeat(np.arange(part.start, part.stop), matches[part])
+            within = np.arange(len(rows)) - np.repeat(
+                np.cumsum(matches[part]) - matches[part], matches[part]
             )
-            others = order[np.repeat(first[part], counts[part]) + within]
-            distance = np.bitwise_count(ours[places] ^ theirs[others])
+            others = order[np.repeat(first[part], matches[part]) + within]
+            distance = np.bitwise_count(later_hash[rows] ^ earlier_hash[others])
             close = distance <= bits
-            yield places[close], others[close], distance[close]
+            yield rows[close], others[close], distance[close]
 
 
-def _parts(counts: np.ndarray) -> Iterator[slice]:
-    """Slices of `counts` whose sums are about `_PAIRS` at most, so that memory is bounded."""
-    totals = np.cumsum(counts)
+def _parts(matches: np.ndarray) -> Iterator[slice]:
+    """Yield slices of `matches` whose sums are about `_PAIRS` at most, so memory is bounded."""
+    totals = np.cumsum(matches)
     start = 0
-    while start < len(counts):
+    while start < len(matches):
         done = totals[start - 1] if start else 0
         stop = max(start + 1, int(np.searchsorted(totals, done + _PAIRS, "right")))
         yield slice(start, stop)
         start = stop
 
 
-def _keep_best(best: np.ndarray, places: np.ndarray, distance: np.ndarray, ids: np.ndarray) -> None:
-    """Keeps, for each place, the smallest distance, and of equal ones the smallest id."""
-    order = np.lexsort((ids, distance, places))
-    places, distance, ids = places[order], distance[order], ids[order]
-    first = np.flatnonzero(np.r_[True, places[1:] != places[:-1]]) if len(places) else []
-    for place, far, other in zip(places[first], distance[first], ids[first], strict=True):
-        if (far, other) < tuple(best[place]):
-            best[place] = far, other
+def _update_nearest(
+    nearest: np.ndarray, rows: np.ndarray, distance: np.ndarray, ids: np.ndarray
+) -> None:
+    """Set each row's smallest distance, and of equal ones the smallest id.
+
+    Args:
+        nearest: int64 `[images, 2]`: distance and id.
+        rows: int64 `[pairs]`, rows of `nearest`.
+        distance: `[pairs]`, bits that differ.
+        ids: int64 `[pairs]`, ids of the other images.
+    """
+    order = np.lexsort((ids, distance, rows))
+    rows, distance, ids = rows[order], distance[order], ids[order]
+    first = np.flatnonzero(np.diff(rows, prepend=-1))
+    for row, bits, other in zip(rows[first], distance[first], ids[first], strict=True):
+        if (bits, other) < tuple(nearest[row]):
+            nearest[row] = bits, other

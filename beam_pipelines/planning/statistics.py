@@ -1,4 +1,4 @@
-"""What the card and the report say of the images of a catalog: counts, sizes, pixels."""
+"""Statistics of the images of a table, for the card and the report: counts, sizes, pixels."""
 
 import math
 import sqlite3
@@ -12,19 +12,20 @@ _PERCENTILES = {"min": 0, "p5": 5, "p50": 50, "p95": 95, "max": 100}
 _BINS = 24
 
 
-def statistics(db: sqlite3.Connection, names: list[str]) -> dict:
-    """What the card and the report say of pixels and sizes.
+def statistics(db: sqlite3.Connection, splits: list[str]) -> dict:
+    """Return what the card and the report say of pixels and sizes.
 
     Args:
-        db: the catalog, with splits.
-        names: of the splits; channel statistics are those of `train`, or of all folds together.
+        db: the image table, with splits.
+        splits: names, in the order of their indices; channel
+            statistics are those of `train`, or of all folds together.
 
     Returns:
         `channels`, `mean`, `std`, `image_size` as in `Card`, and `histograms` of the source
         (`aspect` is the binary logarithm of columns by rows).
     """
     channels = image_table.one(db, "SELECT max(channels) FROM images WHERE dropped IS NULL")
-    training = f"split = {names.index('train')}" if "train" in names else "1"
+    training = f"split = {splits.index('train')}" if "train" in splits else "1"
     mean, std = _channel_statistics(db, channels, f"{training} AND dropped IS NULL")
     return {
         "channels": channels,
@@ -48,45 +49,45 @@ def statistics(db: sqlite3.Connection, names: list[str]) -> dict:
 
 
 def class_counts(db: sqlite3.Connection, split: int, classes: int) -> list[int]:
-    """Images per class of a split."""
-    found = dict(
+    """Return the number of images per class of a split."""
+    counts = dict(
         db.execute(
             "SELECT label, count(*) FROM images WHERE split = ? AND dropped IS NULL GROUP BY label",
             (split,),
         )
     )
-    return [found.get(label, 0) for label in range(classes)]
+    return [counts.get(label, 0) for label in range(classes)]
 
 
 def _channel_statistics(
     db: sqlite3.Connection, channels: int, condition: str
 ) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation per channel, over all pixels, 0-255.
+    """Return mean and standard deviation per channel, over all pixels, 0-255.
 
     From exact integer sums, so they are the same digits whatever the order of images. A grey image
     of an RGB dataset counts in all three channels.
 
     Args:
-        db: the catalog.
-        channels: of the dataset, 1 or 3.
-        condition: SQL, selects the images.
+        db: the image table.
+        channels: channels of the dataset, 1 or 3.
+        condition: SQL condition that selects the images.
     """
     pixels = image_table.exact_sum(db, "(rows * columns)", condition)
     means, deviations = [], []
     for channel in range(channels):
-        total = image_table.exact_sum(db, f"sum{channel}", condition)
-        squares = image_table.exact_sum(db, f"square{channel}", condition)
+        total = image_table.exact_sum(db, f"sums{channel}", condition)
+        squares = image_table.exact_sum(db, f"squares{channel}", condition)
         means.append(total / pixels)
         deviations.append(math.sqrt(pixels * squares - total**2) / pixels)
     return means, deviations
 
 
 def _histogram(frequencies: Sequence[tuple[float, int]]) -> dict[str, list]:
-    """At most 24 bins of equal width: `edges` (one more than bins) and `counts`."""
-    values, counts = np.array(frequencies, np.float64).T
+    """Return at most 24 bins of equal width: `edges` (one more than bins) and `counts`."""
+    values, images = np.array(frequencies, np.float64).T
     bins = min(_BINS, len(values))
-    found, edges = np.histogram(values, bins, weights=counts)
-    return {"edges": edges.tolist(), "counts": found.astype(np.int64).tolist()}
+    counts, edges = np.histogram(values, bins, weights=images)
+    return {"edges": edges.tolist(), "counts": counts.astype(np.int64).tolist()}
 
 
 def _frequencies(db: sqlite3.Connection, value: str) -> list[tuple[float, int]]:
@@ -96,7 +97,7 @@ def _frequencies(db: sqlite3.Connection, value: str) -> list[tuple[float, int]]:
 
 
 def _percentiles(db: sqlite3.Connection, column: str) -> dict[str, int]:
-    """The smallest values that at least so many per cent of the images do not exceed."""
+    """Return the smallest values that at least so many per cent of the images do not exceed."""
     values, counts = np.array(_frequencies(db, column), np.int64).T
     upto = np.cumsum(counts)
     return {

@@ -7,24 +7,24 @@ _COLOURS = ("#3b82c4", "#d98a29", "#3f9b5f", "#a65fc0", "#c2504c", "#5b8a8a", "#
 
 
 def colour(series: int) -> str:
-    """The colour of a series of bars."""
+    """Return the colour of a series of bars."""
     return _COLOURS[series % len(_COLOURS)]
 
 
-def histogram(edges: list[float], counts: list[int], label: str, of_edge: str) -> str:
-    """A bar for each bin; some edges, and the count of the highest bar, are written out.
+def histogram(edges: list[float], counts: list[int], label: str, edge_format: str) -> str:
+    """Draw a bar for each bin; some edges, and the count of the highest bar, are written out.
 
     Args:
-        edges: of the bins, one more than there are bins.
+        edges: edges of the bins, one more than there are bins.
         counts: images in each bin.
-        label: what the horizontal axis is.
-        of_edge: format of an edge.
+        label: name of the horizontal axis.
+        edge_format: format of an edge.
     """
     largest, wide = max(counts), _WIDTH / len(counts)
     bars = "".join(
         f'<rect x="{n * wide:.1f}" y="{_HEIGHT * (1 - count / largest):.1f}" '
         f'width="{max(1, wide - _GAP):.1f}" height="{_HEIGHT * count / largest:.1f}" '
-        f'fill="{colour(0)}"><title>{of_edge.format(low)} to {of_edge.format(high)}: '
+        f'fill="{colour(0)}"><title>{edge_format.format(low)} to {edge_format.format(high)}: '
         f"{count:,} images</title></rect>"
         for n, (count, low, high) in enumerate(zip(counts, edges, edges[1:], strict=False))
     )
@@ -33,20 +33,20 @@ def histogram(edges: list[float], counts: list[int], label: str, of_edge: str) -
         f'<div class="most">{largest:,} images</div>'
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
         f'aria-label="{escape(label)}">{bars}</svg>'
-        f'<div class="axis">{_axis(edges, of_edge)}</div></figure>'
+        f'<div class="axis">{_axis(edges, edge_format)}</div></figure>'
     )
 
 
-def _axis(edges: list[float], of_edge: str) -> str:
-    """The first and last edge, and the one in the middle if there is one."""
+def _axis(edges: list[float], edge_format: str) -> str:
+    """Write the first and last edge, and the one in the middle if there is one."""
     bins = len(edges) - 1
-    shown = [edges[0], *([edges[bins // 2]] if bins % 2 == 0 else []), edges[-1]]
-    texts = list(dict.fromkeys(of_edge.format(edge) for edge in shown))
+    ends = [edges[0], *([edges[bins // 2]] if bins % 2 == 0 else []), edges[-1]]
+    texts = list(dict.fromkeys(edge_format.format(edge) for edge in ends))
     return "".join(f"<span>{text}</span>" for text in texts)
 
 
 def stacked_bar(parts: list[int], largest: int, rem: float) -> str:
-    """One bar, `rem` wide where its parts sum to `largest`, a colour for each part."""
+    """Draw one bar, `rem` wide where its parts sum to `largest`, a colour for each part."""
     spans = "".join(
         f'<span style="width:{rem * part / largest:.2f}rem;background:{colour(n)}"></span>'
         for n, part in enumerate(parts)
@@ -56,7 +56,7 @@ def stacked_bar(parts: list[int], largest: int, rem: float) -> str:
 
 
 def legend(names: list[str]) -> str:
-    """Which colour is what."""
+    """Tell which colour is what."""
     return "".join(
         f'<span class="key"><i style="background:{colour(n)}"></i>{escape(name)}</span>'
         for n, name in enumerate(names)

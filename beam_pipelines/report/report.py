@@ -5,6 +5,7 @@ from collections.abc import Callable
 from html import escape
 
 from beam_pipelines.report import charts, thumbnails
+from beam_pipelines.report.samples import MAX_ROWS
 from beam_pipelines.report.thumbnails import Draw
 from input.dataset.dataset_dir import Card
 
@@ -47,21 +48,21 @@ _BAR_REM = 14.0
 
 
 def render(card: Card, summary: dict, draw: Draw) -> str:
-    """Draws the report.
+    """Render the report.
 
     Args:
-        card: the dataset's card.
-        summary: what the plan found: `histograms`, `samples`, `rejected`, `shown_duplicates`,
+        card: card of the dataset.
+        summary: summary of the plan: `histograms`, `samples`, `rejected`, `duplicate_samples`,
             `near_bits`.
-        draw: a JPEG thumbnail of a picture that the summary names.
+        draw: returns a JPEG thumbnail of an image that the summary names.
 
     Returns:
         A whole HTML document.
     """
     title = f"{escape(card.name)}: {sum(s.records for s in card.splits.values()):,} images"
-    groups = [group for group in summary["shown_duplicates"] if "pixels" in group]
-    near = [group for group in summary["shown_duplicates"] if "distance" in group]
-    found = card.duplicates
+    groups = [group for group in summary["duplicate_samples"] if "pixels" in group]
+    near = [group for group in summary["duplicate_samples"] if "distance" in group]
+    counts = card.duplicates
     return "\n".join(
         [
             '<!doctype html><html lang="en"><head><meta charset="utf-8">',
@@ -83,11 +84,11 @@ def render(card: Card, summary: dict, draw: Draw) -> str:
                 _quarantine(summary["rejected"], card.source["quarantined"]),
             ),
             _section(
-                f"Same pixels: {found['groups']:,} groups",
+                f"Same pixels: {counts['groups']:,} groups",
                 thumbnails.duplicates(card, groups, draw),
             ),
             _section(
-                f"Look the same across splits: {found['near']:,} images",
+                f"Look the same across splits: {counts['near']:,} images",
                 thumbnails.near_duplicates(card, near, summary["near_bits"], draw),
             ),
             _section("Where it came from", _origin(card)),
@@ -97,7 +98,7 @@ def render(card: Card, summary: dict, draw: Draw) -> str:
 
 
 def _accounts(card: Card) -> str:
-    """Where every image of the source went."""
+    """Tell where every image of the source went."""
     records = sum(split.records for split in card.splits.values())
     dropped = card.source["duplicates_dropped"] + card.source["near_duplicates_dropped"]
     return (
@@ -115,11 +116,11 @@ def _section(title: str, body: str) -> str:
 
 
 def _table(header: list[str], rows: list[list[str]], kinds: str = "") -> str:
-    """A table of cells that are HTML already.
+    """Render a table of cells that are HTML already.
 
     Args:
-        header: of the columns.
-        rows: as many cells as the header has.
+        header: names of the columns.
+        rows: rows of as many cells.
         kinds: a letter a column: t for text, w for a short text that is not wrapped, n for a
             number. By default a text and then numbers.
     """
@@ -149,9 +150,11 @@ def _class_table(card: Card) -> str:
         ]
         for name, counts, total in zip(card.classes, per_class, totals, strict=True)
     ]
+    more = f"<p>The first {MAX_ROWS:,} of {len(rows):,} classes; all are in card.json.</p>"
     header = ["class", *map(escape, card.splits), "all", "share", ""]
     kinds = "t" + "n" * (len(header) - 2) + "w"
-    return f"<p>{charts.legend(list(card.splits))}</p>" + _table(header, rows, kinds)
+    table = f"<p>{charts.legend(list(card.splits))}</p>" + _table(header, rows[:MAX_ROWS], kinds)
+    return table + (more if len(rows) > MAX_ROWS else "")
 
 
 def _split_table(card: Card) -> str:
@@ -172,7 +175,7 @@ def _sizes(card: Card, histograms: dict) -> str:
     rows = [
         [side, *(f"{values[name]:,}" for name in names)] for side, values in card.image_size.items()
     ]
-    drawn = [
+    figures = [
         _distribution(histograms["columns"], "width of the source, in pixels", "{:,.0f}"),
         _distribution(histograms["rows"], "height of the source, in pixels", "{:,.0f}"),
         _distribution(
@@ -183,21 +186,21 @@ def _sizes(card: Card, histograms: dict) -> str:
         ),
     ]
     table = _table(["pixels, as stored", *names], rows)
-    return f'{table}<div class="charts">{"".join(drawn)}</div>'
+    return f'{table}<div class="charts">{"".join(figures)}</div>'
 
 
 def _distribution(
     histogram: dict,
     label: str,
-    of_edge: str,
+    edge_format: str,
     scale: Callable[[float], float] = lambda edge: edge,
 ) -> str:
-    """A histogram, or the value where there is only one. `scale` maps edges to what is shown."""
+    """Draw a histogram, or the value where there is only one. `scale` maps edges to labels."""
     edges, counts = histogram["edges"], histogram["counts"]
     if len(counts) == 1:
-        value = of_edge.format(scale(sum(edges) / 2))
+        value = edge_format.format(scale(sum(edges) / 2))
         return f'<figure class="chart"><figcaption>{label}</figcaption>all {value}</figure>'
-    return charts.histogram([scale(edge) for edge in edges], counts, label, of_edge)
+    return charts.histogram([scale(edge) for edge in edges], counts, label, edge_format)
 
 
 def _channel_table(card: Card) -> str:
@@ -234,7 +237,7 @@ def _origin(card: Card) -> str:
 
 
 def _command(words: list[str]) -> str:
-    """The command line, to be pasted into a shell, a flag a line."""
+    """Write the command line, to be pasted into a shell, a flag a line."""
     lines: list[list[str]] = [[]]
     for word in words:
         if word.startswith("--"):

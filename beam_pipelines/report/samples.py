@@ -1,4 +1,4 @@
-"""What the report shows of a catalog: the images of it that a page has room for.
+"""Samples of the image table for the report: as many images as a page has room for.
 
 Each comes with its `label`, its `path`, and where its bytes lie: `file`, `offset` and `length`.
 """
@@ -8,43 +8,42 @@ import sqlite3
 
 from beam_pipelines.planning import duplicates
 
-# Of samples, and of rows of a table.
-ROOM = 1000
+# Samples, and rows of a table.
+MAX_ROWS = 1000
 _PER_CLASS, _GROUPS, _GROUP_IMAGES = 10, 60, 12
+_COLUMNS = ("label", "path", "file", "offset", "length")
 
 
-def samples(db: sqlite3.Connection, names: list[str], classes: int) -> list[dict]:
-    """The first training images of each class.
+def class_samples(db: sqlite3.Connection, splits: list[str], classes: int) -> list[dict]:
+    """Return the first training images of each class.
 
     Args:
-        db: the catalog, with splits.
-        names: of the splits.
-        classes: how many there are.
+        db: the image table, with splits.
+        splits: names, in the order of their indices.
+        classes: number of classes.
     """
-    training = names.index("train") if "train" in names else 0
-    per_class = max(1, min(_PER_CLASS, ROOM // classes))
+    training = splits.index("train") if "train" in splits else 0
+    per_class = max(1, min(_PER_CLASS, MAX_ROWS // classes))
+    columns = ", ".join(_COLUMNS)
     rows = db.execute(
-        "SELECT label, path, file, offset, length FROM (SELECT *, row_number() OVER "
-        "(PARTITION BY label ORDER BY order_rank, id) AS place FROM images "
-        "WHERE split = ? AND dropped IS NULL) WHERE place <= ? AND label < ? "
-        "ORDER BY label, place",
-        (training, per_class, ROOM),
+        f"SELECT {columns} FROM (SELECT *, row_number() OVER "
+        "(PARTITION BY label ORDER BY order_rank, id) AS nth FROM images "
+        "WHERE split = ? AND dropped IS NULL) WHERE nth <= ? AND label < ? ORDER BY label, nth",
+        (training, per_class, MAX_ROWS),
     )
-    return [
-        dict(zip(("label", "path", "file", "offset", "length"), row, strict=True)) for row in rows
-    ]
+    return [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
 
 
-def groups(db: sqlite3.Connection) -> list[dict]:
-    """The first groups of the same pixels, and the first pairs that look the same.
+def duplicate_samples(db: sqlite3.Connection) -> list[dict]:
+    """Return the first groups of the same pixels, and the first pairs that look the same.
 
     Returns:
-        As `duplicates.groups` and `duplicates.near_pairs` yield them, with the first images of each
-        and, as `size`, how many it has.
+        As `duplicates.groups` and `duplicates.near_duplicate_pairs` yield them, with the first
+        images of each and, as `size`, how many it has.
     """
-    found = [
+    groups = [
         *itertools.islice(duplicates.groups(db), _GROUPS),
-        *itertools.islice(duplicates.near_pairs(db), _GROUPS),
+        *itertools.islice(duplicates.near_duplicate_pairs(db), _GROUPS),
     ]
     return [
         {
@@ -52,11 +51,12 @@ def groups(db: sqlite3.Connection) -> list[dict]:
             "images": [_located(db, image) for image in group["images"][:_GROUP_IMAGES]],
             "size": len(group["images"]),
         }
-        for group in found
+        for group in groups
     ]
 
 
 def _located(db: sqlite3.Connection, image: dict) -> dict:
+    """Return an image with the place of its bytes."""
     file, offset, length = db.execute(
         "SELECT file, offset, length FROM images WHERE id = ?", (image["id"],)
     ).fetchone()

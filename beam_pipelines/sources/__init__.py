@@ -1,4 +1,4 @@
-"""`--source=KIND:PATH` → the images to prepare, with their classes and splits.
+"""Sources, `--source=KIND:PATH`: the images to prepare, with their classes and splits.
 
 One module a kind. A kind either lists files, which workers read when their turn comes, or unpacks
 images out of a container (an HDF5 file, a TFDS dataset) range by range. No image is decoded here,
@@ -23,7 +23,7 @@ KINDS = {
 
 
 def read(spec: str, class_pattern: str) -> Source:
-    """Opens a source.
+    """Open a source.
 
     Args:
         spec: `KIND:PATH`, see `KINDS`.
@@ -51,7 +51,12 @@ def read(spec: str, class_pattern: str) -> Source:
 
 
 def check_classes(root: str, classes: list[str], num_classes: int | None) -> None:
-    """Makes sure that the classes are those that were meant.
+    """Make sure that the classes are those that were meant.
+
+    Args:
+        root: root of the source, for messages.
+        classes: names of the classes.
+        num_classes: number of classes that there must be; None for any.
 
     Raises:
         UserError: there are fewer than two, or not as many as `num_classes`, or a name that is
@@ -69,9 +74,9 @@ def check_classes(root: str, classes: list[str], num_classes: int | None) -> Non
             if classes
             else f"{root} has no image"
         )
-    seen = set()
+    names = set()
     for name in classes:
-        if name in seen:
+        if name in names:
             raise UserError(f"{root} has class {name!r} twice; give each a name of its own")
         if name != name.strip() or len(name.splitlines()) != 1:
             # TFDS keeps the names as the lines of a file.
@@ -79,4 +84,4 @@ def check_classes(root: str, classes: list[str], num_classes: int | None) -> Non
                 f"{root}: class {name!r} has a line break in its name, or spaces around it; "
                 "rename it"
             )
-        seen.add(name)
+        names.add(name)

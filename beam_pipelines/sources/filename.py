@@ -3,13 +3,14 @@
 import re
 from collections.abc import Iterator
 
-from beam_pipelines.sources.source import Listed, Source
+from beam_pipelines.rows import SourceImage
+from beam_pipelines.sources.source import Source
 from beam_pipelines.sources.walk import files_below
 from headrace.errors import UsageError, UserError
 
 
 def read(root: str, class_pattern: str) -> Source:
-    """Lists all files below `root`, at any depth.
+    """List all files below `root`, at any depth.
 
     Args:
         root: the folder.
@@ -29,7 +30,7 @@ def read(root: str, class_pattern: str) -> Source:
             f"--class_pattern={class_pattern}: put the part that is the class in parentheses"
         )
 
-    def list_files() -> Iterator[Listed]:
+    def list_files() -> Iterator[SourceImage]:
         for path in files_below(root):
             match = pattern.match(path.rpartition("/")[2])
             if not match or not match[1]:
@@ -37,6 +38,6 @@ def read(root: str, class_pattern: str) -> Source:
                     f"{root}/{path}: its name does not match --class_pattern={class_pattern}; "
                     "mend the pattern, or move the file away"
                 )
-            yield Listed(path, match[1])
+            yield SourceImage(path, match[1])
 
     return Source(root, list_files)

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from beam_pipelines.sources.source import Listed, Source
+from beam_pipelines.rows import SourceImage
+from beam_pipelines.sources.source import Source
 from beam_pipelines.sources.walk import files_below, walk
 from headrace.errors import UserError
 
@@ -17,47 +18,48 @@ _SPLIT_FOLDERS = {
 
 
 def read(root: str) -> Source:
-    """Finds the classes, and the predefined splits if two of them are at the top.
+    """Find the classes, and the predefined splits if two of them are at the top.
 
     Raises:
         UserError: the folder is missing or empty, has files beside its class folders, other
             folders beside its predefined splits, two folders for one of them or none for `train`,
             or their classes differ. While listing: a class folder has no image.
     """
-    found = _class_folders(root)
-    splits = _split_folders(root, found)
+    top = _class_folders(root)
+    splits = _split_folders(root, top)
+    folders: list[tuple[str, str, str | None]]
     if splits:
         per_split = {split: _class_folders(f"{root}/{name}") for split, name in splits.items()}
         _check_same_classes(root, per_split)
         classes = per_split["train"]
         folders = [(f"{splits[split]}/{name}", name, split) for split in splits for name in classes]
     else:
-        classes = found
+        classes = top
         folders = [(name, name, None) for name in classes]
 
-    def list_files() -> Iterator[Listed]:
+    def list_files() -> Iterator[SourceImage]:
         for folder, label, split in folders:
             empty = True
             for path in files_below(root, folder):
                 empty = False
-                yield Listed(path, label, split)
+                yield SourceImage(path, label, split)
             if empty:
                 raise UserError(f"class folder {root}/{folder} has no image; fill it or remove it")
 
     return Source(root, list_files, classes)
 
 
-def _split_folders(root: str, found: list[str]) -> dict[str, str]:
-    """The folder of each predefined split; empty where all folders are classes."""
-    named = [name for name in found if name.lower() in _SPLIT_FOLDERS]
-    if len(named) < 2:  # a photograph of a train, or of a test, may be a class
+def _split_folders(root: str, top: list[str]) -> dict[str, str]:
+    """Return the folder of each predefined split; empty where all folders are classes."""
+    names = [name for name in top if name.lower() in _SPLIT_FOLDERS]
+    if len(names) < 2:  # a photograph of a train, or of a test, may be a class
         return {}
-    shown = " and ".join(f"{name}/" for name in named)
-    splits = {_SPLIT_FOLDERS[name.lower()]: name for name in named}
-    others = sorted(set(found) - set(named))
+    shown = " and ".join(f"{name}/" for name in names)
+    splits = {_SPLIT_FOLDERS[name.lower()]: name for name in names}
+    others = sorted(set(top) - set(names))
     if others:
         raise UserError(f"{root} has {others[0]}/ beside the splits {shown}; move one or the other")
-    if len(splits) < len(named) or "train" not in splits:
+    if len(splits) < len(names) or "train" not in splits:
         raise UserError(
             f"{root} has {shown}; expected train/ and one folder for each other split "
             "(validation/ or val/, test/)"

@@ -1,8 +1,8 @@
-"""`hdf5:FILE`: datasets `images` and `labels`, and perhaps `label_names`, as the seeds wrote them.
+"""`hdf5:FILE`: datasets `images` and `labels`, and perhaps `label_names`.
 
 Images are `[images, rows, columns]` or `[images, rows, columns, channels]`, pixels 0-255 in RGB
-order, of any type of number (the seeds' were float64, which are rounded). A file of pixels 0-1 is
-refused; an image with a pixel outside 0-255, or that is no number, is quarantined.
+order, of any type of number; fractions are rounded. A file of pixels 0-1 is refused; an image with
+a pixel outside 0-255, or that is no number, is quarantined.
 """
 
 import contextlib
@@ -14,7 +14,8 @@ import numpy as np
 from PIL import Image
 
 from beam_pipelines.images.decode import BadImageError
-from beam_pipelines.sources.source import Listed, Source
+from beam_pipelines.rows import SourceImage
+from beam_pipelines.sources.source import Source
 from headrace import files
 from headrace.errors import UserError
 
@@ -30,20 +31,20 @@ class Hdf5:
     classes: tuple[str, ...]
 
     def ranges(self) -> list[tuple[int, int]]:
-        """First and last (exclusive) image of each part."""
+        """Return first and last (exclusive) image of each part."""
         return [(n, min(n + _RANGE, self.images)) for n in range(0, self.images, _RANGE)]
 
-    def unpack(self, part: tuple[int, int]) -> Iterator[tuple[Listed, bytes | BadImageError]]:
-        """Images as PNG files, which lose nothing."""
+    def unpack(self, part: tuple[int, int]) -> Iterator[tuple[SourceImage, bytes | BadImageError]]:
+        """Yield images as PNG files, which lose nothing."""
         first, last = part
         with _open(self.path) as file:
             images, labels = file["images"][first:last], file["labels"][first:last]
         for number, (pixels, label) in enumerate(zip(images, labels, strict=True), first):
-            yield Listed(f"images/{number:08d}", self.classes[int(label)]), _png(pixels)
+            yield SourceImage(f"images/{number:08d}", self.classes[int(label)]), _png(pixels)
 
 
 def read(path: str) -> Source:
-    """Opens the file and checks what it holds.
+    """Open the file and checks what it holds.
 
     Raises:
         UserError: it cannot be read, a dataset is missing or of the wrong shape, a label has no
@@ -52,8 +53,8 @@ def read(path: str) -> Source:
     with _open(path) as file:
         for name in ("images", "labels"):
             if not hasattr(file.get(name), "dtype"):  # it may be a group
-                found = ", ".join(file) or "nothing"
-                raise UserError(f"{path} has no dataset {name!r}; it has {found}")
+                others = ", ".join(file) or "nothing"
+                raise UserError(f"{path} has no dataset {name!r}; it has {others}")
         images, labels = file["images"], file["labels"]
         if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] not in (1, 3)):
             raise UserError(
@@ -70,15 +71,15 @@ def read(path: str) -> Source:
         # A few are enough to tell 0-1 from 0-255, and all are checked when they are unpacked.
         if images.dtype != np.uint8 and images[:_RANGE].max(initial=0) <= 1:
             raise UserError(f"{path}: pixels seem to be 0-1; store them as uint8, 0-255")
-        found = np.asarray(labels)
-        names = _names(path, file["label_names"]) if "label_names" in file else _numbers(found)
-        if len(found) and not 0 <= found.min() <= found.max() < len(names):
+        indices = np.asarray(labels)
+        names = _names(path, file["label_names"]) if "label_names" in file else _numbers(indices)
+        if len(indices) and not 0 <= indices.min() <= indices.max() < len(names):
             raise UserError(
-                f"{path}: labels go from {found.min()} to {found.max()}, but there are "
+                f"{path}: labels go from {indices.min()} to {indices.max()}, but there are "
                 f"{len(names)} label names"
             )
-    container = Hdf5(path, len(found), tuple(names))
-    return Source(path, classes=names, container=container, images=len(found))
+    container = Hdf5(path, len(indices), tuple(names))
+    return Source(path, classes=names, container=container, num_images=len(indices))
 
 
 @contextlib.contextmanager
@@ -104,13 +105,13 @@ def _numbers(labels: np.ndarray) -> list[str]:
 
 
 def _png(pixels: np.ndarray) -> bytes | BadImageError:
-    """The image as a PNG file, or what is wrong with it."""
+    """Return the image as a PNG file, or what is wrong with it."""
     if not pixels.size:
         return BadImageError("empty", f"its shape is {pixels.shape}")
     levels = np.round(pixels) if pixels.dtype.kind == "f" else pixels
     if not (levels.min() >= 0 and levels.max() <= 255):  # so written, NaN is refused too
-        found = f"{pixels.min()} to {pixels.max()}"
-        return BadImageError("undecodable", f"its pixels are {found}, expected 0 to 255")
+        extent = f"{pixels.min()} to {pixels.max()}"
+        return BadImageError("undecodable", f"its pixels are {extent}, expected 0 to 255")
     levels = levels.astype(np.uint8)
     stored = io.BytesIO()
     image = Image.fromarray(levels[..., 0] if levels.shape[-1] == 1 else levels)

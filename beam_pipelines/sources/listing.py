@@ -11,12 +11,13 @@ Paths are relative to the listing's folder, or full. Spaces around a CSV cell do
 import csv
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import orjson
 
 from beam_pipelines.planning import split_spec
-from beam_pipelines.sources.source import Listed, Source
+from beam_pipelines.rows import SourceImage
+from beam_pipelines.sources.source import Source
 from headrace import files
 from headrace.errors import UserError
 
@@ -25,7 +26,7 @@ _SPLITS = {"val": "validation", "valid": "validation", "dev": "validation"}
 
 
 def read(path: str) -> Source:
-    """Opens a listing; its format is told by its name's ending.
+    """Open a listing; its format is told by its name's ending.
 
     Raises:
         UserError: the ending is none of those, or the file is missing. While listing: it is not
@@ -40,19 +41,19 @@ def read(path: str) -> Source:
     if not files.exists(path):
         raise UserError(f"{path} does not exist; check --source")
 
-    def list_files() -> Iterator[Listed]:
+    def list_files() -> Iterator[SourceImage]:
         try:
             with files.open_read(path) as file:
                 text = io.TextIOWrapper(file, "utf-8-sig", newline="")
                 for number, row in parse(text):
-                    yield _listed(path, number, row)
+                    yield _image(path, number, row)
         except (OSError, UnicodeDecodeError, orjson.JSONDecodeError, csv.Error) as error:
             raise UserError(f"{path} cannot be read: {error}") from None
 
     return Source(root, list_files)
 
 
-def _listed(listing: str, number: int, row: dict) -> Listed:
+def _image(listing: str, number: int, row: dict) -> SourceImage:
     values = {name: row[name] for name in _COLUMNS if row.get(name) is not None}
     for name, value in values.items():
         if isinstance(value, dict | list):
@@ -67,7 +68,7 @@ def _listed(listing: str, number: int, row: dict) -> Listed:
             f"{listing}, row {number}: split {split!r} is no name for a split; use a plain word, "
             "not 'all'"
         )
-    return Listed(
+    return SourceImage(
         values["path"],
         values["label"],
         _SPLITS.get(split, split) or None,
@@ -89,7 +90,7 @@ def _weight(listing: str, number: int, text: str | None) -> float | None:
 
 
 def _csv(text: io.TextIOWrapper, delimiter: str = ",") -> Iterator[tuple[int, dict]]:
-    header = None
+    header: Sequence[str] | None = None
     # Strict, or a quotation mark that is never closed takes in all rows that follow.
     for number, row in enumerate(csv.reader(text, delimiter=delimiter, strict=True), 1):
         cells = [cell.strip() for cell in row]
@@ -109,7 +110,7 @@ def _csv(text: io.TextIOWrapper, delimiter: str = ",") -> Iterator[tuple[int, di
 
 
 def _header(cells: list[str]) -> list[str]:
-    """The names of the columns; empty if the first row is none of names."""
+    """Return the names of the columns; empty if the first row is none of names."""
     names = [cell.lower() for cell in cells]
     known = [name for name in names if name in _COLUMNS]
     if known and ("path" not in names or "label" not in names or len(set(known)) < len(known)):

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from absl import logging
 
 from beam_pipelines.images.decode import BadImageError
-from beam_pipelines.sources.source import Listed, Source
+from beam_pipelines.rows import SourceImage
+from beam_pipelines.sources.source import Source
 from headrace.errors import UserError
 from headrace.tensorflow_import import import_tensorflow
 
@@ -33,22 +34,24 @@ class Tfds:
     records: tuple[tuple[str, int], ...]
 
     def ranges(self) -> list[tuple[str, int, int]]:
-        """Split, first and last (exclusive) record of each part."""
+        """Return split, first and last (exclusive) record of each part."""
         return [
             (split, first, min(first + _RANGE, records))
             for split, records in self.records
             for first in range(0, records, _RANGE)
         ]
 
-    def unpack(self, part: tuple[str, int, int]) -> Iterator[tuple[Listed, bytes | BadImageError]]:
-        """Image files as the dataset holds them."""
+    def unpack(
+        self, part: tuple[str, int, int]
+    ) -> Iterator[tuple[SourceImage, bytes | BadImageError]]:
+        """Yield image files as the dataset holds them."""
         split, first, last = part
         tfds, builder = _builder(self.folder)
         examples = builder.as_dataset(
             split=f"{split}[{first}:{last}]",
             decoders={self.image_key: tfds.decode.SkipDecoding()},
         )
-        own = split if len(self.records) > 1 else None
+        source_split = split if len(self.records) > 1 else None
         for number, example in enumerate(examples.as_numpy_iterator(), first):
             path = f"{split}/{number:08d}"
             if self.file_name_key:
@@ -56,13 +59,14 @@ class Tfds:
             label = int(example[self.label_key])
             if label < 0:  # TFDS's mark for what has no label, such as the images of a contest
                 unlabelled = BadImageError("unlabelled", f"its label is {label}")
-                yield Listed(path, self.classes[0], own), unlabelled
+                yield SourceImage(path, self.classes[0], source_split), unlabelled
                 continue
-            yield Listed(path, self.classes[label], own), bytes(example[self.image_key])
+            listed = SourceImage(path, self.classes[label], source_split)
+            yield listed, bytes(example[self.image_key])
 
 
 def read(name: str) -> Source:
-    """Opens the dataset, after downloading it where need be.
+    """Open the dataset, after downloading it where need be.
 
     Raises:
         UserError: there is no such dataset, it cannot be downloaded, or it has no image with a
@@ -85,13 +89,13 @@ def read(name: str) -> Source:
         f"tfds:{name}",
         classes=list(features[label_key].names),
         container=container,
-        images=sum(count for _, count in records),
+        num_images=sum(count for _, count in records),
         splits=frozenset(split for split, _ in records) if len(records) > 1 else frozenset(),
     )
 
 
 def _builder(name: str):
-    """TFDS and the builder of a dataset whose files are there."""
+    """Return TFDS and the builder of a dataset whose files are there."""
     import_tensorflow()
     import tensorflow_datasets as tfds  # with TensorFlow, takes seconds
 
@@ -102,15 +106,15 @@ def _builder(name: str):
             return tfds, tfds.builder_from_directory(folder)
         if name.startswith(("/", "~", ".")):
             raise FileNotFoundError("there is no such folder")
-        return tfds, _prepared(tfds.builder(name))
+        return tfds, _download(tfds.builder(name))
     except Exception as error:  # names unknown, no network, manual downloads: each its own type
         reason = " ".join(str(error).split()).partition(" Available datasets:")[0]
         reason = (reason or type(error).__name__)[:200]
         raise UserError(f"--source=tfds:{name} cannot be opened: {reason}") from None
 
 
-def _prepared(builder):
-    """The builder, its files downloaded where they are not there; warnings are not of use then."""
+def _download(builder):
+    """Return the builder, after downloading its files; warnings are not of use meanwhile."""
     from tensorflow_datasets.core.download import downloader  # with TFDS
 
     downloader.MAX_RETRIES = _RETRIES

@@ -9,14 +9,15 @@
 
 from collections.abc import Iterator
 
-from beam_pipelines.sources.source import Listed, Source
+from beam_pipelines.rows import SourceImage
+from beam_pipelines.sources.source import Source
 from beam_pipelines.sources.walk import files_below, walk
 from headrace import files
 from headrace.errors import UserError
 
 
 def read(root: str) -> Source:
-    """Classes are the folders of `train/`, named by their first word: `goldfish (n01443537)`.
+    """Find the classes: folders of `train/`, called by their first word, `goldfish (n01443537)`.
 
     Raises:
         UserError: a file or folder of the layout is missing, or an annotation names another class.
@@ -37,20 +38,20 @@ def read(root: str) -> Source:
                 f"{root}/val/val_annotations.txt: {path} is of {wnid}, which train/ does not have"
             )
 
-    def list_files() -> Iterator[Listed]:
+    def list_files() -> Iterator[SourceImage]:
         for wnid, name in names.items():
             empty = True
             for path in files_below(root, f"train/{wnid}/images"):
                 empty = False
-                yield Listed(path, name, "train")
+                yield SourceImage(path, name, "train")
             if empty:
                 raise UserError(f"{root}/train/{wnid}/images has no image; unpack it again")
-        annotated = {path for path, _ in annotations}
+        names_with_label = {path for path, _ in annotations}
         for path in files_below(root, "val/images"):
-            if path.removeprefix("val/images/") not in annotated:
+            if path.removeprefix("val/images/") not in names_with_label:
                 raise UserError(f"{root}/{path} is not in val_annotations.txt; mend either")
         for path, wnid in annotations:
-            yield Listed(f"val/images/{path}", names[wnid], "validation")
+            yield SourceImage(f"val/images/{path}", names[wnid], "validation")
 
     return Source(root, list_files, list(names.values()))
 
@@ -61,7 +62,7 @@ def _name(wnid: str, words: str) -> str:
 
 
 def _table(path: str) -> list[tuple[str, str]]:
-    """The first two columns of a file of tab-separated values."""
+    """Return the first two columns of a file of tab-separated values."""
     try:
         lines = files.read(path).decode().splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -9,7 +9,7 @@ _NOT_IMAGES = {"thumbs.db", "desktop.ini"}
 
 
 def walk(root: str) -> Iterator[tuple[str, list[str], list[str]]]:
-    """As `os.walk`, following links, for any path; folders and files sorted, unwanted left out.
+    """Walk as `os.walk` does, following links, for any path; folders and files are sorted.
 
     Hidden files and what file managers leave behind are no images, and no mistake either.
 
@@ -29,7 +29,7 @@ def walk(root: str) -> Iterator[tuple[str, list[str], list[str]]]:
 
 
 def files_below(root: str, folder: str = "") -> Iterator[str]:
-    """Paths, below `root` and with `/`, of all files in one of its folders, at any depth."""
+    """Yield paths, below `root` and with `/`, of all files in one of its folders, at any depth."""
     top = f"{root}/{folder}" if folder else root
     for directory, _, names in walk(top):
         inside = f"{folder}{directory[len(top) :]}".lstrip("/")

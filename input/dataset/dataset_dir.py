@@ -23,6 +23,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -112,7 +113,7 @@ class Card:
     split_fractions: dict[str, float]
     seed: int
     weighted: bool
-    source: dict[str, object]
+    source: dict[str, Any]
     duplicates: dict[str, int]
     fingerprint: str
     command: list[str]

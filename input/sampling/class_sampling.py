@@ -102,13 +102,16 @@ def balanced(order: Order, labels: np.ndarray) -> Find:
         own = by_class[ends[which] - counts[which] : ends[which]]
         return own[_permutation(len(own), order.seed, "class", turn, which)]
 
+    @functools.lru_cache(1)  # of very many classes, one round fills hundreds of batches
+    def orders_of(first: int, last: int) -> np.ndarray:
+        """Return the classes of each of some rounds in their order, `[rounds, classes]`."""
+        return _permutations(classes, order.seed, "rounds", first, last + 1)
+
     def find(step: int) -> np.ndarray:
         uses = step * order.batch_size + np.arange(order.batch_size)
         rounds, places = divmod(uses, classes)
         first, last = int(rounds[0]), int(rounds[-1])
-        which = _permutations(classes, order.seed, "rounds", first, last + 1)[
-            rounds - first, places
-        ]
+        which = orders_of(first, last)[rounds - first, places]
         # A round has each class once, so it says how often a class was used before.
         turns, ranks = divmod(rounds, counts[which])
         asked = zip(which.tolist(), turns.tolist(), ranks.tolist(), strict=True)

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -122,7 +123,7 @@ def _process(command: list, log: pathlib.Path) -> Iterator[None]:
         process.wait()
 
 
-def _wait_for(condition: Callable[[], object], log: pathlib.Path) -> object:
+def _wait_for(condition: Callable[[], Any], log: pathlib.Path) -> Any:
     """What the condition gives, once it is something."""
     deadline = time.monotonic() + _LIMIT_SECONDS
     while time.monotonic() < deadline:

@@ -13,7 +13,7 @@ from beam_pipelines.config import Config
 from beam_pipelines.images import decode
 from beam_pipelines.images.resize import Resize
 from beam_pipelines.pipeline import job
-from beam_pipelines.sources.source import Listed
+from beam_pipelines.rows import SourceImage
 from input.dataset import dataset_dir
 from input.loading import decode as records
 
@@ -40,19 +40,19 @@ DEFAULTS = Config(
 )
 
 
-def prepare(source: pathlib.Path | str, output: pathlib.Path, *beam_flags: str, **changes):
+def prepare(source: pathlib.Path | str, output: pathlib.Path | str, *beam_flags: str, **changes):
     """Prepares a folder, or a `KIND:PATH`; returns the card."""
     spec = f"folder:{source}" if isinstance(source, pathlib.Path) else source
     config = dataclasses.replace(DEFAULTS, source=spec, output_dir=str(output), **changes)
     return job.run(config, list(beam_flags))
 
 
-def everything(folder: pathlib.Path) -> dict[str, bytes]:
+def file_contents(folder: pathlib.Path) -> dict[str, bytes]:
     """All files of a folder."""
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-def stored(folder: pathlib.Path) -> dict[str, dict]:
+def stored_records(folder: pathlib.Path) -> dict[str, dict]:
     """Every record of a dataset directory: split, label (the class's name) and weight, by file."""
     card = dataset_dir.read_card(str(folder))
     found = {}
@@ -70,7 +70,7 @@ def stored(folder: pathlib.Path) -> dict[str, dict]:
     return found
 
 
-def listed(spec: str, class_pattern: str = DEFAULTS.class_pattern) -> list[Listed]:
+def list_images(spec: str, class_pattern: str = DEFAULTS.class_pattern) -> list[SourceImage]:
     """What a source lists, none of it opened."""
     return list(sources.read(spec, class_pattern).list_files())
 
@@ -78,7 +78,7 @@ def listed(spec: str, class_pattern: str = DEFAULTS.class_pattern) -> list[Liste
 def images_in_order(folder: pathlib.Path) -> dict[str, list[tuple[str, int, np.ndarray]]]:
     """File name, label and pixels of every record of a dataset directory, per split."""
     card = dataset_dir.read_card(str(folder))
-    found = {}
+    found: dict[str, list[tuple[str, int, np.ndarray]]] = {}
     for split in card.splits:
         paths = dataset_dir.shard_paths(str(folder), card, split)
         found[split] = []
@@ -96,7 +96,7 @@ def names_in_order(folder: pathlib.Path) -> dict[str, list[str]]:
     return {split: [row[0] for row in rows] for split, rows in images_in_order(folder).items()}
 
 
-def quarantined(folder: pathlib.Path) -> dict[str, str]:
+def quarantine_reasons(folder: pathlib.Path) -> dict[str, str]:
     """Why each file was set aside, by path."""
     rows = map(json.loads, (folder / "quarantine.jsonl").read_text().splitlines())
     return {row["path"]: row["reason"] for row in rows}

@@ -1,4 +1,4 @@
-"""A task for workers of any engine; they import this module, so it imports nothing large."""
+"""A task for workers of any runner; they import this module, so it imports nothing large."""
 
 import os
 import pathlib

@@ -8,7 +8,7 @@ from PIL import Image
 
 from beam_pipelines.images.resize import Resize
 from input.dataset import dataset_dir
-from tests.beam_pipelines.damage import photo, saved
+from tests.beam_pipelines.image_files import image_bytes, photo
 from tests.beam_pipelines.jobs import images_in_order, prepare
 from tests.conftest import write_images
 
@@ -17,13 +17,13 @@ FRAMES = [photo(seed, size=(24, 16)) for seed in range(3)]
 
 def test_keep_writes_only_what_must_be_written(tmp_path):
     kinds = {
-        "photo.jpg": saved(FRAMES[0], "JPEG"),
-        "grey.jpg": saved(FRAMES[1].convert("L"), "JPEG"),
-        "plain.png": saved(FRAMES[2], "PNG"),
-        "print.jpg": saved(FRAMES[0].convert("CMYK"), "JPEG"),
-        "photo.webp": saved(FRAMES[1], "WEBP"),
-        "photo.bmp": saved(FRAMES[1], "BMP"),
-        "palette.png": saved(FRAMES[2].quantize(16), "PNG"),
+        "photo.jpg": image_bytes(FRAMES[0], "JPEG"),
+        "grey.jpg": image_bytes(FRAMES[1].convert("L"), "JPEG"),
+        "plain.png": image_bytes(FRAMES[2], "PNG"),
+        "print.jpg": image_bytes(FRAMES[0].convert("CMYK"), "JPEG"),
+        "photo.webp": image_bytes(FRAMES[1], "WEBP"),
+        "photo.bmp": image_bytes(FRAMES[1], "BMP"),
+        "palette.png": image_bytes(FRAMES[2].quantize(16), "PNG"),
     }
     for name, data in kinds.items():
         for label in "ab":
@@ -51,7 +51,7 @@ def test_quality_is_that_of_every_jpeg_that_is_written(tmp_path, encoding):
     for number in range(8):
         path = tmp_path / "source" / "ab"[number % 2] / f"{number}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(saved(photo(number, size=(80, 60)), "JPEG", quality=98))
+        path.write_bytes(image_bytes(photo(number, size=(80, 60)), "JPEG", quality=98))
     sizes, errors = [], []
     for quality in (100, 95, 40, 5):
         output = tmp_path / f"{quality}"
@@ -97,8 +97,8 @@ def test_bare_pixels_of_unequal_sizes_can_be_read(tmp_path):
 def test_colour_profiles_are_counted_and_not_applied(tmp_path):
     write_images(tmp_path / "source", {"a": 6, "b": 6})
     for n in range(4):
-        image = Image.open(tmp_path / f"source/a/{n:03d}.png")
-        image.save(tmp_path / f"source/a/{n:03d}.png", icc_profile=b"profile" * 40)
+        plain_image = Image.open(tmp_path / f"source/a/{n:03d}.png")
+        plain_image.save(tmp_path / f"source/a/{n:03d}.png", icc_profile=b"profile" * 40)
     plain = prepare(tmp_path / "source", tmp_path / "data", encoding="png")
     assert plain.source["with_profile"] == 4
     for rows in images_in_order(tmp_path / "data").values():

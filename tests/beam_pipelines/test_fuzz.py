@@ -16,7 +16,7 @@ from PIL import Image
 from beam_pipelines.images import decode
 from input.dataset import dataset_dir
 from input.loading import decode as records
-from tests.beam_pipelines.damage import damaged, photo, saved
+from tests.beam_pipelines.image_files import damage, image_bytes, photo
 from tests.beam_pipelines.jobs import prepare
 from tests.conftest import ROOT
 
@@ -31,30 +31,30 @@ PICTURE = photo(0, size=(24, 17))
 MANY = [photo(seed, size=(24, 17)) for seed in range(3)]
 LEVELS = Image.fromarray(np.arange(24 * 17, dtype=np.uint16).reshape(17, 24) * 160)
 WHOLE = {
-    "JPEG": saved(PICTURE, "JPEG"),
-    "progressive JPEG": saved(PICTURE, "JPEG", progressive=True),
-    "CMYK JPEG": saved(PICTURE.convert("CMYK"), "JPEG"),
-    "grey JPEG": saved(PICTURE.convert("L"), "JPEG", restart_marker_rows=1),
-    "MPO": saved(MANY[0], "MPO", save_all=True, append_images=[MANY[1].copy()]),
-    "PNG": saved(PICTURE, "PNG"),
-    "16-bit PNG": saved(LEVELS, "PNG"),
-    "palette PNG": saved(PICTURE.quantize(16), "PNG", transparency=3),
-    "APNG": saved(MANY[0], "PNG", save_all=True, append_images=MANY[1:]),
-    "GIF": saved(PICTURE, "GIF"),
-    "animated GIF": saved(MANY[0], "GIF", save_all=True, append_images=MANY[1:]),
-    "WebP": saved(PICTURE, "WEBP"),
-    "lossless WebP": saved(PICTURE, "WEBP", lossless=True),
-    "BMP": saved(PICTURE, "BMP"),
-    "TIFF": saved(PICTURE, "TIFF"),
-    "compressed TIFF": saved(PICTURE, "TIFF", compression="tiff_lzw"),
-    "16-bit TIFF": saved(LEVELS, "TIFF"),
-    "several TIFFs": saved(MANY[0], "TIFF", save_all=True, append_images=MANY[1:]),
-    "ICO": saved(PICTURE.resize((16, 16)), "ICO"),
-    "TGA": saved(PICTURE, "TGA"),
+    "JPEG": image_bytes(PICTURE, "JPEG"),
+    "progressive JPEG": image_bytes(PICTURE, "JPEG", progressive=True),
+    "CMYK JPEG": image_bytes(PICTURE.convert("CMYK"), "JPEG"),
+    "grey JPEG": image_bytes(PICTURE.convert("L"), "JPEG", restart_marker_rows=1),
+    "MPO": image_bytes(MANY[0], "MPO", save_all=True, append_images=[MANY[1].copy()]),
+    "PNG": image_bytes(PICTURE, "PNG"),
+    "16-bit PNG": image_bytes(LEVELS, "PNG"),
+    "palette PNG": image_bytes(PICTURE.quantize(16), "PNG", transparency=3),
+    "APNG": image_bytes(MANY[0], "PNG", save_all=True, append_images=MANY[1:]),
+    "GIF": image_bytes(PICTURE, "GIF"),
+    "animated GIF": image_bytes(MANY[0], "GIF", save_all=True, append_images=MANY[1:]),
+    "WebP": image_bytes(PICTURE, "WEBP"),
+    "lossless WebP": image_bytes(PICTURE, "WEBP", lossless=True),
+    "BMP": image_bytes(PICTURE, "BMP"),
+    "TIFF": image_bytes(PICTURE, "TIFF"),
+    "compressed TIFF": image_bytes(PICTURE, "TIFF", compression="tiff_lzw"),
+    "16-bit TIFF": image_bytes(LEVELS, "TIFF"),
+    "several TIFFs": image_bytes(MANY[0], "TIFF", save_all=True, append_images=MANY[1:]),
+    "ICO": image_bytes(PICTURE.resize((16, 16)), "ICO"),
+    "TGA": image_bytes(PICTURE, "TGA"),
 }
 
 
-def check(data: bytes, first_frame: bool = False) -> decode.Decoded | None:
+def check(data: bytes, first_frame: bool = False) -> decode.DecodedImage | None:
     """Decodes, holds what comes out against all that is promised of it, and returns it."""
     try:
         image = decode.decode(data, max_pixels=200_000, first_frame=first_frame)
@@ -73,7 +73,7 @@ def check(data: bytes, first_frame: bool = False) -> decode.Decoded | None:
     stored = decode.encode(data, image, image.pixels, "keep", channels, quality=95)
     shown = records.decode(tf.constant(stored), channels).numpy()
     assert shown.shape == (rows, columns, channels)
-    if image.as_it_is or not image.lossy:
+    if image.verbatim or not image.lossy:
         np.testing.assert_array_equal(shown.squeeze(), np.asarray(image.pixels).squeeze())
     return image
 
@@ -81,7 +81,7 @@ def check(data: bytes, first_frame: bool = False) -> decode.Decoded | None:
 @pytest.mark.parametrize("kind", WHOLE)
 def test_undamaged_files_are_decoded(kind):
     image = check(WHOLE[kind], first_frame=True)
-    assert image.pixels.size == ((16, 16) if kind == "ICO" else (24, 17))
+    assert image and image.pixels.size == ((16, 16) if kind == "ICO" else (24, 17))
 
 
 @given(st.binary(max_size=300), st.sampled_from([b"", *(data[:20] for data in WHOLE.values())]))
@@ -100,7 +100,7 @@ def test_random_bytes_are_set_aside_also_behind_a_true_beginning(data, beginning
 def test_no_accident_of_a_file_does_more_than_set_it_aside(kind, seed, accidents, first_frame):
     chance, data = random.Random(seed), WHOLE[kind]
     for _ in range(accidents):
-        data = damaged(data, chance) or data
+        data = damage(data, chance) or data
     check(data, first_frame)
 
 
@@ -119,22 +119,22 @@ def test_no_changed_bytes_do_more_than_set_it_aside(kind, changes):
 def photos(count: int) -> list[bytes]:
     """Image files: the real ones, where they are, over and over."""
     if not PHOTOS.exists():
-        kinds = (
+        kinds: tuple[tuple[str, dict], ...] = (
             ("JPEG", {"quality": 80}),
             ("JPEG", {"progressive": True}),
             ("PNG", {}),
             ("JPEG", {"subsampling": "4:4:4"}),
         )
         return [
-            saved(photo(number), kind, **options)
+            image_bytes(photo(number), kind, **options)
             for number in range(count)
             for kind, options in (kinds[number % len(kinds)],)
         ]
     found = []
     with tarfile.open(PHOTOS) as archive:
         for member in archive:
-            if member.isfile():
-                found.append(archive.extractfile(member).read())
+            if file := archive.extractfile(member):  # else a folder
+                found.append(file.read())
     return [found[number % len(found)] for number in range(count)]
 
 
@@ -143,7 +143,7 @@ def test_of_500_damaged_photos_every_one_is_accounted_for_and_can_be_read(tmp_pa
     for number, data in enumerate(photos(500)):
         path = tmp_path / "source" / "ab"[number % 2] / f"{number:03d}"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(damaged(data, chance))
+        path.write_bytes(damage(data, chance))
     output = tmp_path / "data"
     card = prepare(tmp_path / "source", output, max_bad_fraction=1, duplicates="drop")
     quarantined = [

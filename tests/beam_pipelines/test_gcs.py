@@ -10,7 +10,7 @@ from beam_pipelines import sources
 from headrace import files
 from headrace.errors import UsageError, UserError
 from input.dataset import dataset_dir
-from tests.beam_pipelines.jobs import everything, listed, prepare
+from tests.beam_pipelines.jobs import file_contents, list_images, prepare
 from tests.conftest import assert_one_line_error, run_program, upload, write_images
 
 
@@ -38,7 +38,7 @@ def test_a_bucket_gives_and_takes_what_local_folders_do(photos, bucket, tmp_path
     remote = prepare(f"folder:{root}/in/photos/", f"{root}/out/data", max_bad_fraction=0.1)
     assert remote.fingerprint == local.fingerprint
     assert remote.source["fingerprint"] == local.source["fingerprint"]
-    found, meant = download(bucket, "out/data"), everything(tmp_path / "data")
+    found, meant = download(bucket, "out/data"), file_contents(tmp_path / "data")
     assert set(found) == set(meant)
     for name in set(found) - {dataset_dir.CARD, dataset_dir.REPORT}:
         assert found[name] == meant[name], name
@@ -105,7 +105,7 @@ def test_an_hdf5_file_is_read_from_a_bucket(bucket, tmp_path):
 def test_file_names_of_a_bucket_tell_classes(bucket):
     for name in ("cat.1.jpg", "deeper/dog.2.jpg", ".hidden", "deeper/"):
         bucket.blob(f"train/{name}").upload_from_string(b"x")
-    found = listed(f"filename:gs://{bucket.name}/train")
+    found = list_images(f"filename:gs://{bucket.name}/train")
     assert [(row.path, row.label) for row in found] == [
         ("cat.1.jpg", "cat"),
         ("deeper/dog.2.jpg", "dog"),
@@ -113,9 +113,9 @@ def test_file_names_of_a_bucket_tell_classes(bucket):
 
 
 def test_a_whole_bucket_may_be_a_source(photos, bucket):
-    for name, content in everything(photos).items():
+    for name, content in file_contents(photos).items():
         bucket.blob(name).upload_from_string(content)
-    assert listed(f"folder:gs://{bucket.name}") == listed(f"folder:{photos}")
+    assert list_images(f"folder:gs://{bucket.name}") == list_images(f"folder:{photos}")
 
 
 def test_tiny_imagenet_is_read_from_a_bucket(bucket):
@@ -127,7 +127,7 @@ def test_tiny_imagenet_is_read_from_a_bucket(bucket):
         "val/val_annotations.txt": "c.png\tn2\t0\n",
     }.items():
         bucket.blob(f"tiny/{name}").upload_from_string(content)
-    found = listed(f"tiny_imagenet:gs://{bucket.name}/tiny")
+    found = list_images(f"tiny_imagenet:gs://{bucket.name}/tiny")
     assert [row.label for row in found] == ["goldfish (n1)", "crane (n2)", "crane (n2)"]
 
 
@@ -199,7 +199,7 @@ def test_a_bucket_or_folder_that_is_not_there_is_named(photos, bucket):
     for spec in ("folder", "filename"):
         for place in ("gs://no-such-bucket/photos", f"gs://{bucket.name}/nothing"):
             with pytest.raises(UserError, match=f"{place} is no folder"):
-                listed(f"{spec}:{place}")
+                list_images(f"{spec}:{place}")
     with pytest.raises(UserError, match="no-such-bucket/data: there is no such bucket"):
         prepare(photos, "gs://no-such-bucket/data", max_bad_fraction=0.1)
 

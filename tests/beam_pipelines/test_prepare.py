@@ -16,12 +16,12 @@ from PIL import Image
 
 from headrace.errors import UserError
 from input.dataset import dataset_dir
-from tests.beam_pipelines.damage import photo, saved
+from tests.beam_pipelines.image_files import image_bytes, photo
 from tests.beam_pipelines.jobs import (
-    everything,
+    file_contents,
     names_in_order,
     prepare,
-    quarantined,
+    quarantine_reasons,
     write_listing,
 )
 from tests.conftest import ROOT, run_program, write_images
@@ -95,7 +95,7 @@ def test_bytes_do_not_depend_on_engine_workers_or_listing(source, tmp_path):
             (moved / name / path.name).write_bytes(path.read_bytes())
     again = prepare(moved, tmp_path / "again")
     assert alone.fingerprint == two.fingerprint == again.fingerprint
-    assert everything(tmp_path / "alone") == everything(tmp_path / "two")
+    assert file_contents(tmp_path / "alone") == file_contents(tmp_path / "two")
     assert alone.source["fingerprint"] == again.source["fingerprint"]
     assert prepare(source, tmp_path / "seed", seed=1).fingerprint != alone.fingerprint
 
@@ -173,7 +173,11 @@ def test_whatever_the_source_every_image_is_accounted_for(
 ):
     folder = tmp_path_factory.mktemp("source")
     for number, (content, _, _) in enumerate(images):
-        data = saved(photo(content, size=(10, 8)), "PNG") if content >= 0 else b"\x89PNG" * -content
+        data = (
+            image_bytes(photo(content, size=(10, 8)), "PNG")
+            if content >= 0
+            else b"\x89PNG" * -content
+        )
         (folder / f"{number:02d}").write_bytes(data)
     rows = [
         {"path": f"{number:02d}", "label": label, "group": group}
@@ -202,7 +206,7 @@ def test_whatever_the_source_every_image_is_accounted_for(
     found = {name: split for split, names in stored.items() for name in names}
     source = card.source
     bad = {f"{n:02d}" for n, (content, _, _) in enumerate(images) if content < 0}
-    assert set(quarantined(folder / "data")) == bad
+    assert set(quarantine_reasons(folder / "data")) == bad
     assert len(found) == sum(split.records for split in card.splits.values())
     dropped = source["duplicates_dropped"] + source["near_duplicates_dropped"]
     assert len(found) + len(bad) + dropped == source["images"] == len(images)

@@ -9,8 +9,8 @@ from PIL import Image
 from beam_pipelines.images import resize
 from headrace.errors import UserError
 from input.dataset import dataset_dir
-from tests.beam_pipelines.damage import photo, saved
-from tests.beam_pipelines.jobs import images_in_order, prepare, quarantined
+from tests.beam_pipelines.image_files import image_bytes, photo
+from tests.beam_pipelines.jobs import images_in_order, prepare, quarantine_reasons
 from tests.conftest import assert_one_line_error, run_program, write_images
 
 FRAMES = [photo(seed, size=(24, 16)) for seed in range(3)]
@@ -20,17 +20,29 @@ BAD = {
     "empty.png": (b"", "empty"),
     "notes.txt": (b"these are notes", "not_an_image"),
     "page.jpg": (b"<html><body>404 Not Found</body></html>", "not_an_image"),
-    "drawing.eps": (saved(FRAMES[0], "EPS"), "not_an_image"),
-    "cut.jpg": (saved(FRAMES[0], "JPEG")[:-300], "truncated"),
-    "cut.png": (saved(FRAMES[0], "PNG")[:-300], "truncated"),
-    "head.jpg": (saved(FRAMES[0], "JPEG")[:100], "truncated"),
-    "large.png": (saved(Image.new("L", (101, 100)), "PNG"), "too_large"),
-    "large.gif": (saved(Image.new("L", (20_000, 20_000)), "GIF"), "too_large"),
-    "film.gif": (saved(FRAMES[0], "GIF", save_all=True, append_images=FRAMES[1:]), "animated"),
-    "film.webp": (saved(FRAMES[0], "WEBP", save_all=True, append_images=FRAMES[1:]), "animated"),
-    "film.png": (saved(FRAMES[0], "PNG", save_all=True, append_images=FRAMES[1:]), "animated"),
-    "pages.tiff": (saved(FRAMES[0], "TIFF", save_all=True, append_images=FRAMES[1:]), "animated"),
-    "levels.tiff": (saved(Image.new("F", (8, 8)), "TIFF"), "undecodable"),
+    "drawing.eps": (image_bytes(FRAMES[0], "EPS"), "not_an_image"),
+    "cut.jpg": (image_bytes(FRAMES[0], "JPEG")[:-300], "truncated"),
+    "cut.png": (image_bytes(FRAMES[0], "PNG")[:-300], "truncated"),
+    "head.jpg": (image_bytes(FRAMES[0], "JPEG")[:100], "truncated"),
+    "large.png": (image_bytes(Image.new("L", (101, 100)), "PNG"), "too_large"),
+    "large.gif": (image_bytes(Image.new("L", (20_000, 20_000)), "GIF"), "too_large"),
+    "film.gif": (
+        image_bytes(FRAMES[0], "GIF", save_all=True, append_images=FRAMES[1:]),
+        "animated",
+    ),
+    "film.webp": (
+        image_bytes(FRAMES[0], "WEBP", save_all=True, append_images=FRAMES[1:]),
+        "animated",
+    ),
+    "film.png": (
+        image_bytes(FRAMES[0], "PNG", save_all=True, append_images=FRAMES[1:]),
+        "animated",
+    ),
+    "pages.tiff": (
+        image_bytes(FRAMES[0], "TIFF", save_all=True, append_images=FRAMES[1:]),
+        "animated",
+    ),
+    "levels.tiff": (image_bytes(Image.new("F", (8, 8)), "TIFF"), "undecodable"),
 }
 
 
@@ -55,7 +67,7 @@ def test_every_bad_file_is_set_aside_for_its_own_reason(tmp_path):
     (tmp_path / "source/b/nowhere.png").symlink_to(tmp_path / "gone.png")
     card = prepare(tmp_path / "source", tmp_path / "data", max_bad_fraction=1, max_pixels=10_000)
     expected = {f"a/{name}": reason for name, (_, reason) in BAD.items()}
-    assert quarantined(tmp_path / "data") == {**expected, "b/nowhere.png": "unreadable"}
+    assert quarantine_reasons(tmp_path / "data") == {**expected, "b/nowhere.png": "unreadable"}
     lines = (tmp_path / "data/quarantine.jsonl").read_text().splitlines()
     assert lines == sorted(lines)
     assert all(json.loads(line)["detail"] for line in lines)
@@ -124,7 +136,7 @@ def test_the_largest_share_of_bad_files_that_is_allowed_is_allowed(tmp_path):
     (tmp_path / "source/a/001.png").write_bytes(b"")
     with pytest.raises(UserError, match="2 of 20 files"):
         prepare(tmp_path / "source", tmp_path / "other", max_bad_fraction=0.05)
-    assert len(quarantined(tmp_path / "other")) == 2
+    assert len(quarantine_reasons(tmp_path / "other")) == 2
 
 
 def test_a_class_of_which_nothing_is_left_fails_the_job(source, tmp_path):

@@ -133,7 +133,7 @@ def test_a_group_is_in_one_split_also_where_duplicates_tie_it_to_another(tmp_pat
 
 def test_another_seed_is_another_assignment_and_another_order(tmp_path):
     write_images(tmp_path / "source", {"a": 30, "b": 30})
-    found = []
+    found: list[dict[str, list[str]]] = []
     for seed in (0, 0, 1):
         output = tmp_path / f"data{len(found)}"
         prepare(tmp_path / "source", output, seed=seed)

@@ -18,7 +18,7 @@ from beam_pipelines.images.resize import Resize
 from beam_pipelines.output import hdf5
 from headrace.errors import UserError
 from input.dataset import dataset_dir
-from tests.beam_pipelines.jobs import everything, prepare
+from tests.beam_pipelines.jobs import file_contents, prepare
 from tests.conftest import ROOT, assert_one_line_error, run_program, write_images
 
 CLASSES = ["colour", "grün & <grey>", "photo"]
@@ -124,11 +124,11 @@ def test_the_program_writes_the_same_bytes_twice_and_refuses_to_overwrite(prepar
     assert finished.returncode == 0, finished.stderr
     assert "write: 72 images" in finished.stdout
     write(prepared, tmp_path / "two.h5", batch_size=16)
-    before = everything(tmp_path)
+    before = file_contents(tmp_path)
     assert before["one.h5"] == before["two.h5"]
     refused = run_program(*arguments, f"--output={tmp_path / 'one.h5'}")
     assert_one_line_error(refused, 1, f"--output={tmp_path / 'one.h5'} exists")
-    assert everything(tmp_path) == before
+    assert file_contents(tmp_path) == before
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_what_cannot_be_done_is_said_in_one_line(prepared, tmp_path, flags, code
     )
     assert_one_line_error(finished, code, *words)
     assert "images in" not in finished.stdout
-    assert everything(tmp_path) == {}
+    assert file_contents(tmp_path) == {}
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_damaged_records_are_noticed_and_leave_no_file(source, tmp_path):
     (tmp_path / "out").mkdir()
     with pytest.raises(UserError, match=r"split 'train' of .* cannot be read .*prepare"):
         write(tmp_path / "data", tmp_path / "out/train.h5")
-    assert everything(tmp_path / "out") == {}
+    assert file_contents(tmp_path / "out") == {}
 
 
 def test_the_file_may_lie_on_a_remote_file_system(prepared, tmp_path):
@@ -228,7 +228,7 @@ def test_a_killed_run_leaves_nothing_that_looks_whole(tmp_path):
     assert [path.suffix for path in (tmp_path / "out").iterdir()] == [".tmp"]
     for name in ("out/train.h5", "whole.h5"):
         write(tmp_path / "data", tmp_path / name, batch_size=1, compression="gzip")
-    assert everything(tmp_path / "out") == {"train.h5": (tmp_path / "whole.h5").read_bytes()}
+    assert file_contents(tmp_path / "out") == {"train.h5": (tmp_path / "whole.h5").read_bytes()}
 
 
 def test_a_disk_without_room_is_named_before_anything_is_written(source, tmp_path, monkeypatch):

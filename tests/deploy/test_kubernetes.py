@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.conftest import ROOT
-from trainer.distribution import cluster
+from trainer.distribution.cluster import Cluster
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def test_every_worker_finds_itself_and_all_others_by_the_names_that_kubernetes_g
     (tmp_path / "python").symlink_to(sys.executable)
     set_for_all = {each["name"]: each["value"] for each in container["env"]}
     count = job["spec"]["completions"]
-    found = []
+    clusters = []
     for index in range(count):
         environment = {**os.environ, **set_for_all, "JOB_COMPLETION_INDEX": str(index)}
         environment["PATH"] = f"{tmp_path}:{environment['PATH']}"
@@ -42,13 +42,13 @@ def test_every_worker_finds_itself_and_all_others_by_the_names_that_kubernetes_g
             check=True,
             text=True,
         ).stdout
-        found.append(cluster.find({"TF_CONFIG": text}))
+        clusters.append(Cluster.from_environment({"TF_CONFIG": text}))
     # Of an Indexed Job, a pod's host name is JOB-INDEX; its domain is that of the subdomain.
     name, domain = job["metadata"]["name"], pod["subdomain"]
     hosts = [f"{name}-{index}.{domain}:2222" for index in range(count)]
-    assert [member.addresses for member in found] == [{"worker": hosts}] * count
-    assert [member.index for member in found] == list(range(count))
-    assert [member.is_chief for member in found] == [True] + [False] * (count - 1)
+    assert [cluster.addresses for cluster in clusters] == [{"worker": hosts}] * count
+    assert [cluster.index for cluster in clusters] == list(range(count))
+    assert [cluster.is_chief for cluster in clusters] == [True] + [False] * (count - 1)
 
 
 def test_pods_have_names_and_all_run_at_once(manifest, pod):

@@ -195,9 +195,10 @@ def _give_up_waiting(processes: Sequence[subprocess.Popen]) -> None:
 
 def _truncate(workdir: pathlib.Path, rng: random.Random) -> str:
     """Cuts a file of the newest checkpoint short, if there is one before it to go on from."""
-    *_, newest = [None, None, *sorted((workdir / run_dir.CHECKPOINTS).glob("step-*"))]
-    if newest is None or len(list(newest.parent.glob("step-*"))) < 2:
+    checkpoints = sorted((workdir / run_dir.CHECKPOINTS).glob("step-*"))
+    if len(checkpoints) < 2:
         return "; no two checkpoints yet"
+    newest = checkpoints[-1]
     file = rng.choice(sorted(newest.iterdir()))
     size = rng.randrange(file.stat().st_size)
     os.truncate(file, size)

@@ -13,6 +13,7 @@ import logging
 import pathlib
 import subprocess
 from collections.abc import Iterator
+from typing import Any
 
 import tensorflow as tf
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
@@ -101,7 +102,7 @@ class Watch:
         rows = self._rows()
         return rows[-1]["step"] if rows else 0
 
-    def _rows(self) -> list[dict[str, object]]:
+    def _rows(self) -> list[dict[str, Any]]:
         """The lines of `metrics.jsonl`; read again when it has changed, as this is asked often."""
         file = self._file()
         if file != self._read[0]:

@@ -39,7 +39,7 @@ def run_on(workdir: pathlib.Path, room: int, command: Sequence[str]) -> subproce
     shutil.copytree(workdir, kept)
     sizes = [path.stat().st_size for path in kept.rglob("*") if path.is_file()]
     size = str(sum(-(-size // _PAGE) * _PAGE for size in sizes) + room)
-    ended = _run([*namespace, "sh", "-c", _ON_TMPFS, "sh", workdir, kept, size, *command])
+    ended = _run([*namespace, "sh", "-c", _ON_TMPFS, "sh", str(workdir), str(kept), size, *command])
     shutil.rmtree(workdir)
     kept.rename(workdir)
     return ended

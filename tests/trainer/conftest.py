@@ -1,6 +1,7 @@
 """A small finished run, shared by the tests of the programs that use one."""
 
 import pathlib
+import shutil
 
 import pytest
 
@@ -24,3 +25,9 @@ def run(prepared, tmp_path_factory) -> pathlib.Path:
     assert finished.returncode == 0, finished.stderr
     assert finished.stderr == ""
     return workdir
+
+
+@pytest.fixture
+def copy(run, tmp_path) -> pathlib.Path:
+    """A copy of it, which may be changed."""
+    return shutil.copytree(run, tmp_path / "copy")

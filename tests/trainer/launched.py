@@ -19,7 +19,7 @@ import time
 
 def main(folder: str, *deeds: str) -> None:
     config = json.loads(os.environ.get("TF_CONFIG", "null"))
-    task = config["task"] if config else {"type": "worker", "index": 0}
+    task: dict = config["task"] if config else {"type": "worker", "index": 0}
     index = task["index"] if task["type"] == "worker" else task["type"]
     here = pathlib.Path(folder)
     start = len(list(here.glob(f"{index}-*.json")))

@@ -17,6 +17,7 @@ from models import classifier
 from trainer.distribution import devices, strategies
 from trainer.loop import train_step
 from trainer.optimization import optimizers
+from trainer.optimization.ema import average_weights
 
 BATCH, STEPS, FEATURES, CLASSES = 16, 8, 5, 3
 
@@ -95,7 +96,7 @@ def trained(
     for number, variable in enumerate(model.variables):
         for replica, value in enumerate(strategy.experimental_local_results(variable.value)):
             found[f"{replica}/{number}"] = value.numpy()
-    with optimizers.averaged(model, made):
+    with average_weights(model, made):
         for number, variable in enumerate(model.variables):
             found[f"averaged/{number}"] = variable.numpy()
     return found

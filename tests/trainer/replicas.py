@@ -17,8 +17,9 @@ from input.dataset.reader import Reader
 from input.sampling.order import Order
 from trainer import run_model
 from trainer.config.run import RunConfig
-from trainer.distribution import cluster, strategies
-from trainer.distribution.collectives import Together
+from trainer.distribution import strategies
+from trainer.distribution.cluster import Cluster
+from trainer.distribution.collectives import Collectives
 from trainer.loop import train_step
 from trainer.optimization import optimizers
 
@@ -85,8 +86,8 @@ def main(data_dir: str, strategy_name: str, cpus: str, folder: str) -> None:
         cache_dir="",
         augmentation={},
     )
-    members = cluster.find(os.environ)
-    strategy = strategies.create(strategy_name, members)
+    cluster = Cluster.from_environment(os.environ)
+    strategy = strategies.create(strategy_name, cluster)
     tf.keras.utils.set_random_seed(config.seed)
     with strategy.scope():
         model = run_model.build(config)
@@ -102,10 +103,10 @@ def main(data_dir: str, strategy_name: str, cpus: str, folder: str) -> None:
     train_steps = train_step.make_train_steps(strategy, model, optimizer, BATCH)
     train_steps(iterator, tf.constant(STEPS, tf.int64), train_step.first_sums(strategy))
     replicas = [strategy.experimental_local_results(v.value) for v in model.variables]
-    own = strategy.num_replicas_in_sync // (members.trainers if members else 1)
+    own = strategy.num_replicas_in_sync // cluster.sync_workers
     assert all(len(values) == own for values in replicas)
     np.savez(
-        f"{folder}/{members.index if members else 0}.npz",
+        f"{folder}/{cluster.index}.npz",
         replicas=strategy.num_replicas_in_sync,
         **{
             f"{replica}/{number:03d}/{variable.path}": values[replica].numpy()
@@ -113,7 +114,7 @@ def main(data_dir: str, strategy_name: str, cpus: str, folder: str) -> None:
             for replica in range(own)
         },
     )
-    Together(strategy, members).wait()
+    Collectives(strategy, cluster).barrier()
 
 
 if __name__ == "__main__":

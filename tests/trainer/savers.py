@@ -18,14 +18,15 @@ import_tensorflow()
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from trainer.checkpoints.manager import Checkpoints  # noqa: E402
+from trainer.checkpoints.manager import CheckpointManager  # noqa: E402
+from trainer.checkpoints.train_state import TrainState  # noqa: E402
 
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(["tests.trainer.savers"])
 
 
-def tiny(seed: int = 0, units: int = 40) -> tuple[keras.Model, keras.optimizers.Optimizer]:
-    """A model with batch statistics, and an optimizer with slots, built."""
+def tiny(seed: int = 0, units: int = 40) -> TrainState:
+    """A model with batch statistics, and an optimizer with slots."""
     keras.utils.set_random_seed(seed)
     layers = [
         keras.Input((6,)),
@@ -36,11 +37,13 @@ def tiny(seed: int = 0, units: int = 40) -> tuple[keras.Model, keras.optimizers.
     model = keras.Sequential(layers)
     optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
     optimizer.build(model.trainable_variables)
-    return model, optimizer
+    return TrainState(model, optimizer)
 
 
-def train(strategy, model, optimizer, steps: int = 3) -> None:
+def train(strategy, state: TrainState, steps: int = 3) -> None:
     """Takes steps, so that every variable changes."""
+
+    model, optimizer = state.model, state.optimizer
 
     def replica_step() -> None:
         with tf.GradientTape() as tape:
@@ -57,59 +60,60 @@ def train(strategy, model, optimizer, steps: int = 3) -> None:
         step()
 
 
-def values(model, optimizer) -> list[bytes]:
+def values(state: TrainState) -> list[bytes]:
     """What the variables hold, replica after replica."""
     strategy = tf.distribute.get_strategy()
     return [
         each.numpy().tobytes()
-        for variable in model.variables + optimizer.variables
+        for variable in state.model.variables + state.optimizer.variables
         for each in strategy.experimental_local_results(variable.value)
     ]
 
 
-def fill(model, saved: Checkpoints, step: int) -> None:
+def fill(state: TrainState, step: int) -> None:
     """Lets all that a checkpoint holds tell its step."""
-    for variable in model.variables:
+    for variable in state.model.variables:
         variable.assign(tf.fill(variable.shape, float(step)))
-    saved.sums.assign([step, step])
-    saved.since.assign(step)
+    state.step = state.sums_from_step = step
+    state.metric_sums = np.array([step, step], float)
 
 
-def held(model, saved: Checkpoints) -> set[float]:
+def content(state: TrainState) -> set[float]:
     """What `fill` filled in, as far as it is the same everywhere."""
-    found = [saved.step, saved.since, saved.sums, *model.variables]
-    return {float(value) for each in found for value in np.unique(each.numpy())}
+    variables = [variable.numpy() for variable in state.model.variables]
+    all_values = [state.step, state.sums_from_step, state.metric_sums, *variables]
+    return {float(value) for each in all_values for value in np.unique(each)}
 
 
 def save_for_ever(workdir: str, answer) -> None:
     """Goes on from the last checkpoint and saves step after step; tells each that stands."""
-    model, optimizer = tiny()
-    saved = Checkpoints(workdir, model, optimizer, keep=1)
-    step = saved.restore()
-    answer.send(step)
+    state = tiny()
+    manager = CheckpointManager(workdir, state, max_to_keep=1)
+    manager.restore()
+    answer.send(state.step)
     while True:
-        step += 1
-        fill(model, saved, step)
-        saved.save_best(step, step)
-        saved.save(step)
-        if step % 3 == 0:
-            saved.wait()
-            answer.send(step)
+        fill(state, state.step + 1)
+        state.record_evaluation(state.step)
+        manager.save_best()
+        manager.save()
+        if state.step % 3 == 0:
+            manager.wait()
+            answer.send(state.step)
 
 
 def save_on_a_full_disk(workdir: str, answer) -> None:
     """Saves step 1, and then step 2 where a file can have only 2,000 bytes; tells the error."""
-    model, optimizer = tiny()
-    saved = Checkpoints(workdir, model, optimizer)
-    fill(model, saved, 1)
-    saved.save(1)
-    saved.wait()
+    state = tiny()
+    manager = CheckpointManager(workdir, state)
+    fill(state, 1)
+    manager.save()
+    manager.wait()
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
-    fill(model, saved, 2)
-    saved.save(2)
+    fill(state, 2)
+    manager.save()
     try:
-        saved.wait()
+        manager.wait()
     except Exception as error:
         answer.send(f"{type(error).__name__} {error}")
 
@@ -132,13 +136,15 @@ def under_a_strategy(
     else:
         strategy = tf.distribute.MirroredStrategy([f"CPU:{number}" for number in range(cpus)])
     with strategy.scope():
-        model, optimizer = tiny(seed)
-        saved = Checkpoints(workdir, model, optimizer, writes=index == 0)
-        step = saved.restore()
+        state = tiny(seed)
+        manager = CheckpointManager(workdir, state, writes=index == 0)
+        manager.restore()
+    step = state.step
     if saves:
-        train(strategy, model, optimizer)
-        saved.save(3)
-        saved.wait()
+        train(strategy, state)
+        state.step = 3
+        manager.save()
+        manager.wait()
     with strategy.scope():
-        answer.send((step, values(model, optimizer)))
+        answer.send((step, values(state)))
     answer.recv()  # a worker that left would take the others with it

@@ -13,7 +13,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.checkpoints import manager
+from trainer.checkpoints.manager import CheckpointManager
+from trainer.checkpoints.train_state import TrainState
 from trainer.distribution import parameter_server
 from trainer.distribution.cluster import Cluster
 
@@ -35,10 +36,12 @@ def main(folder: str, chief: str, worker: str, server: str, task: str = "chief")
                 model.set_weights([np.full((2, 1), value), np.full(1, value)])
                 optimizer = keras.optimizers.SGD()
                 optimizer.build(model.trainable_variables)
-                saved = manager.Checkpoints("run", model, optimizer)
-                step = saved.restore()
-            saved.save(1)
-            saved.wait()
+                state = TrainState(model, optimizer)
+                manager = CheckpointManager("run", state)
+                manager.restore()
+            step, state.step = state.step, 1
+            manager.save()
+            manager.wait()
         print("restored", step, *model.get_weights()[1])
         del here
     finally:

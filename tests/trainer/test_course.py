@@ -138,7 +138,9 @@ def test_the_mean_image_is_that_of_what_is_trained_on_now(prepared, tmp_path):
     go_on(tmp_path / "run", steps=2)
     np.testing.assert_array_equal(run_dir.read_mean_image(str(tmp_path / "run")), before)
     go_on(tmp_path / "run", allow_changes=True, steps=3, train_split="train[:20]")
-    assert np.abs(run_dir.read_mean_image(str(tmp_path / "run")) - before).max() > 1
+    after = run_dir.read_mean_image(str(tmp_path / "run"))
+    assert before is not None and after is not None
+    assert np.abs(after - before).max() > 1
 
 
 def test_the_program_goes_on_with_changes_and_writes_its_flags_again(copy, prepared):

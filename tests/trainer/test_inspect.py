@@ -41,7 +41,7 @@ def stream_images(data_dir, start_step=0, **changes) -> list[tuple[np.ndarray, t
 def image_at(path, index: int, columns: int, lines: int = 1) -> np.ndarray:
     """Return image `index` of a grid of 8×8 images, each pixel of which is a square of 16."""
     pixels = np.asarray(Image.open(path))
-    top, left = image_grid.position(index, columns, (8, 8, 1), lines)
+    top, left = image_grid.pixel_offset(index, columns, (8, 8, 1), lines)
     large = pixels[top : top + 128, left : left + 128]
     small = large[::16, ::16, :1]
     np.testing.assert_array_equal(large, np.repeat(np.repeat(small, 16, 0), 16, 1).repeat(3, 2))
@@ -121,9 +121,9 @@ def test_the_shares_are_written_under_mixed_images(prepared, tmp_path):
     )
     batch = next(batches.as_numpy_iterator())
     assert output.read_bytes() == image_grid.draw(
-        image_grid.caption(batch, card.classes)[:4], 4, "PNG"
+        image_grid.with_captions(batch, card.classes)[:4], 4, "PNG"
     )
-    single_labels = image_grid.caption(
+    single_labels = image_grid.with_captions(
         {"image": batch["image"], "label": batch["label"]}, card.classes
     )
     assert output.read_bytes() != image_grid.draw(single_labels[:4], 4, "PNG")

@@ -1,84 +1,18 @@
 """`trainer.launch`, with real processes: those of `tests.trainer.launched`, and the trainer."""
 
 import json
-import os
 import pathlib
-import pty
 import re
-import signal
 import subprocess
 import sys
-import time
 
 import psutil
 import pytest
 
 from tests.conftest import ROOT, assert_one_line_error, run_program
 from tests.trainer.conftest import TASK
-from trainer.distribution import cluster
-
-WORKER = "tests.trainer.launched"
-
-
-def launch(folder: pathlib.Path, *deeds: str, workers: int = 2, **flags):
-    """Runs the launcher to its end."""
-    given = [f"--{name}={value}" for name, value in flags.items()]
-    return run_program(
-        "trainer.launch", f"--workers={workers}", *given, "--", WORKER, folder, *deeds, timeout=60
-    )
-
-
-@pytest.fixture
-def start(tmp_path):
-    """Starts the launcher in a process group of its own; what is left of it is killed."""
-    started = []
-
-    def starting(*deeds: str, workers: int = 2, **flags) -> subprocess.Popen:
-        given = [f"--{name}={value}" for name, value in flags.items()]
-        command = [sys.executable, "-m", "trainer.launch", f"--workers={workers}", *given, "--"]
-        started.append(
-            subprocess.Popen(
-                [*command, WORKER, tmp_path, *deeds],
-                cwd=ROOT,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                start_new_session=True,
-            )
-        )
-        return started[-1]
-
-    yield starting
-    for process in started:
-        process.kill()
-        process.communicate()
-
-
-def wait_until(condition) -> None:
-    """Waits until something is so; not for ever."""
-    for _ in range(10000):
-        if condition():
-            return
-        time.sleep(0.02)
-    raise AssertionError("it did not come about")
-
-
-def wait_for_files(folder: pathlib.Path, *names: str) -> None:
-    wait_until(lambda: all((folder / name).exists() for name in names))
-
-
-def alive(folder: pathlib.Path) -> list[int]:
-    """Workers that still run."""
-    found = []
-    for process in psutil.process_iter(["cmdline", "status"]):
-        words = process.info["cmdline"] or []
-        if str(folder) in words and "trainer.launch" not in words:
-            found.append(process.pid)
-    return found
-
-
-def starts(folder: pathlib.Path) -> list[str]:
-    return sorted(path.stem for path in folder.glob("*-*.json"))
+from tests.trainer.launches import WORKER, launch, said, starts, wait_until
+from trainer.distribution.cluster import Cluster
 
 
 def clusters(folder: pathlib.Path, index: int) -> list[int]:
@@ -87,19 +21,14 @@ def clusters(folder: pathlib.Path, index: int) -> list[int]:
     return [len(json.loads(text)["config"]["cluster"]["worker"]) for text in texts]
 
 
-def said(stderr: str) -> list[str]:
-    """The launcher's own lines."""
-    return [line for line in stderr.splitlines() if line.startswith("[launch] ")]
-
-
 def test_each_worker_finds_all_others_and_itself(tmp_path):
     finished = launch(tmp_path, workers=3)
     assert (finished.returncode, finished.stdout, finished.stderr) == (0, "", "")
     configs = [
         json.loads((tmp_path / f"{index}-0.json").read_text())["config"] for index in (0, 1, 2)
     ]
-    members = [cluster.find({"TF_CONFIG": json.dumps(config)}) for config in configs]
-    assert [(member.task, member.index) for member in members] == [("worker", i) for i in range(3)]
+    members = [Cluster.from_environment({"TF_CONFIG": json.dumps(each)}) for each in configs]
+    assert [member.name for member in members] == ["worker 0", "worker 1", "worker 2"]
     assert [member.is_chief for member in members] == [True, False, False]
     (addresses,) = {tuple(member.addresses["worker"]) for member in members}
     assert len(set(addresses)) == 3
@@ -109,60 +38,6 @@ def test_a_single_worker_has_no_cluster_even_where_one_was_set(tmp_path, monkeyp
     monkeypatch.setenv("TF_CONFIG", '{"cluster": {"worker": ["a:1", "b:1"]}}')
     assert launch(tmp_path, workers=1).returncode == 0
     assert json.loads((tmp_path / "0-0.json").read_text())["config"] is None
-
-
-def test_lines_keep_their_worker_their_stream_and_their_order_and_are_never_mixed(tmp_path):
-    finished = launch(tmp_path, "all:print_lines:300", workers=3)
-    assert finished.returncode == 0
-    for text, parity in ((finished.stdout, 0), (finished.stderr, 1)):
-        rows = [re.fullmatch(r"\[worker (\d)\] (\d+) -{200} \2", t) for t in text.splitlines()]
-        assert len(rows) == 450
-        for worker in "012":
-            numbers = [int(row[2]) for row in rows if row[1] == worker]
-            assert numbers == list(range(parity, 300, 2))
-
-
-def test_a_long_line_without_an_end_does_not_block_and_is_shown_in_pieces(tmp_path):
-    finished = launch(tmp_path, "0:print_bytes:300000", "1:print:short")
-    assert finished.returncode == 0
-    lines = finished.stdout.splitlines()
-    assert "[worker 1] short" in lines
-    lines.remove("[worker 1] short")
-    assert len(lines) > 1
-    assert all(line.startswith("[worker 0] x") for line in lines)
-    assert sum(line.count("x") for line in lines) == 300000
-
-
-def test_a_terminal_gets_the_names_in_colour_and_a_file_does_not(tmp_path):
-    plain = launch(tmp_path, "all:print:hello")
-    assert sorted(plain.stdout.splitlines()) == ["[worker 0] hello", "[worker 1] hello"]
-    master, terminal = pty.openpty()
-    subprocess.run(
-        [
-            *(sys.executable, "-m", "trainer.launch", "--workers=2"),
-            *("--", WORKER, tmp_path, "all:print:hello"),
-        ],
-        cwd=ROOT,
-        env={**os.environ, "TERM": "xterm-256color"},
-        stdout=terminal,
-        timeout=60,
-        check=True,
-    )
-    os.close(terminal)
-    lines = sorted(os.read(master, 1 << 16).decode().splitlines())
-    os.close(master)
-    names = [line.removesuffix(" hello") for line in lines]
-    assert all(re.fullmatch(r"\x1b\[\d+m\[worker \d\]\x1b\[0m", name) for name in names), names
-    assert len({name[:5] for name in names}) == 2
-
-
-def test_training_goes_on_when_nobody_reads_its_output_any_more(start, tmp_path):
-    process = start("0:print:first", "0:await:go", "0:print_bytes:3000000", "0:ready")
-    assert process.stdout.readline() == "[worker 0] first\n"
-    process.stdout.close()
-    (tmp_path / "go").touch()
-    assert process.wait(60) == 0
-    assert (tmp_path / "0-ready").exists()
 
 
 @pytest.mark.parametrize(
@@ -202,23 +77,6 @@ def test_the_worker_that_died_first_is_named_though_another_one_ended_before_it(
     assert finished.returncode == 0
     (line,) = said(finished.stderr)
     assert line.startswith("[launch] worker 1 failed (errors.ValueError: so it is)")
-
-
-def test_a_worker_that_hangs_and_hears_no_sigterm_is_killed_before_the_restart(tmp_path):
-    finished = launch(
-        tmp_path,
-        *("0@0:ignore_sigterm", "0@0:ready", "0@0:sleep", "1@0:await:0-ready", "1@0:die:9"),
-        grace_seconds=0.5,
-    )
-    assert finished.returncode == 0
-    assert starts(tmp_path) == ["0-0", "0-1", "1-0", "1-1"]
-    assert alive(tmp_path) == []
-
-
-def test_what_a_dead_worker_had_started_is_killed_with_it(tmp_path):
-    assert launch(tmp_path, "1@0:child", "1@0:die:9").returncode == 0
-    child = int((tmp_path / "child").read_text())
-    assert not psutil.pid_exists(child) or psutil.Process(child).status() == "zombie"
 
 
 def test_it_gives_up_after_max_restarts_with_the_code_of_the_worker(tmp_path):
@@ -267,52 +125,6 @@ def test_no_fewer_workers_than_min_workers_go_on(tmp_path):
     finished = launch(tmp_path, "0:die:9", workers=4, min_workers=2, max_restarts=1)
     assert finished.returncode == 137
     assert clusters(tmp_path, 0) == [4, 4, 2, 2]
-
-
-def test_ctrl_c_tells_the_workers_once_and_the_exit_code_says_that_all_have_saved(start, tmp_path):
-    process = start("all:save_on_sigterm", "all:ready", "all:sleep")
-    wait_for_files(tmp_path, "0-ready", "1-ready")
-    os.killpg(process.pid, signal.SIGINT)  # as the terminal does
-    wait_for_files(tmp_path, "0-told", "1-told")
-    process.send_signal(signal.SIGTERM)
-    (tmp_path / "may-stop").touch()
-    _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 75
-    assert stderr.startswith("[launch] SIGINT: telling the workers to save and stop")
-    assert len(stderr.splitlines()) == 1
-    assert (tmp_path / "0-told").read_text() == "told\n"
-    assert starts(tmp_path) == ["0-0", "1-0"]
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_workers_that_hear_no_sigterm_are_killed_after_the_grace(start, tmp_path, number, code):
-    process = start("0:ignore_sigterm", "all:ready", "all:sleep", grace_seconds=0.5)
-    wait_for_files(tmp_path, "0-ready", "1-ready")
-    process.send_signal(number)
-    _, stderr = process.communicate(timeout=60)
-    assert process.returncode == code
-    assert "[launch] worker 0 had not ended when it was killed (SIGKILL)" in stderr
-    assert alive(tmp_path) == []
-    assert starts(tmp_path) == ["0-0", "1-0"]
-
-
-def test_a_second_ctrl_c_kills_at_once(start, tmp_path):
-    process = start("all:save_on_sigterm", "all:ready", "all:sleep", grace_seconds=3600)
-    wait_for_files(tmp_path, "0-ready", "1-ready")
-    process.send_signal(signal.SIGINT)
-    wait_for_files(tmp_path, "0-told", "1-told")
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert alive(tmp_path) == []
-
-
-def test_no_worker_outlives_a_launcher_that_was_killed(start, tmp_path):
-    process = start("all:ignore_sigterm", "all:ready", "all:sleep")
-    wait_for_files(tmp_path, "0-ready", "1-ready")
-    assert len(alive(tmp_path)) == 2
-    process.kill()
-    wait_until(lambda: not alive(tmp_path))
 
 
 def test_a_run_whose_worker_is_killed_is_finished_by_the_same_command(prepared, tmp_path):

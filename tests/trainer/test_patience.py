@@ -8,8 +8,6 @@ import signal
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from tensorflow.python.framework.config import disable_op_determinism
 
 from headrace.errors import StoppedError
@@ -17,41 +15,13 @@ from input.dataset import dataset_dir
 from tests.conftest import assert_one_line_error, run_program
 from tests.trainer import workers
 from tests.trainer.conftest import TASK
+from tests.trainer.evaluation.test_monitor import evals_since_best
 from tests.trainer.test_task import variables, without_rates
 from trainer import run_dir
 from trainer.config import run as run_config
 from trainer.evaluation import monitor
 from trainer.loop import train as training
 from trainer.run_data import Data
-
-
-@given(st.lists(st.sampled_from([0.25, 0.5, 0.75]), max_size=40), st.integers(1, 5))
-def test_a_plateau_lowers_the_rate_each_time_it_has_lasted_as_long_again(found, plateau):
-    lowered, best, since = [], float("-inf"), 0
-    waited = counted(found)
-    for number, value in enumerate(found):
-        since = 0 if value > best else since + 1
-        best = max(best, value)
-        if since == plateau:
-            lowered.append(number)
-            since = 0
-    assert [n for n, count in enumerate(waited) if monitor.lowers(count, plateau)] == lowered
-
-
-def counted(found: list[float]) -> list[int]:
-    """After each evaluation, how many there were since the best one."""
-    return [n - found.index(max(found[: n + 1])) for n in range(len(found))]
-
-
-def test_a_run_without_patience_or_plateau_waits_for_ever():
-    assert not any(monitor.ends(waited, 0) or monitor.lowers(waited, 0) for waited in range(100))
-    assert not monitor.lowers(0, 1)
-    assert [monitor.ends(waited, 3) for waited in range(5)] == [False] * 3 + [True] * 2
-
-
-def test_less_is_better_of_a_loss_alone():
-    result = {"rank1": 0.5, "rank5": 0.75, "loss": 2.0}
-    assert [monitor.worth(result, name) for name in monitor.NAMES] == [0.5, 0.75, -2.0]
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +61,7 @@ def watched(workdir) -> list[dict]:
 
 def test_a_run_ends_after_so_many_evaluations_without_a_better_one(ended, config):
     rows, result = watched(ended), json.loads((ended / "result.json").read_text())
-    waited = counted([row["rank1"] for row in rows])
+    waited = evals_since_best([row["rank1"] for row in rows])
     assert [count < 4 for count in waited] == [True] * (len(rows) - 1) + [False]
     assert rows[-1]["step"] == result["steps"] < config.steps
     assert result["evaluations_since_best"] == 4
@@ -102,11 +72,11 @@ def test_a_run_ends_after_so_many_evaluations_without_a_better_one(ended, config
 
 
 def test_the_log_has_the_rate_that_each_step_was_trained_with(ended):
-    waited = counted([row["rank1"] for row in watched(ended)])
+    waited = evals_since_best([row["rank1"] for row in watched(ended)])
     rate, expected = 0.3, []
     for count in waited:
         expected.append(rate)
-        rate *= 0.5 if monitor.lowers(count, 3) else 1
+        rate *= 0.5 if monitor.should_reduce_lr(count, 3) else 1
     rates = [row["learning_rate"] for row in without_rates(ended) if row["split"] == "train"]
     assert rates == pytest.approx(expected, rel=1e-6)
     assert rates[-1] <= 0.15

@@ -1,4 +1,4 @@
-"""evaluate, export and predict, on a finished run."""
+"""export and predict, on a finished run."""
 
 import json
 import os
@@ -11,11 +11,6 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import assert_one_line_error, run_program
-
-
-@pytest.fixture
-def copy(run, tmp_path):
-    return shutil.copytree(run, tmp_path / "copy")
 
 
 @pytest.fixture(scope="module")
@@ -32,34 +27,6 @@ def exported(run, tmp_path_factory):
 def files(prepared):
     """Return image files of the source that `prepared` was made of, two a class."""
     return sorted(prepared.parent.glob("source/*/00[01].png"))
-
-
-def test_evaluation_agrees_with_the_result_of_training(copy):
-    finished = run_program("trainer.evaluate", f"--workdir={copy}", "--split=test")
-    assert (finished.returncode, finished.stderr) == (0, "")
-    written = json.loads((copy / "evaluation-test.json").read_text())
-    result = json.loads((copy / "result.json").read_text())["splits"]["test"]
-    for name in ("rank1", "rank5", "loss", "records"):
-        assert written[name] == pytest.approx(result[name], rel=1e-5)
-    confusion = np.array(written["confusion"])
-    assert confusion.shape == (3, 3)
-    assert confusion.sum() == 24
-    assert np.trace(confusion) / 24 == written["rank1"]
-    for label, row in enumerate(written["per_class"]):
-        assert row["records"] == confusion[label].sum() == 8
-        assert row["recall"] == pytest.approx(confusion[label, label] / 8)
-    assert f"rank-1 {written['rank1']:.4f}" in finished.stdout
-
-
-def test_the_best_checkpoint_can_be_evaluated(copy):
-    finished = run_program("trainer.evaluate", f"--workdir={copy}", "--checkpoint=best")
-    assert finished.returncode == 0, finished.stderr
-    rows = [json.loads(line) for line in (copy / "metrics.jsonl").read_text().splitlines()]
-    evaluations = [row for row in rows if row["split"] == "validation"]
-    best = max(evaluations, key=lambda row: (row["rank1"], -row["step"]))
-    written = json.loads((copy / "evaluation-test.json").read_text())
-    assert [written[name] for name in ("checkpoint", "weights")] == ["best", "raw"]
-    assert written["step"] == best["step"]
 
 
 def test_an_exported_model_works_where_headrace_cannot_be_imported(exported, files, tmp_path):
@@ -143,11 +110,6 @@ def test_an_export_that_cannot_be_written_is_one_line(copy):
     (copy / "export").write_text("a file")
     finished = run_program("trainer.export", f"--workdir={copy}")
     assert_one_line_error(finished, 1, f"{copy}/export cannot be written", "export again")
-
-
-def test_a_split_that_is_not_there_is_refused(run):
-    finished = run_program("trainer.evaluate", f"--workdir={run}", "--split=tset")
-    assert_one_line_error(finished, 1, "no split 'tset'", "'validation'")
 
 
 def test_prediction_names_the_file_that_is_no_image(run, files, tmp_path):

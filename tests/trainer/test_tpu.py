@@ -7,6 +7,8 @@ from headrace.errors import UsageError
 from tests.conftest import assert_one_line_error, run_program
 from tests.trainer.conftest import TASK
 from trainer.distribution import strategies
+from trainer.distribution.cluster import Cluster
+from trainer.distribution.strategy_checks import check_cluster
 
 
 class Resolver(tf.distribute.cluster_resolver.TPUClusterResolver):
@@ -61,9 +63,9 @@ def test_without_a_tpu_the_error_is_one_line(prepared, tmp_path):
 
 
 def test_a_tpu_is_for_its_own_strategy():
-    strategies.check("tpu", {}, tpu="local")
-    strategies.check("auto", {}, tpu="local")
+    check_cluster("tpu", Cluster(), tpu="local")
+    check_cluster("auto", Cluster(), tpu="local")
     with pytest.raises(UsageError, match="--tpu is for --strategy=tpu, not for --strategy=mirr"):
-        strategies.check("mirrored", {}, tpu="local")
+        check_cluster("mirrored", Cluster(), tpu="local")
     with pytest.raises(UsageError, match="--devices is for a process that trains alone"):
-        strategies.check("auto", {}, ["GPU:0"], tpu="local")
+        check_cluster("auto", Cluster(), ["GPU:0"], tpu="local")

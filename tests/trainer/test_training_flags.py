@@ -12,7 +12,8 @@ from tests.trainer.conftest import TASK
 from tests.trainer.test_task import variables, without_rates
 from trainer import run_model
 from trainer.checkpoints import restore
-from trainer.checkpoints.manager import Checkpoints
+from trainer.checkpoints.manager import CheckpointManager
+from trainer.checkpoints.train_state import TrainState
 from trainer.config import resume
 from trainer.config import run as run_config
 from trainer.optimization import optimizers
@@ -54,19 +55,16 @@ def save_again_on_one_device(workdir) -> None:
     """Leaves one checkpoint of the same step, by a process without replicas."""
     config = run_config.read(str(workdir))
     model = run_model.build(config)
-    optimizer = optimizers.of(config, model)
+    state = TrainState(model, optimizers.build(config, model))
 
-    def checkpoints() -> Checkpoints:
-        same = resume.fingerprint(config)
-        return Checkpoints(str(workdir), model, optimizer, fingerprint=same)
+    def manager() -> CheckpointManager:
+        return CheckpointManager(str(workdir), state, fingerprint=resume.fingerprint(config))
 
-    found, before = checkpoints(), variables(workdir)
-    step = found.restore()
+    before = variables(workdir)
+    manager().restore()
     shutil.rmtree(workdir / "checkpoints")
-    again = checkpoints()
-    for name in ("best", "waited", "evaluated", "sums", "since"):
-        getattr(again, name).assign(getattr(found, name))
-    again.save(step)
+    again = manager()
+    again.save()
     again.wait()
     after = variables(workdir)
     assert after.keys() == before.keys()

@@ -14,12 +14,12 @@ from trainer.distribution.cluster import Cluster, on_this_machine
 LIMIT = 280
 
 
-def start(member: Cluster, *arguments: str, **environment: str) -> subprocess.Popen:
+def start(cluster: Cluster, *arguments: str, **environment: str) -> subprocess.Popen:
     """Starts one of them."""
     return subprocess.Popen(
         [sys.executable, "-m", *map(str, arguments)],
         cwd=ROOT,
-        env={**os.environ, **environment, "TF_CONFIG": member.to_json()},
+        env={**os.environ, **environment, "TF_CONFIG": cluster.to_json()},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -49,9 +49,8 @@ def started_as(
     """The same, so many of each type of task, in this order."""
     processes = []
     try:
-        for index, member in enumerate(on_this_machine(counts)):
-            given = [*arguments, *own[index : index + 1]]
-            processes.append(start(member, *given, **environment))
+        for index, cluster in enumerate(on_this_machine(counts)):
+            processes.append(start(cluster, *arguments, *own[index : index + 1], **environment))
         yield processes
     finally:
         for process in processes:

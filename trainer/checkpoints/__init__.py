@@ -1,1 +1,1 @@
-"""Saving and restoring a run; each checkpoint is there whole or not at all."""
+"""Saving and restoring a run; each checkpoint is there complete or not at all."""

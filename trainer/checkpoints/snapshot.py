@@ -13,7 +13,7 @@ import tensorflow as tf
 
 
 class Snapshot:
-    """Writes what `checkpoint.write` would, of values that were taken before.
+    """Writes what `checkpoint.write` would, of values that were taken earlier.
 
     It holds the objects that were there when this was made: what one of them takes in addition
     while it trains, as AdamW does, is not part of it.
@@ -36,12 +36,12 @@ class Snapshot:
         )
 
     def take(self) -> list[tf.Tensor]:
-        """The values, in host memory. On a CPU they are not copied before they change."""
+        """Return the values, in host memory. On a CPU they are not copied before they change."""
         with tf.device("CPU:0"):
             return [tf.identity(each) for each in self._variables]
 
     def write(self, values: list[tf.Tensor], prefix: str) -> None:
-        """Writes TensorFlow's files of these values.
+        """Write TensorFlow's files of these values.
 
         To be called outside a strategy's scope, where variables would be on all its devices; a
         thread of its own is outside.
@@ -49,14 +49,13 @@ class Snapshot:
         Raises:
             tf.errors.OpError: they cannot be written.
         """
-        if self._twin is None:
-            self._make_twin(values)
+        self._twin = self._twin or self._make_twin(values)
         for copy, value in zip(self._copies, values, strict=True):
             copy.assign(value)
         self._twin.write(prefix)
 
-    def _make_twin(self, values: list[tf.Tensor]) -> None:
-        """Objects that hang together as those of the checkpoint do, with variables of the host."""
+    def _make_twin(self, values: list[tf.Tensor]) -> tf.train.Checkpoint:
+        """Make objects that hang together as the checkpoint's do, with variables of the host."""
         with tf.device("CPU:0"):
             self._copies = [tf.Variable(value, trainable=False) for value in values]
         twins = {id(each): tf.train.Checkpoint() for each, _ in self._others}
@@ -65,8 +64,8 @@ class Snapshot:
         for each, children in self._others:
             for name, child in children.items():
                 setattr(twins[id(each)], name, twins[id(child)])
-        whole, _ = self._others[0]
-        self._twin = twins[id(whole)]
+        root, _ = self._others[0]
+        return twins[id(root)]
 
 
 def _is_variable(trackable: object) -> bool:

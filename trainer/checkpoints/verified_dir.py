@@ -1,12 +1,12 @@
-"""Folders of files that are there whole or not at all, and that show it when they were damaged.
+"""Folders of files that are there complete or not at all, and that show it when they are damaged.
 
-    sealed.write("checkpoints/step-00000100", fill, {"step": 100})
-    with sealed.opened("checkpoints/step-00000100") as (folder, about):
-        …                              # the files in `folder` are, byte for byte, what was sealed
+    verified_dir.write("checkpoints/step-00000100", write_files, {"step": 100})
+    with verified_dir.open_verified("checkpoints/step-00000100") as (folder, about):
+        …                              # the files in `folder` are, byte for byte, what was written
 
-A seal is `manifest.json`: the size and SHA-256 of every file, and what the writer says about them.
-On a disk a folder is filled and sealed under another name, flushed, then renamed. A bucket has no
-renaming of folders: the manifest is uploaded last, and a folder without one is none.
+`manifest.json` has the size and SHA-256 of every file, and what the writer says about them. On a
+disk a folder is written under another name, flushed, then renamed. A bucket has no renaming of
+folders: the manifest is uploaded last, and a folder without one is none.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ import re
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from headrace import files
 
@@ -28,56 +28,56 @@ _UNFINISHED = re.compile(r"\.(.+)\.[0-9a-f]{32}")
 
 
 class DamagedError(Exception):
-    """What is in a folder is not what was sealed; the message says what is wrong."""
+    """What is in a folder is not what was written; the message says what is wrong."""
 
 
-def write(folder: str, fill: Callable[[str], None], about: dict[str, object]) -> None:
-    """Makes a folder, whole or not at all.
+def write(folder: str, write_files: Callable[[str], None], about: dict[str, object]) -> None:
+    """Make a folder, complete or not at all.
 
     Args:
         folder: its path, local or `gs://`; nothing may be there yet.
-        fill: called with the path of a local folder that it writes files to.
-        about: goes into the manifest.
+        write_files: function that is called with the path of a local folder, to write files to.
+        about: what the manifest says about them, of values that JSON holds.
 
     Raises:
         OSError: it cannot be written.
     """
     remote = files.is_remote(folder)
-    making = tempfile.mkdtemp() if remote else _unfinished(folder)
+    staging = tempfile.mkdtemp() if remote else _unfinished(folder)
     try:
         if not remote:
             _make_parent(folder)
-            os.mkdir(making)
-        fill(making)
-        _seal(making, about)
+            os.mkdir(staging)
+        write_files(staging)
+        _write_manifest(staging, about)
         if remote:
-            _upload(making, folder)
+            _upload(staging, folder)
         else:
-            os.rename(making, folder)
+            os.rename(staging, folder)
             _flush(os.path.dirname(folder))
     finally:
-        shutil.rmtree(making, ignore_errors=True)
+        shutil.rmtree(staging, ignore_errors=True)
 
 
-def names(parent: str, named: re.Pattern) -> list[str]:
-    """Names of the sealed folders in a folder, in any order; damaged ones as well.
+def names(parent: str, pattern: re.Pattern) -> list[str]:
+    """Return the names of such folders in a folder, in any order; damaged ones as well.
 
     Args:
-        parent: the folder; it need not be there.
-        named: what the whole name must match.
+        parent: folder that they are in; it need not be there.
+        pattern: pattern that the complete name must match.
     """
-    found = [name for name in _folders(parent) if named.fullmatch(name)]
+    matches = [name for name in _folders(parent) if pattern.fullmatch(name)]
     if files.is_remote(parent):
-        return [name for name in found if _is_sealed(parent, name)]
-    return found
+        return [name for name in matches if _has_manifest(parent, name)]
+    return matches
 
 
 @contextlib.contextmanager
-def opened(folder: str) -> Iterator[tuple[str, dict[str, object]]]:
-    """A local folder with the files of a sealed one, checked, and what its writer said about them.
+def open_verified(folder: str) -> Iterator[tuple[str, dict[str, object]]]:
+    """Give a local folder with the files of such a one, checked, and what its writer said of them.
 
     Raises:
-        DamagedError: they are not what was sealed.
+        DamagedError: they are not what was written.
     """
     if not files.is_remote(folder):
         yield folder, _check(folder)
@@ -90,27 +90,27 @@ def opened(folder: str) -> Iterator[tuple[str, dict[str, object]]]:
 
 
 def remove(folder: str) -> None:
-    """Removes a sealed folder; when this is interrupted, what is left is not taken for one."""
+    """Remove such a folder; when this is interrupted, what is left is not taken for one."""
     if files.is_remote(folder):
         files.remove([f"{folder}/{MANIFEST}"])
         files.remove_tree(folder)
         return
-    going = _unfinished(folder)
-    os.rename(folder, going)
-    shutil.rmtree(going, ignore_errors=True)
+    trash = _unfinished(folder)
+    os.rename(folder, trash)
+    shutil.rmtree(trash, ignore_errors=True)
 
 
-def clean(parent: str, named: re.Pattern) -> None:
-    """Removes what interrupted writing and removing left of folders with names that match.
+def clean(parent: str, pattern: re.Pattern) -> None:
+    """Remove what interrupted writing and removing left of folders with names that match.
 
     Nobody may be writing there now.
     """
     remote = files.is_remote(parent)
     for name in _folders(parent):
         unfinished = _UNFINISHED.fullmatch(name)
-        if remote and named.fullmatch(name) and not _is_sealed(parent, name):
+        if remote and pattern.fullmatch(name) and not _has_manifest(parent, name):
             files.remove_tree(f"{parent}/{name}")
-        elif not remote and unfinished and named.fullmatch(unfinished[1]):
+        elif not remote and unfinished and pattern.fullmatch(unfinished[1]):
             shutil.rmtree(f"{parent}/{name}", ignore_errors=True)
 
 
@@ -121,7 +121,7 @@ def _folders(parent: str) -> list[str]:
         return []
 
 
-def _is_sealed(parent: str, name: str) -> bool:
+def _has_manifest(parent: str, name: str) -> bool:
     return files.exists(f"{parent}/{name}/{MANIFEST}")
 
 
@@ -137,7 +137,7 @@ def _make_parent(folder: str) -> None:
         _flush(os.path.dirname(os.path.abspath(parent)))
 
 
-def _seal(folder: str, about: dict[str, object]) -> None:
+def _write_manifest(folder: str, about: dict[str, object]) -> None:
     sums = {name: _measure(f"{folder}/{name}", flush=True) for name in sorted(os.listdir(folder))}
     with open(f"{folder}/{MANIFEST}", "w") as file:
         file.write(_manifest(about, sums))
@@ -145,8 +145,8 @@ def _seal(folder: str, about: dict[str, object]) -> None:
     _flush(folder)
 
 
-def _manifest(about: dict[str, object], sums: dict[str, object]) -> str:
-    """JSON; its own hash is in it, so that not even what it says about the files can change."""
+def _manifest(about: dict[str, object], sums: Mapping[str, object]) -> str:
+    """Return JSON; its own hash is in it, so that not even what it says of the files can change."""
     digest = hashlib.sha256(json.dumps([about, sums]).encode()).hexdigest()
     return json.dumps({"about": about, "files": sums, "sha256": digest}, indent=2) + "\n"
 
@@ -156,29 +156,29 @@ def _check(folder: str) -> dict[str, object]:
         with open(f"{folder}/{MANIFEST}") as file:
             text = file.read()
         manifest = json.loads(text)
-        whole = text == _manifest(manifest["about"], manifest["files"])
+        complete = text == _manifest(manifest["about"], manifest["files"])
     except FileNotFoundError:
         raise DamagedError(f"it has no {MANIFEST}") from None
     except (ValueError, KeyError, TypeError):
-        whole = False
-    if not whole:
+        complete = False
+    if not complete:
         raise DamagedError(f"its {MANIFEST} is damaged")
-    for name, sealed in manifest["files"].items():
+    for name, entry in manifest["files"].items():
         try:
-            found = _measure(f"{folder}/{name}")
+            actual = _measure(f"{folder}/{name}")
         except OSError as error:
             raise DamagedError(f"its file {name} cannot be read: {error.strerror}") from None
-        if found["bytes"] != sealed["bytes"]:
+        if actual["bytes"] != entry["bytes"]:
             raise DamagedError(
-                f"its file {name} has {found['bytes']:,} bytes of {sealed['bytes']:,}"
+                f"its file {name} has {actual['bytes']:,} bytes of {entry['bytes']:,}"
             )
-        if found != sealed:
+        if actual != entry:
             raise DamagedError(f"its file {name} has changed since it was written")
     return manifest["about"]
 
 
 def _measure(path: str, flush: bool = False) -> dict[str, object]:
-    """Size and SHA-256 of a file, first brought to the disk if that is asked for."""
+    """Return size and SHA-256 of a file; with `flush`, bring it to the disk first."""
     with open(path, "rb") as file:
         if flush:
             os.fsync(file.fileno())
@@ -187,7 +187,7 @@ def _measure(path: str, flush: bool = False) -> dict[str, object]:
 
 
 def _flush(path: str) -> None:
-    """Brings a file, or the names in a folder, to the disk."""
+    """Bring a file, or the names in a folder, to the disk."""
     descriptor = os.open(path or ".", os.O_RDONLY)
     try:
         os.fsync(descriptor)

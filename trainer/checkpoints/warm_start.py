@@ -1,12 +1,13 @@
 """`--init_from`: a new run that starts from the weights of another one.
 
 The two have the same model with the same options. What the weights of the last layers stand for is
-their run's own: where the classes are others, these layers keep the fresh weights that they have.
+their run's own: where the classes are others, these layers keep the new weights that they have.
 How pixels are normalised is no weight, and follows the new run's dataset.
 """
 
 import dataclasses
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from headrace.errors import UserError
 from trainer.checkpoints import paths
@@ -14,24 +15,30 @@ from trainer.config import resume
 from trainer.config import run as run_config
 from trainer.config.run import RunConfig
 
-OPTIMIZERS = ("fresh", "kept")
+if TYPE_CHECKING:  # with TensorFlow, takes seconds
+    import keras
 
-_OF_MODEL = ("model", "model_options")
+    from trainer.checkpoints.train_state import TrainState
+
+# What becomes of the optimizer: that of the new run stays as it is, or takes the other's state.
+OPTIMIZERS = RESET, RESTORE = "fresh", "kept"
+
+_MODEL_FIELDS = ("model", "model_options")
 
 
 def check(config: RunConfig) -> None:
-    """Makes sure that a run can start from the one that it names, as far as its config tells.
+    """Make sure that a run can start from the one that it names, as far as its config tells.
 
     Raises:
         UserError: there is no such run, it has no checkpoint, it is of another model, or its
-            optimizer cannot be kept.
+            optimizer cannot be restored.
     """
     source = run_config.read(config.init_from, "--init_from")
     start = f"--init_from={config.init_from}"
-    if not _has(config.init_from, _which(config)):
-        raise UserError(f"{start} has no {_which(config)} checkpoint yet; train it first")
+    if not _candidates(config):
+        raise UserError(f"{start} has no latest checkpoint yet; train it first")
     changes = resume.differences(resume.fingerprint(source), resume.fingerprint(config))
-    others = [line for name, line in changes.items() if name in _OF_MODEL]
+    others = [line for name, line in changes.items() if name in _MODEL_FIELDS]
     if others:
         raise UserError(f"{start}: {'; '.join(others)}; use the same values")
     if source.channels != config.channels:
@@ -39,66 +46,95 @@ def check(config: RunConfig) -> None:
             f"{start} was trained on images with {source.channels} channels, and these have "
             f"{config.channels}; start from a run on images of the same kind"
         )
-    if config.init_optimizer == "fresh":
+    if config.init_optimizer == RESET:
         return
     others = [line for name, line in changes.items() if resume.changes_optimizer([name])]
     if others:
         raise UserError(
-            f"{start}: {'; '.join(others)}; use the same values, or --init_optimizer=fresh"
+            f"{start}: {'; '.join(others)}; use the same values, or --init_optimizer={RESET}"
         )
     if source.classes != config.classes:
         raise UserError(
             f"{start} has other classes: its last layer starts afresh, and an optimizer that has "
-            "come far would move that too fast; use --init_optimizer=fresh"
+            f"come far would move that too fast; use --init_optimizer={RESET}"
         )
 
 
-def load(config: RunConfig, model, optimizer, note: Callable[[str], None]) -> int:
-    """Gives a model the weights of the run that its config names, outside a strategy's scope.
+def load(config: RunConfig, state: "TrainState", note: Callable[[str], None]) -> int:
+    """Give a state the weights of the run that its config names, outside a strategy's scope.
+
+    Where the best checkpoint of that run is damaged, they are those of its latest one.
 
     Args:
-        config: of the new run.
-        model: of the new run, built.
-        optimizer: of the new run, built.
-        note: called with a line for the user.
+        config: configuration of the new run.
+        state: state of the new run, as it was made.
+        note: function that is called with lines for the user.
 
     Returns:
         The step of the checkpoint that they are from.
 
     Raises:
-        UserError: as for `check`; or a weight has another shape.
+        UserError: as for `check`; or no checkpoint is sound, or a weight has another shape.
     """
-    from trainer import run_model  # with TensorFlow, takes seconds
-    from trainer.checkpoints import manager, restore
-    from trainer.optimization import optimizers
-
     check(config)
-    home, source = config.init_from, run_config.read(config.init_from)
-    which, kept = _which(config), config.init_optimizer == "kept"
-    if kept:
-        other = run_model.build_from_run_dir(source, home)
-        others_optimizer = optimizers.of(source, other)
-        step = manager.restore_model(home, other, which, optimizer=others_optimizer)
-        for variable, value in zip(optimizer.variables, others_optimizer.variables, strict=True):
+    source = run_config.read(config.init_from)
+    model, optimizer, which, step = _restore_source(config, source, note)
+    if config.init_optimizer == RESTORE:
+        for variable, value in zip(state.optimizer.variables, optimizer.variables, strict=True):
             variable.assign(value.numpy())
-        optimizer.learning_rate = config.learning_rate
-    else:
-        other, step = restore.load_model(source, home, which, average=bool(source.ema))
-    head = set() if source.classes == config.classes else _head(config, model)
-    _copy(config, other, model, head)
-    fresh = f"; fresh weights for its own classes: {', '.join(sorted(head))}" if head else ""
+        state.learning_rate = config.learning_rate
+    head = set() if source.classes == config.classes else _head(config, state.model)
+    _copy(config, model, state.model, head)
+    afresh = f"; fresh weights for its own classes: {', '.join(sorted(head))}" if head else ""
     note(
-        f"starting from the weights of {home}, {which} checkpoint, step {step}{fresh}; "
-        f"{config.init_optimizer} optimizer"
+        f"starting from the weights of {config.init_from}, {which} checkpoint, step {step}{afresh};"
+        f" {config.init_optimizer} optimizer"
     )
     return step
 
 
-def _copy(config: RunConfig, other, model, head: set[str]) -> None:
-    """Copies all weights but those of the head; the models differ in nothing that has a name."""
+def _restore_source(
+    config: RunConfig, source: RunConfig, note: Callable[[str], None]
+) -> "tuple[keras.Model, keras.optimizers.Optimizer, str, int]":
+    """Restore the first sound one of the checkpoints that a run can start from.
+
+    Returns:
+        Model and optimizer of the other run, which of its checkpoints it is, and the step of that.
+        The weights are their moving average where that is taken.
+    """
+    from trainer import run_model  # with TensorFlow, takes seconds
+    from trainer.checkpoints import restore
+    from trainer.optimization import optimizers
+
+    home, damaged = config.init_from, dict[str, str]()
+    model = run_model.build_from_run_dir(source, home)
+    optimizer = optimizers.build(source, model)
+    restores_optimizer = config.init_optimizer == RESTORE
+    takes_average = bool(source.ema) and not restores_optimizer
+    more = {"optimizer": optimizer} if takes_average or restores_optimizer else {}
+    for which in _candidates(config):
+        try:
+            step = restore.restore_model(home, model, which, note=note, **more)
+        except restore.NoSoundCheckpointError as error:
+            damaged |= error.damaged
+            continue
+        for folder, reason in damaged.items():
+            note(f"checkpoint {folder} is damaged ({reason}): taking the {which} one")
+        if takes_average:
+            optimizer.finalize_variable_values(model.trainable_variables)
+        return model, optimizer, which, step
+    reasons = "; ".join(f"{folder}: {reason}" for folder, reason in damaged.items())
+    raise UserError(
+        f"--init_from={home} has no sound checkpoint ({reasons}); put a copy back, or start from "
+        "another run"
+    )
+
+
+def _copy(config: RunConfig, source: "keras.Model", target: "keras.Model", head: set[str]) -> None:
+    """Copy all weights but those of the head; the models differ in nothing that has a name."""
     pairs = [
         (variable, value)
-        for variable, value in zip(model.weights, other.weights, strict=True)
+        for variable, value in zip(target.weights, source.weights, strict=True)
         if variable.path not in head
     ]
     for variable, value in pairs:
@@ -112,9 +148,9 @@ def _copy(config: RunConfig, other, model, head: set[str]) -> None:
         variable.assign(value.numpy())
 
 
-def _head(config: RunConfig, model) -> set[str]:
-    """Paths of the weights whose shape depends on the number of classes: with one more, it is
-    another."""
+def _head(config: RunConfig, model: "keras.Model") -> set[str]:
+    """Return paths of the weights whose shape depends on the number of classes: with one more, it
+    is another."""
     from trainer import run_model
 
     more = dataclasses.replace(config, classes=[*config.classes, ""], normalization="none")
@@ -126,13 +162,10 @@ def _head(config: RunConfig, model) -> set[str]:
     }
 
 
-def _which(config: RunConfig) -> str:
-    asked = config.init_checkpoint
-    return asked if _has(config.init_from, asked) else "latest"
-
-
-def _has(workdir: str, which: str) -> bool:
-    return bool(paths.found(paths.home(workdir, which)))
+def _candidates(config: RunConfig) -> list[str]:
+    """Return which checkpoints a run can start from, of those that are there, in this order."""
+    order = ("best", "latest") if config.init_checkpoint == "best" else ("latest",)
+    return [which for which in order if paths.newest_first(paths.home(config.init_from, which))]
 
 
 def _by(shape: tuple[int, ...]) -> str:

@@ -32,7 +32,7 @@ flags.DEFINE_enum(
     "init_checkpoint",
     "best",
     run_dir.WHICH,
-    "Of --init_from: which checkpoint; the latest where it has no best.",
+    "Of --init_from: which checkpoint; the latest where it has no sound best.",
 )
 flags.DEFINE_enum(
     "init_optimizer",

@@ -15,7 +15,8 @@ import os
 
 from absl import flags
 
-from trainer.distribution import strategies
+from trainer.distribution import strategies, strategy_checks
+from trainer.distribution.cluster import Cluster
 
 FLAGS = flags.FLAGS
 
@@ -67,7 +68,8 @@ def check() -> None:
     Raises:
         UsageError: it is not, or does not.
     """
-    strategies.check(FLAGS.strategy, os.environ, FLAGS.devices, FLAGS.tpu)
+    cluster = Cluster.from_environment(os.environ)
+    strategy_checks.check_cluster(FLAGS.strategy, cluster, FLAGS.devices, FLAGS.tpu)
     given = {
         "--accumulate": FLAGS.accumulate > 1,
         "--jit_compile": FLAGS.jit_compile,
@@ -76,7 +78,7 @@ def check() -> None:
         "--patience": FLAGS.patience > 0,
         "--plateau": FLAGS.plateau > 0,
     }
-    strategies.check_flags(FLAGS.strategy, os.environ, [flag for flag in given if given[flag]])
+    strategy_checks.check_flags(FLAGS.strategy, cluster, [flag for flag in given if given[flag]])
 
 
 def asked() -> dict[str, object]:

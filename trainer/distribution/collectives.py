@@ -1,7 +1,7 @@
 """What several workers decide as one: they must run the same steps, save and stop together.
 
-    together = Together(strategy, members)
-    seconds, stops = together.sum(pace, float(interruption.signalled))
+    collectives = Collectives(strategy, cluster)
+    seconds, stops = collectives.all_reduce_sum(seconds_per_step, float(preemption.signalled))
 
 A step is a collective of all workers, and a call of several steps is, too; a worker that ran more
 of them than another would wait for it for ever. So everything that hangs on one worker's clock or
@@ -13,34 +13,35 @@ import tensorflow as tf
 from trainer.distribution.cluster import Cluster
 
 
-class Together:
-    """The workers of a run; one, where there is no cluster.
+class Collectives:
+    """The workers that take each step together; one, where there are no others.
 
     Attributes:
         workers: how many there are.
         is_chief: whether this one writes the run directory.
     """
 
-    def __init__(self, strategy: tf.distribute.Strategy, members: Cluster | None) -> None:
-        self.workers = members.trainers if members else 1
-        self.is_chief = members is None or members.is_chief
+    def __init__(self, strategy: tf.distribute.Strategy, cluster: Cluster) -> None:
+        self.workers = cluster.sync_workers
+        self.is_chief = cluster.is_chief
         self._strategy = strategy
-        self._add = tf.function(self._reduced)
+        self._reduce = tf.function(self._reduce_sum)
 
-    def sum(self, *values: float) -> list[float]:
-        """The sum of each value over all workers, all of which must call this."""
+    def all_reduce_sum(self, *values: float) -> list[float]:
+        """Return the sum of each value over all workers, all of which must call this."""
         if self.workers == 1:
             return list(values)
-        own = tf.constant(values, tf.float64)
+        local = tf.constant(values, tf.float64)
         replicas = self._strategy.num_replicas_in_sync // self.workers
-        each = self._strategy.experimental_distribute_values_from_function(lambda _: own / replicas)
-        return self._add(each).numpy().tolist()
-
-    def wait(self) -> None:
-        """Waits until all workers are here."""
-        self.sum(0.0)
-
-    def _reduced(self, each: tf.Tensor) -> tf.Tensor:
-        return self._strategy.reduce(
-            "SUM", self._strategy.run(tf.identity, args=(each,)), axis=None
+        per_replica = self._strategy.experimental_distribute_values_from_function(
+            lambda _: local / replicas
         )
+        return self._reduce(per_replica).numpy().tolist()
+
+    def barrier(self) -> None:
+        """Wait until all workers are here."""
+        self.all_reduce_sum(0.0)
+
+    def _reduce_sum(self, per_replica: tf.Tensor) -> tf.Tensor:
+        values = self._strategy.run(tf.identity, args=(per_replica,))
+        return self._strategy.reduce("SUM", values, axis=None)

@@ -4,11 +4,11 @@ from headrace.errors import UsageError
 
 
 def configure(logical: int = 1, memory_limit_mb: int = 0) -> None:
-    """Limits the memory of GPUs, or lets it grow, and splits devices.
+    """Limit the memory of GPUs, or let it grow, and split devices.
 
     Args:
         logical: devices to make of each GPU, or of the CPU where there is no GPU.
-        memory_limit_mb: MiB that each of them takes of a GPU; 0 for as much as it comes to need.
+        memory_limit_mb: MiB that each device takes of a GPU; 0 for as much as it comes to need.
 
     Raises:
         UsageError: a GPU is to be split without a limit.

@@ -4,51 +4,63 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 
-_TRIES = 3  # of one that was there, until it is taken to be gone
-_PATIENCE_SECONDS = 10.0
+from trainer.distribution.cluster import host_and_port
+
+_MAX_MISSES = 3  # of one that was there, until it is taken to be down
+_CONNECT_SECONDS = 2.0
+
+_FIRST_REPORT_SECONDS = 10.0
+_REPORT_EVERY_SECONDS = 60.0
 
 
-def is_there(address: str) -> bool:
-    """Whether a connection to `host:port` is taken."""
-    host, _, port = address.rpartition(":")
-    try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=2):
-            return True
-    except OSError:
-        return False
+def connect(address: str) -> socket.socket:
+    """Return a connection to `host:port`.
 
-
-def wait_for(addresses: Mapping[str, str], note: Callable[[str], None]) -> None:
-    """Waits until all of them are there; after some seconds, says for which.
-
-    Args:
-        addresses: `host:port` by the name to call it.
-        note: called with lines for the user.
+    Raises:
+        OSError: nobody listens there, or there is no such host, as far as is known now.
     """
-    missing, started, told = dict(addresses), time.monotonic(), False
-    while missing := {name: at for name, at in missing.items() if not is_there(at)}:
-        if not told and time.monotonic() - started >= _PATIENCE_SECONDS:
-            names = ", ".join(f"{name} ({address})" for name, address in missing.items())
-            note(f"waiting for {names}")
-            told = True
-        time.sleep(0.2)
+    return socket.create_connection(host_and_port(address), timeout=_CONNECT_SECONDS)
 
 
-class Watch:
-    """Watches one of them, from when it comes until it goes.
+class LivenessProbe:
+    """Watches one process, from when it comes until it goes.
 
     Attributes:
-        came: whether it was ever there.
+        seen: whether it was ever there.
     """
 
     def __init__(self, address: str) -> None:
-        self.came = False
-        self._address, self._missed = address, 0
+        self.seen = False
+        self._address, self._misses = address, 0
 
-    def is_gone(self) -> bool:
-        """Whether it was there and is not any more; to be asked about once a second."""
-        if is_there(self._address):
-            self.came, self._missed = True, 0
-        else:
-            self._missed += 1
-        return self.came and self._missed >= _TRIES
+    def is_down(self) -> bool:
+        """Return whether it was there and is not any more; to be called about once a second."""
+        try:
+            connect(self._address).close()
+            self.seen, self._misses = True, 0
+        except OSError:
+            self._misses += 1
+        return self.seen and self._misses >= _MAX_MISSES
+
+
+class MissingReport:
+    """Says for whom a process waits: after some seconds, and then every minute."""
+
+    def __init__(self, note: Callable[[str], None]) -> None:
+        """Start the clock.
+
+        Args:
+            note: called with lines for the user.
+        """
+        self._note = note
+        self._due = time.monotonic() + _FIRST_REPORT_SECONDS
+
+    def update(self, missing: Mapping[str, str]) -> None:
+        """Say who is missing, if it is time to.
+
+        Args:
+            missing: what is known of each, such as its address and an error, by its name.
+        """
+        if missing and time.monotonic() >= self._due:
+            self._due = time.monotonic() + _REPORT_EVERY_SECONDS
+            self._note(f"waiting for {', '.join(f'{n} ({why})' for n, why in missing.items())}")

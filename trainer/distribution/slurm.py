@@ -19,12 +19,12 @@ _FIRST_PORT, _PORTS_OF_A_JOB, _JOBS = 10_000, 32, 700
 
 
 def has_several_tasks(environment: Mapping[str, str]) -> bool:
-    """Whether this is one of several tasks of a Slurm step."""
+    """Return whether this is one of several tasks of a Slurm step."""
     return int(environment.get("SLURM_STEP_NUM_TASKS", "1")) > 1
 
 
 def addresses(environment: Mapping[str, str]) -> tuple[list[str], int]:
-    """`host:port` of each task of this step, and which of them this one is.
+    """Return `host:port` of each task of this step, and which of them this one is.
 
     Raises:
         UserError: the environment does not say, or its tasks are dealt out otherwise than node by
@@ -33,7 +33,7 @@ def addresses(environment: Mapping[str, str]) -> tuple[list[str], int]:
     try:
         hosts = list(expand_nodes(environment["SLURM_STEP_NODELIST"]))
         counts = list(expand_counts(environment["SLURM_STEP_TASKS_PER_NODE"]))
-        own = int(environment["SLURM_PROCID"])
+        rank = int(environment["SLURM_PROCID"])
         node, task = int(environment["SLURM_NODEID"]), int(environment["SLURM_LOCALID"])
         job = int(environment.get("SLURM_JOB_ID", "0"))
     except (KeyError, ValueError) as error:
@@ -41,33 +41,32 @@ def addresses(environment: Mapping[str, str]) -> tuple[list[str], int]:
             f"this is a Slurm step of several tasks, and {error} is missing in its environment or "
             "cannot be read; start it by srun"
         ) from None
-    if len(hosts) != len(counts) or own != sum(counts[:node]) + task:
+    if len(hosts) != len(counts) or rank != sum(counts[:node]) + task:
         raise UserError(
             "this Slurm step does not have its tasks node by node; start it by "
             "`srun --distribution=block`"
         )
     first = _FIRST_PORT + _PORTS_OF_A_JOB * (job % _JOBS)
-    found = [
+    return [
         f"{host}:{first + number}"
         for host, count in zip(hosts, counts, strict=True)
         for number in range(count)
-    ]
-    return found, own
+    ], rank
 
 
 def expand_nodes(text: str) -> Iterator[str]:
-    """`a[09-10],b` → `a09`, `a10`, `b`."""
+    """Yield the names of nodes that are written in short: `a[09-10],b` → `a09`, `a10`, `b`."""
     for name in _NAME.findall(text):
         literals_and_ranges = re.split(r"\[([^\]]*)\]", name)
         choices = [
-            list(_numbers(part)) if place % 2 else [part]
-            for place, part in enumerate(literals_and_ranges)
+            list(_numbers(part)) if position % 2 else [part]
+            for position, part in enumerate(literals_and_ranges)
         ]
         yield from map("".join, itertools.product(*choices))
 
 
 def expand_counts(text: str) -> Iterator[int]:
-    """`2(x3),1` → 2, 2, 2, 1."""
+    """Yield the numbers of tasks on each node, written in short: `2(x3),1` → 2, 2, 2, 1."""
     for count, times in _COUNT.findall(text):
         yield from itertools.repeat(int(count), int(times or 1))
 

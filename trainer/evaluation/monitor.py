@@ -2,27 +2,28 @@
 learning rate, and when to end.
 
 All of it follows from the evaluations so far, of which a checkpoint holds two numbers: the best
-one, and how many there have been since.
+score, and how many evaluations there have been since.
 """
 
 NAMES = ("rank1", "rank5", "loss")
 
 
-def worth(result: dict[str, float], name: str) -> float:
-    """How good an evaluation is, by the number of this name; more is better."""
+def score(result: dict[str, float], name: str) -> float:
+    """Return how good an evaluation is, by the number of this name; more is better."""
     return -result[name] if name == "loss" else result[name]
 
 
-def lowers(waited: int, plateau: int) -> bool:
-    """Whether the learning rate goes down after an evaluation.
+def should_reduce_lr(evals_since_best: int, patience: int) -> bool:
+    """Return whether the learning rate goes down after an evaluation.
 
     Args:
-        waited: evaluations since the best one, this one included; 0 if it is the best.
-        plateau: how many of them lower it, each time anew; 0 for never.
+        evals_since_best: evaluations since the best one, this one included; 0 if it is the best.
+        patience: how many of them lower it, each time anew; 0 for never.
     """
-    return plateau > 0 and waited > 0 and waited % plateau == 0
+    return patience > 0 and evals_since_best > 0 and evals_since_best % patience == 0
 
 
-def ends(waited: int, patience: int) -> bool:
-    """Whether a run ends that has waited for so many evaluations; never with a patience of 0."""
-    return 0 < patience <= waited
+def should_stop(evals_since_best: int, patience: int) -> bool:
+    """Return whether a run ends after so many evaluations since the best one; with a patience of 0
+    it never does."""
+    return 0 < patience <= evals_since_best

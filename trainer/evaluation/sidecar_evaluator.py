@@ -1,10 +1,11 @@
 """A process that evaluates a run beside its training: it follows the checkpoints as they appear.
 
-The watched split is evaluated with the newest checkpoint that has no line in `metrics.jsonl` yet;
-those that come faster than that takes are passed over. It logs, and keeps the best one.
+The validation split is evaluated with the newest checkpoint that has no line in `metrics.jsonl`
+yet; those that come faster than that takes are passed over. It logs, and keeps the best one.
 """
 
 import time
+from typing import Any
 
 import tensorflow as tf
 
@@ -12,48 +13,56 @@ from headrace.errors import StoppedError
 from input.dataset.dataset_dir import Card
 from input.loading import read_records
 from trainer import run_dir, run_model
-from trainer.checkpoints import manager, paths
+from trainer.checkpoints import paths, restore
+from trainer.checkpoints.manager import CheckpointManager
+from trainer.checkpoints.train_state import TrainState
 from trainer.config import resume
 from trainer.config.run import RunConfig
-from trainer.distribution import liveness
 from trainer.distribution.cluster import Cluster
-from trainer.distribution.preemption import Interruption
-from trainer.evaluation import monitor
-from trainer.loop import train_step
-from trainer.optimization import optimizers
+from trainer.distribution.liveness import LivenessProbe, MissingReport
+from trainer.distribution.preemption import Preemption
+from trainer.evaluation import eval_step, monitor
+from trainer.optimization import ema, optimizers
 from trainer.reporting import curves
-from trainer.reporting.metrics_log import Journal
+from trainer.reporting.metrics_log import MetricsLog
 from trainer.reporting.progress import TrainingProgress
 from trainer.run_data import Data
 
 _POLL_SECONDS = 0.5
 
 
-def follow(config: RunConfig, card: Card, workdir: str, members: Cluster) -> None:
-    """Evaluates checkpoints until the run has ended.
+def evaluate_checkpoints(config: RunConfig, card: Card, workdir: str, cluster: Cluster) -> None:
+    """Evaluate checkpoints until the run has ended.
 
     Args:
-        config: of the run.
-        card: of its dataset.
+        config: configuration of the run.
+        card: card of its dataset.
         workdir: the run directory.
-        members: of the run; where the chief is among them, this process ends after it.
+        cluster: processes of the run; this one ends after their chief.
 
     Raises:
         StoppedError: the chief has ended, and the run is not finished.
     """
-    chief = liveness.Watch(members.addresses["chief"][0])
-    with Interruption(), TrainingProgress(config.steps) as progress:
-        one = tried = None
+    address, split = cluster.addresses["chief"][0], config.validation_split
+    chief = LivenessProbe(address)
+    idle = "while it followed the checkpoints: what is evaluated is kept"
+    with Preemption(idle=idle), TrainingProgress(config.steps) as progress:
+        if not split:
+            progress.note("no validation split: nothing is evaluated before the end")
+        evaluator = last = None
+        report = MissingReport(progress.note)
         while True:
-            # Asked in this order: what a run saved before it ended is evaluated.
-            finished, gone = run_dir.is_finished(workdir, config.steps), chief.is_gone()
+            # Looked at in this order: what a run saved before it ended is evaluated.
+            finished, chief_is_down = run_dir.is_finished(workdir, config.steps), chief.is_down()
+            report.update({} if chief.seen else {"chief": address})
             newest = paths.newest(workdir)
-            if newest not in {None, tried} and newest not in _evaluated(config, workdir):
-                one, tried = one or _Evaluator(config, card, workdir, progress), newest
-                one.evaluate()
-            elif finished:
+            if split and newest not in {None, last, *_evaluated_steps(config, workdir)}:
+                evaluator = evaluator or _Evaluator(config, card, workdir, progress)
+                last = newest
+                evaluator.evaluate(split)
+            elif finished or (chief_is_down and run_dir.is_over(workdir, config.steps)):
                 return
-            elif gone:
+            elif chief_is_down:
                 raise StoppedError(
                     "the chief has ended, and the run is not finished; start all of them again "
                     "with the same command"
@@ -63,47 +72,50 @@ def follow(config: RunConfig, card: Card, workdir: str, members: Cluster) -> Non
 
 
 class _Evaluator:
-    """A model of one's own, for the weights of one checkpoint after the other."""
+    """A model by itself, for the weights of one checkpoint after the other."""
 
     def __init__(
         self, config: RunConfig, card: Card, workdir: str, progress: TrainingProgress
     ) -> None:
-        self.config, self.workdir, self.progress = config, workdir, progress
         strategy = tf.distribute.get_strategy()
-        self.data = Data(config, card, strategy, progress)
-        self.model = run_model.build(config, self.data.mean_image(workdir))
-        self.optimizer = optimizers.of(config, self.model)
-        self.batches = train_step.make_evaluate(strategy, self.model, len(card.classes))
-        self.journal = Journal(workdir, self.data.order.steps_per_epoch)
-        self.saved = manager.Checkpoints(
-            workdir, self.model, self.optimizer, fingerprint=resume.fingerprint(config)
+        self._config, self._workdir, self._progress = config, workdir, progress
+        self._data = Data(config, card, strategy, progress)
+        self._model = run_model.build(config, self._data.mean_image(workdir))
+        self._optimizer = optimizers.build(config, self._model)
+        self._evaluate = eval_step.make_evaluate(strategy, self._model)
+        self._metrics_log = MetricsLog(workdir, self._data.order.steps_per_epoch)
+        self._state = TrainState(self._model, self._optimizer)
+        self._state.best_score = _best_score(config, workdir)
+        self._manager = CheckpointManager(
+            workdir, self._state, fingerprint=resume.fingerprint(config)
         )
-        self.saved.best.assign(_best(config, workdir))
 
-    def evaluate(self) -> None:
-        """Evaluates the newest checkpoint."""
-        split = self.config.validation_split
-        step = manager.restore_model(self.workdir, self.model, "latest", optimizer=self.optimizer)
-        batches, reader = self.data.evaluation(split)
-        with read_records.errors_of(reader), optimizers.averaged(self.model, self.optimizer):
-            result = self.batches(batches)
-        result = {name: result[name] for name in ("rank1", "rank5", "loss", "records")}
-        self.saved.save_best(step, monitor.worth(result, self.config.monitor))
-        self.saved.wait()
-        self.journal.log(step, split, result)
-        curves.draw(self.workdir)
-        self.progress.note_evaluation(step / self.data.order.steps_per_epoch, split, result)
+    def evaluate(self, split: str) -> None:
+        """Evaluate the newest checkpoint on a split."""
+        model, optimizer = self._model, self._optimizer
+        step = restore.restore_model(self._workdir, model, "latest", optimizer=optimizer)
+        batches, reader = self._data.evaluation(split)
+        with read_records.errors_of(reader), ema.average_weights(model, optimizer):
+            result = self._evaluate(batches)
+        self._state.step = step
+        if self._state.record_evaluation(monitor.score(result, self._config.monitor)):
+            self._manager.save_best()
+        self._manager.wait()
+        self._metrics_log.log(step, split, result)
+        curves.draw(self._workdir)
+        epoch = step / self._data.order.steps_per_epoch
+        self._progress.note_evaluation(epoch, split, result)
 
 
-def _rows(config: RunConfig, workdir: str) -> list[dict[str, object]]:
+def _evaluations(config: RunConfig, workdir: str) -> list[dict[str, Any]]:
     rows = run_dir.read_metrics(workdir)
     return [row for row in rows if row["split"] == config.validation_split]
 
 
-def _evaluated(config: RunConfig, workdir: str) -> set[int]:
-    return {row["step"] for row in _rows(config, workdir)}
+def _evaluated_steps(config: RunConfig, workdir: str) -> set[int]:
+    return {row["step"] for row in _evaluations(config, workdir)}
 
 
-def _best(config: RunConfig, workdir: str) -> float:
-    worths = [monitor.worth(row, config.monitor) for row in _rows(config, workdir)]
-    return max(worths, default=float("-inf"))
+def _best_score(config: RunConfig, workdir: str) -> float:
+    scores = [monitor.score(row, config.monitor) for row in _evaluations(config, workdir)]
+    return max(scores, default=float("-inf"))

@@ -12,11 +12,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import IO, TextIO
 
 from rich.console import Console
 
 from headrace.errors import INTERRUPTED
-from trainer.launcher.worker_exit import Ending, LastWords
+from trainer.launcher.worker_exit import StderrTail, WorkerExit
 
 _PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>
 _LIBC = ctypes.CDLL(None)
@@ -37,23 +38,23 @@ class Output:
         self._styles: dict[str, str] = {}
 
     def say(self, text: str) -> None:
-        """Shows a line of the launcher itself, on standard error."""
+        """Show a line of the launcher itself, on standard error."""
         self._write(sys.stderr, "launch", "bold", text.encode())
 
-    def show(self, stream, worker: str, line: bytes) -> None:
-        """Shows a worker's line; an error that another worker has shown already is left out.
+    def show(self, stream: TextIO, worker: str, line: bytes) -> None:
+        """Show a worker's line; an error that another worker has shown already is left out.
 
         Args:
             stream: `sys.stdout` or `sys.stderr`.
-            worker: its name.
-            line: without its end.
+            worker: name of the worker.
+            line: the line, without its end.
         """
         if line.startswith(b"error: ") and self._errors.setdefault(line, worker) != worker:
             return
         style = self._styles.setdefault(worker, _STYLES[len(self._styles) % len(_STYLES)])
         self._write(stream, worker, style, line)
 
-    def _write(self, stream, name: str, style: str, line: bytes) -> None:
+    def _write(self, stream: TextIO, name: str, style: str, line: bytes) -> None:
         console = self._consoles[stream]
         with console.capture() as prefix:
             console.print(f"[{name}]", style=style, markup=False, highlight=False, end="")
@@ -68,28 +69,28 @@ class StopRequests:
     """The signals that ask this process to stop, from when it is made; needs a running loop.
 
     Attributes:
-        asked: has the number of the first signal as its result.
-        urgent: is done when Ctrl-C came after that.
+        stop: has the number of the first signal as its result.
+        kill: is done when Ctrl-C came after that.
     """
 
     def __init__(self, say: Callable[[str], None]) -> None:
         loop = asyncio.get_running_loop()
-        self.asked: asyncio.Future[int] = loop.create_future()
-        self.urgent: asyncio.Future[None] = loop.create_future()
+        self.stop: asyncio.Future[int] = loop.create_future()
+        self.kill: asyncio.Future[None] = loop.create_future()
         self._say = say
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) != signal.SIG_IGN:  # as nohup sets it
                 loop.add_signal_handler(number, self._receive, number)
 
     def _receive(self, number: int) -> None:
-        if not self.asked.done():
-            self.asked.set_result(number)
+        if not self.stop.done():
+            self.stop.set_result(number)
             self._say(
                 f"{signal.Signals(number).name}: telling the workers to save and stop; "
                 "Ctrl-C (again) kills them"
             )
-        elif number == signal.SIGINT and not self.urgent.done():
-            self.urgent.set_result(None)
+        elif number == signal.SIGINT and not self.kill.done():
+            self.kill.set_result(None)
 
 
 async def run(
@@ -99,19 +100,19 @@ async def run(
     grace_seconds: float,
     output: Output,
     restarts: Mapping[str, int],
-) -> list[Ending]:
-    """Runs a command once with each environment, until all have ended.
+) -> list[WorkerExit]:
+    """Run a command once with each environment, until all have ended.
 
     When one fails, or this process is asked to stop, the others are sent SIGTERM, and are killed
-    if they have not ended after `grace_seconds`, or at once on an urgent request. When one was
+    if they have not ended after `grace_seconds`, or at once when Ctrl-C comes again. When one was
     interrupted from outside, the others save the same step: they have as long to end by themselves.
 
     Args:
-        command: of each worker.
-        environments: of each, by its name.
-        requests: to stop.
-        grace_seconds: for workers that are told to stop.
-        output: for what they say.
+        command: command of each worker.
+        environments: environment of each, by its name.
+        requests: signals that ask to stop.
+        grace_seconds: seconds that workers have to end after SIGTERM.
+        output: where the lines of the workers go.
         restarts: how often a worker of this name is started again by itself when it fails, because
             the others go on without it; none for one that is not there.
 
@@ -123,51 +124,50 @@ async def run(
         for name, environment in environments.items():
             worker = _Worker(name, command, environment, output, restarts.get(name, 0))
             workers.append(worker)
-        ends = [asyncio.create_task(worker.end()) for worker in workers]
-        await _until_one_fails(ends, requests, grace_seconds)
-        await _stop(workers, ends, requests, grace_seconds)
-        return [end.result() for end in ends]
+        exits = [asyncio.create_task(worker.exit()) for worker in workers]
+        await _until_one_fails(exits, requests, grace_seconds)
+        await _stop(workers, exits, requests, grace_seconds)
+        return [each.result() for each in exits]
     finally:
         for worker in workers:
             worker.kill()
 
 
 async def _until_one_fails(
-    ends: list[asyncio.Task[Ending]], requests: StopRequests, grace_seconds: float
+    exits: list[asyncio.Task[WorkerExit]], requests: StopRequests, grace_seconds: float
 ) -> None:
-    """Waits until all have ended, or the rest is to be stopped."""
-    running, patience = set(ends), None
+    """Wait until all have ended, or the rest is to be stopped."""
+    running: set[asyncio.Future] = {*exits}
+    patience: float | None = None
     while running:
+        waiting: set[asyncio.Future] = {*running, requests.stop}
         ended, _ = await asyncio.wait(
-            {*running, requests.asked}, timeout=patience, return_when=asyncio.FIRST_COMPLETED
+            waiting, timeout=patience, return_when=asyncio.FIRST_COMPLETED
         )
-        if not ended or requests.asked in ended:
+        if not ended or requests.stop in ended:
             return
         running -= ended
-        endings = [end.result() for end in ended]
-        if any(ending.failed and not ending.blames_peer for ending in endings):
+        latest = [task.result() for task in ended]
+        if any(each.failed and not each.blames_peer for each in latest):
             return
-        if any(ending.failed for ending in endings):
+        if any(each.failed for each in latest):
             patience = _PEER_SECONDS
-        elif any(ending.code == INTERRUPTED for ending in endings):
+        elif any(each.code == INTERRUPTED for each in latest):
             patience = grace_seconds
 
 
 async def _stop(
     workers: list["_Worker"],
-    ends: list[asyncio.Task[Ending]],
+    exits: list[asyncio.Task[WorkerExit]],
     requests: StopRequests,
     grace_seconds: float,
 ) -> None:
-    """Ends the workers that have not ended."""
+    """End the workers that have not ended."""
     for worker in workers:
         worker.terminate()
-    everyone = asyncio.gather(*ends)
-    await asyncio.wait(
-        {everyone, requests.urgent},
-        timeout=grace_seconds,
-        return_when=asyncio.FIRST_COMPLETED,
-    )
+    everyone = asyncio.gather(*exits)
+    waiting: set[asyncio.Future] = {everyone, requests.kill}
+    await asyncio.wait(waiting, timeout=grace_seconds, return_when=asyncio.FIRST_COMPLETED)
     for worker in workers:
         worker.kill()
     await everyone
@@ -190,8 +190,8 @@ class _Worker:
         self._start()
 
     def _start(self) -> None:
-        self._words = LastWords()
-        self._told = False
+        self._stderr_tail = StderrTail()
+        self._was_signalled = False
         self._process = subprocess.Popen(
             self._command,
             bufsize=0,
@@ -201,45 +201,47 @@ class _Worker:
             env={**self._environment, "PYTHONUNBUFFERED": "1"},
             process_group=0,
             # Safe here, where there are no threads. It holds for the program that is started, too.
-            preexec_fn=_die_with(os.getpid()),
+            preexec_fn=_parent_death_signal(os.getpid()),
         )
         self._relays = [
             asyncio.create_task(self._relay(self._process.stdout, sys.stdout)),
             asyncio.create_task(self._relay(self._process.stderr, sys.stderr)),
         ]
 
-    async def end(self) -> Ending:
-        """Waits until it has ended for good."""
+    async def exit(self) -> WorkerExit:
+        """Wait until it has ended for good."""
         while True:
-            ending = await self._end()
-            if not ending.failed or ending.is_mistake or self._stopping or not self._restarts:
-                return ending
+            latest = await self._exit()
+            if not latest.failed or latest.is_user_error or self._stopping or not self._restarts:
+                return latest
             self._restarts -= 1
-            self._output.say(f"{ending}; starting it again, the others go on")
+            self._output.say(f"{latest}; starting it again, the others go on")
             self._start()
 
-    async def _end(self) -> Ending:
-        """Waits until it has ended, and its last lines are shown."""
-        await _end_of(self._process.pid)
-        at, told = time.monotonic(), self._told
+    async def _exit(self) -> WorkerExit:
+        """Wait until it has ended, and its last lines are shown."""
+        await _process_end(self._process.pid)
+        seconds, was_signalled = time.monotonic(), self._was_signalled
         self.kill()  # those that it started; the group is still its own, as it is not reaped
         code = self._process.wait()
         await asyncio.wait(self._relays, timeout=_LAST_LINES_SECONDS)
-        return Ending(self._name, code, self._words.at or at, self._words.text, told)
+        tail = self._stderr_tail
+        return WorkerExit(self._name, code, tail.seconds or seconds, tail.error, was_signalled)
 
     def terminate(self) -> None:
-        """Asks it to save and end, if it has not."""
+        """Ask it to save and end, if it has not."""
         self._stopping = True
         if self._process.returncode is None:
-            self._told = True
+            self._was_signalled = True
             self._process.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Kills it and its group, if it has not ended."""
+        """Kill it and its group, if it has not ended."""
         if self._process.returncode is None:
             os.killpg(self._process.pid, signal.SIGKILL)
 
-    async def _relay(self, pipe, stream) -> None:
+    async def _relay(self, pipe: IO[bytes] | None, stream: TextIO) -> None:
+        """Show the lines of a pipe until it ends."""
         reader = asyncio.StreamReader()
         await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), pipe
@@ -254,31 +256,31 @@ class _Worker:
         if rest:
             self._show(stream, rest)
 
-    def _show(self, stream, line: bytes) -> None:
+    def _show(self, stream: TextIO, line: bytes) -> None:
         if stream is sys.stderr:
-            self._words.hear(line.decode(errors="replace"), time.monotonic())
+            self._stderr_tail.append(line.decode(errors="replace"), time.monotonic())
         self._output.show(stream, self._name, line)
 
 
-def _die_with(parent: int) -> Callable[[], None]:
-    """What a child does first, so that it is killed when its parent ends."""
+def _parent_death_signal(parent: int) -> Callable[[], None]:
+    """Make what a child does first, so that it is killed when its parent ends."""
 
-    def ask() -> None:
+    def set_signal() -> None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # which ended before it was asked
             os._exit(1)
 
-    return ask
+    return set_signal
 
 
-async def _end_of(pid: int) -> None:
-    """Waits until a child has ended, and does not reap it."""
+async def _process_end(pid: int) -> None:
+    """Wait until a child has ended, and do not reap it."""
     loop = asyncio.get_running_loop()
-    ended = loop.create_future()
+    ended = asyncio.Event()
     descriptor = os.pidfd_open(pid)
-    loop.add_reader(descriptor, lambda: ended.done() or ended.set_result(None))
+    loop.add_reader(descriptor, ended.set)
     try:
-        await ended
+        await ended.wait()
     finally:
         loop.remove_reader(descriptor)
         os.close(descriptor)

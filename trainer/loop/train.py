@@ -1,4 +1,4 @@
-"""Puts a run together, from its config, and trains it; see `loop`.
+"""Trains a run from its config: state, steps, actions, loop, result.
 
 In a cluster all workers do this, and the chief alone writes.
 """
@@ -6,51 +6,67 @@ In a cluster all workers do this, and the chief alone writes.
 import contextlib
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from headrace.errors import StoppedError, UserError
+from headrace.errors import StoppedError
 from input.dataset.dataset_dir import Card
 from trainer import run_dir, run_model
-from trainer.checkpoints import manager, warm_start
-from trainer.config import resume
-from trainer.config import run as run_config
+from trainer.checkpoints.manager import CheckpointManager
+from trainer.checkpoints.train_state import TrainState
 from trainer.config.run import RunConfig
-from trainer.distribution import cluster, parameter_server, strategies
-from trainer.distribution.collectives import Together
-from trainer.distribution.preemption import Interruption
+from trainer.distribution import parameter_server, strategies, strategy_checks
+from trainer.distribution.cluster import Cluster, Role
+from trainer.distribution.collectives import Collectives
+from trainer.distribution.preemption import Preemption
 from trainer.evaluation import sidecar_evaluator
-from trainer.loop import train_step
-from trainer.loop.train_loop import Loop, StopError
-from trainer.optimization import optimizers
+from trainer.loop import async_step, start, train_step
+from trainer.loop.actions.action import Action
+from trainer.loop.actions.draw_curves import DrawCurves
+from trainer.loop.actions.early_stopping import EarlyStopping
+from trainer.loop.actions.evaluate import Evaluate, Evaluator
+from trainer.loop.actions.log_metrics import LogMetrics
+from trainer.loop.actions.reduce_learning_rate import ReduceLearningRate
+from trainer.loop.actions.save_best import SaveBest
+from trainer.loop.actions.save_checkpoint import SaveCheckpoint
+from trainer.loop.finish import finish, stop
+from trainer.loop.start import Run
+from trainer.loop.step_planner import Period
+from trainer.loop.train_loop import StopError, TrainLoop
+from trainer.loop.train_step import StepFns
+from trainer.reporting.metrics_log import MetricsLog
 from trainer.reporting.progress import TrainingProgress
+from trainer.reporting.throughput import Throughput
 from trainer.run_data import Data
+
+_LOG_EVERY_STEPS = 50
 
 
 def train(
     config: RunConfig, card: Card, workdir: str, flagfile: str, allow_changes: bool = False
 ) -> dict[str, object] | None:
-    """Trains to `config.steps`, or until patience ends it, from the last checkpoint in `workdir`
-    where there is one.
+    """Train to `config.steps`, or until patience ends it, from the last checkpoint in `workdir`
+    where there is one; or do for the run what else this process is there for.
 
     The config is written once the model stands and fits the checkpoint, so that a start that
     fails does not claim the run directory.
 
     Args:
-        config: of the run.
-        card: of the dataset in `config.data_dir`.
-        workdir: the run directory; made if need be.
+        config: configuration of the run.
+        card: card of the dataset in `config.data_dir`.
+        workdir: run directory; made if need be.
         flagfile: flags that repeat the run, for `flags.txt`.
-        allow_changes: go on from a checkpoint of another dataset or other flags.
+        allow_changes: whether to go on from a checkpoint of another dataset or other flags.
 
     Returns:
         What `result.json` holds: `steps`, `images_per_second`, under `splits` `rank1`, `rank5`,
-        `loss` and `records` of what was watched and of every split that was not trained on,
+        `loss` and `records` of the validation split and of every split that was not trained on,
         `evaluations_since_best`, and `bad_records`, how many training records were found damaged
-        since this start. None when the minutes that were given ended before the steps did: the run
-        is saved.
+        since this start. None where that is not written: by processes that do not train, and when
+        the minutes that were given ended before the steps did: the run is saved.
 
     Raises:
         UserError: the batch does not divide over the replicas, the checkpoint is of another
@@ -58,106 +74,135 @@ def train(
         StoppedError: a signal ended it, or another worker did; the run is saved as far as it could
             be.
     """
-    members = cluster.find(os.environ)
-    asynchronous = strategies.is_asynchronous(config.strategy, members)
-    if asynchronous and members.task == "evaluator":
-        return sidecar_evaluator.follow(config, card, workdir, members)
-    if asynchronous and members.task != "chief":
-        return parameter_server.serve(members, workdir, config.steps)
-    with _peers(members):
-        strategy = _make_strategy(config, members)
+    cluster = Cluster.from_environment(os.environ)
+    if cluster.role is Role.EVALUATOR:
+        sidecar_evaluator.evaluate_checkpoints(config, card, workdir, cluster)
+        return None
+    if cluster.role is Role.SERVER:
+        parameter_server.serve(cluster, workdir, config.steps, functools.partial(print, flush=True))
+        return None
+    is_asynchronous = cluster.role is Role.COORDINATOR
+    with _lost_peers(cluster):
+        strategy = _make_strategy(config, cluster)
     # Of parameter servers the chief trains by itself, as far as batches and evaluation go.
-    own = tf.distribute.get_strategy() if asynchronous else strategy
-    strategies.check_batch_size(config.batch_size, own.num_replicas_in_sync, config.accumulate)
+    local_strategy = tf.distribute.get_strategy() if is_asynchronous else strategy
+    replicas = local_strategy.num_replicas_in_sync
+    strategy_checks.check_batch_size(config.batch_size, replicas, config.accumulate)
     keras.utils.set_random_seed(config.seed)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
-    together = Together(own, None if asynchronous else members)
+    collectives = Collectives(local_strategy, cluster)
     with (
-        Interruption(config.max_minutes) as interruption,
-        _peers(members),
-        run_dir.held(workdir) if together.is_chief else contextlib.nullcontext(),
-        TrainingProgress(config.steps, together.is_chief) as progress,
+        Preemption(config.max_minutes) as preemption,
+        _lost_peers(cluster),
+        run_dir.held(workdir) if collectives.is_chief else contextlib.nullcontext(),
+        TrainingProgress(config.steps, collectives.is_chief) as progress,
     ):
-        data = Data(config, card, own, progress)
-        mean_image = data.mean_image(workdir)
-        with strategies.scope(strategy):
-            model = run_model.build(config, mean_image)
-            optimizer = optimizers.of(config, model)
-            saved = manager.Checkpoints(
-                workdir,
-                model,
-                optimizer,
-                keep=config.keep,
-                writes=together.is_chief,
-                note=progress.note,
-                fingerprint=resume.fingerprint(config),
-            )
-            start = saved.restore(allow_changes)
-            if saved.changes:
-                _take_up_changes(saved, config, optimizer, progress)
-        _check_same_start(together, start, "--workdir")
-        begins = bool(config.init_from) and not saved.found
-        if begins:
-            step = warm_start.load(config, model, optimizer, progress.note)
-            _check_same_start(together, step, "--init_from")
-        if together.is_chief:
-            # All workers are here and have found the same in the directory: it may change now.
-            run_dir.make(workdir, run_config.to_json(config), flagfile, mean_image)
-        if begins:
-            saved.save(0)  # from here on, whatever becomes of the other run is nothing to this one
-        made = (strategy, model, optimizer, config.batch_size, data.class_weights())
-        if asynchronous:
-            compiled = parameter_server.compiled(
-                *made,
-                workers=len(members.addresses["worker"]),
-                evaluated=run_model.build(config, mean_image),
-                clip_norm=config.clip_norm,
-            )
-        else:
-            compiled = train_step.compiled(
-                *made,
-                clip_norm=config.clip_norm,
-                accumulate=config.accumulate,
-                jit_compile=config.jit_compile,
-            )
-        loop = Loop(
-            config, card, workdir, own, model, optimizer, saved, data, together,
-            interruption, progress, compiled,
-        )  # fmt: skip
-        try:
-            loop.train_from(start)
-            return loop.finish()
-        except StopError as stop:
-            loop.save_and_stop(stop)
-            return None
+        data = Data(config, card, local_strategy, progress)
+        run = Run(config, card, workdir, strategy, data, collectives, progress)
+        return _train(run, cluster, preemption, flagfile, allow_changes)
 
 
-def _take_up_changes(
-    saved: manager.Checkpoints,
-    config: RunConfig,
-    optimizer: keras.optimizers.Optimizer,
-    progress: TrainingProgress,
-) -> None:
-    """Leaves nothing of what was restored that was true of the flags before only."""
-    progress.note(f"going on with changes: {'; '.join(saved.changes.values())}")
-    if resume.changes_optimizer(saved.changes):
-        progress.note("the optimizer starts afresh")
-    if "learning_rate" in saved.changes:
-        optimizer.learning_rate = config.learning_rate
-    if resume.changes_evaluation(saved.changes):
-        saved.best.assign(float("-inf"))
-        saved.waited.assign(0)
-    saved.sums.assign([0.0, 0.0])
-    saved.since.assign(saved.step)
+def _train(
+    run: Run, cluster: Cluster, preemption: Preemption, flagfile: str, allow_changes: bool
+) -> dict[str, object] | None:
+    """Train to the end, from where the run is, or until this start is to stop."""
+    config, data = run.config, run.data
+    mean_image = data.mean_image(run.workdir)
+    state = TrainState.create(config, run.strategy, mean_image)
+    manager = start.make_manager(run, state)
+    start.restore(run, state, manager, allow_changes)
+    start.begin(run, state, manager, flagfile, mean_image)
+    step_fns = _make_step_fns(run, cluster, state, mean_image)
+    loop = TrainLoop(config, state, data, step_fns, run.collectives, preemption, run.progress)
+    evaluator = Evaluator(state, data, step_fns.evaluate, loop.sync_stop)
+    split = config.validation_split if step_fns.evaluates_inline else None
+    actions = _make_actions(run, state, manager, loop.throughput, evaluator, split)
+    start.announce(run, state, split)
+    try:
+        loop.run(actions)
+        return finish(run, state, manager, loop, evaluator)
+    except StopError as error:
+        stop(run, state, manager, error)
+        if cluster.role is Role.COORDINATOR:
+            run_dir.write_time_up(run.workdir)
+        return None
 
 
-def _make_strategy(config: RunConfig, members: cluster.Cluster | None) -> tf.distribute.Strategy:
-    if strategies.is_asynchronous(config.strategy, members):
-        return parameter_server.connect(members, functools.partial(print, flush=True))
+def _make_actions(
+    run: Run,
+    state: TrainState,
+    manager: CheckpointManager,
+    throughput: Throughput,
+    evaluator: Evaluator,
+    split: str | None,
+) -> list[Action]:
+    """Make what the run does besides training, in the order in which it is done at a step.
+
+    Args:
+        run: run.
+        state: its state, restored.
+        manager: manager of its checkpoints.
+        throughput: throughput of this start.
+        evaluator: function of a split to its result.
+        split: what to evaluate while it trains; None for nothing.
+    """
+    config, per_epoch, note = run.config, run.steps_per_epoch, run.progress.note
+    log = _open_log(run, state)
+    end, metric = config.steps, config.monitor
+    saves = Period(end, (config.save_every_steps,))
+    logs = Period(end, (min(_LOG_EVERY_STEPS, per_epoch), per_epoch, config.save_every_steps))
+    evaluations = Period(end, (per_epoch * config.eval_every,))
+    log_metrics = LogMetrics(logs, config.batch_size, throughput.since_log, log)
+    save_checkpoint = SaveCheckpoint(saves, config.save_every_seconds, manager)
+    if split is None:
+        return [log_metrics, save_checkpoint]
+    return [
+        log_metrics,
+        Evaluate(evaluations, split, evaluator, metric, log, run.note_evaluation),
+        SaveBest(manager),
+        DrawCurves(run.workdir, run.collectives.is_chief),
+        ReduceLearningRate(config.plateau, config.plateau_factor, metric, note),
+        EarlyStopping(config.patience, metric, note),
+        save_checkpoint,
+    ]
+
+
+def _open_log(run: Run, state: TrainState) -> Callable[[int, str, dict[str, float]], None]:
+    """Return what logs step, split and values; in a process that writes nothing, to nowhere."""
+    if not run.collectives.is_chief:
+        return lambda step, split, values: None
+    metrics_log = MetricsLog(run.workdir, run.steps_per_epoch)
+    metrics_log.resume_at(state.step, state.last_eval_step)
+    return metrics_log.log
+
+
+def _make_step_fns(
+    run: Run, cluster: Cluster, state: TrainState, mean_image: np.ndarray | None
+) -> StepFns:
+    config, class_weights = run.config, run.data.class_weights()
+    arguments = (run.strategy, state.model, state.optimizer, config.batch_size, class_weights)
+    if cluster.role is Role.COORDINATOR:
+        return async_step.make_step_fns(
+            *arguments,
+            workers=len(cluster.addresses["worker"]),
+            local_model=run_model.build(config, mean_image),
+            clip_norm=config.clip_norm,
+        )
+    return train_step.make_step_fns(
+        *arguments,
+        clip_norm=config.clip_norm,
+        accumulate=config.accumulate,
+        jit_compile=config.jit_compile,
+    )
+
+
+def _make_strategy(config: RunConfig, cluster: Cluster) -> tf.distribute.Strategy:
+    if cluster.role is Role.COORDINATOR:
+        return parameter_server.connect(cluster, functools.partial(print, flush=True))
     return strategies.create(
         config.strategy,
-        members,
+        cluster,
         devices=config.devices,
         communication=config.communication,
         tpu=config.tpu,
@@ -165,8 +210,12 @@ def _make_strategy(config: RunConfig, members: cluster.Cluster | None) -> tf.dis
 
 
 @contextlib.contextmanager
-def _peers(members: cluster.Cluster | None) -> Iterator[None]:
-    """Says in one line that another process of the run is gone."""
+def _lost_peers(cluster: Cluster) -> Iterator[None]:
+    """Say in one line that another process of the run is gone.
+
+    Raises:
+        StoppedError: it is.
+    """
     try:
         yield
     except (
@@ -175,25 +224,10 @@ def _peers(members: cluster.Cluster | None) -> Iterator[None]:
         tf.errors.CancelledError,
         tf.errors.DeadlineExceededError,
     ):
-        if members is None:
+        if not cluster.is_distributed:
             raise
-        gone = "a parameter server" if members.has_servers else "another worker"
+        gone = "a parameter server" if cluster.has_servers else "another worker"
         raise StoppedError(
             f"{gone} is gone; start all of them again with the same command to go on from the "
             "last checkpoint"
         ) from None
-
-
-def _check_same_start(together: Together, start: int, flag: str) -> None:
-    """All workers must have found the same checkpoint.
-
-    Raises:
-        UserError: they have not.
-    """
-    total, square = together.sum(start, start * start)
-    if total != together.workers * start or square != together.workers * start * start:
-        raise UserError(
-            f"this worker found the checkpoint of step {start} and others found another; give all "
-            f"of them one {flag} that they share, as gs:// or on a shared disk, and in which no "
-            "other run is training"
-        )

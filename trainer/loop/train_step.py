@@ -1,53 +1,67 @@
-"""The compiled steps: training on batches and counting hits on a split, under any strategy.
+"""Compiled steps: training on batches, under any strategy.
 
 Several steps run per call, so Python costs nothing between them.
 """
 
 import dataclasses
-import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from trainer.evaluation import eval_step
 from trainer.optimization import gradients
-
-RANK = 5
 
 # A replica's part has no Python `if` or `for` in its graph: AutoGraph, which looks for them in
 # every layer, would take a second to find none.
-_as_it_stands = tf.autograph.experimental.do_not_convert
+_do_not_convert = tf.autograph.experimental.do_not_convert
 
-Sums = tf.Tensor | tf.distribute.DistributedValues
+Sums: TypeAlias = "tf.Tensor | tf.distribute.DistributedValues"
 TrainSteps = Callable[[Iterator, tf.Tensor, Sums], Sums]
-Evaluate = Callable[[Iterable], dict[str, object]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Compiled:
+class StepFns:
     """What a run does with batches.
 
     Attributes:
         train: see `make_train_steps`.
-        evaluate: see `make_evaluate`.
-        least: steps that a call should have, to be worth its beginning and its end.
-        watches: whether evaluation is due while the run trains, or else another process does it.
+        evaluate: see `eval_step.make_evaluate`.
+        first_sums: function of totals, float `[2]`, to sums for `train` to add to.
+        total: function of sums to their totals over all replicas, see `total`.
+        min_steps_per_loop: number of steps that a call should have, to be worth its beginning and
+            its end.
+        evaluates_inline: whether evaluation is due while the run trains, or else another process
+            does it.
     """
 
     train: TrainSteps
-    evaluate: Evaluate
-    least: int = 1
-    watches: bool = True
+    evaluate: eval_step.Evaluate
+    first_sums: Callable[[Sequence[float]], Sums]
+    total: Callable[[Sums], np.ndarray]
+    min_steps_per_loop: int = 1
+    evaluates_inline: bool = True
 
 
-def compiled(
+def make_step_fns(
     strategy: tf.distribute.Strategy, model: keras.Model, *arguments, **options
-) -> Compiled:
-    """Steps and evaluation by the replicas of a strategy; arguments as of `make_train_steps`."""
-    return Compiled(
+) -> StepFns:
+    """Make steps and evaluation by the replicas of a strategy.
+
+    Args:
+        strategy: see `make_train_steps`, as for all others.
+        model: likewise.
+        *arguments: likewise.
+        **options: likewise.
+    """
+    return StepFns(
         make_train_steps(strategy, model, *arguments, **options),
-        make_evaluate(strategy, model, model.output_shape[-1]),
+        eval_step.make_evaluate(strategy, model),
+        functools.partial(first_sums, strategy),
+        functools.partial(total, strategy),
     )
 
 
@@ -62,22 +76,21 @@ def make_train_steps(
     accumulate: int = 1,
     jit_compile: bool = False,
 ) -> TrainSteps:
-    """Makes `train_steps(iterator, count, sums)`, which takes `count` optimizer steps.
+    """Make `train_steps(iterator, count, sums)`, which takes `count` optimizer steps.
 
     Args:
-        strategy: under which `model` and `optimizer` were made, the optimizer built.
-        model: to logits.
-        optimizer: sums gradients over the replicas by itself.
-        batch_size: global; replicas times `accumulate` divide it.
-        class_weights: by which the loss of each class's records is multiplied, float32
-            `[classes]`; of a mixed image, each label's part by its own class's. A record's own
-            weight multiplies it as well.
-        clip_norm: the gradient of the global batch is scaled down to this norm, taken over all
+        strategy: strategy under which `model` and `optimizer` were made, the optimizer built.
+        model: model to logits.
+        optimizer: optimizer, which sums gradients over the replicas by itself.
+        batch_size: global batch size; replicas times `accumulate` divide it.
+        class_weights: factors of the loss of each class's records, float32 `[classes]`; of a mixed
+            image, each label's part has its own class's. A record's weight multiplies it as well.
+        clip_norm: norm that the gradient of the global batch is scaled down to, taken over all
             variables, where it is longer; 0 for none.
-        accumulate: parts that a replica takes its share of a batch in, one after another, for one
-            optimizer step. As much less memory for the same weights; but batch normalisation has
-            the statistics of a part.
-        jit_compile: let XLA compile the gradients and, on one replica, the update.
+        accumulate: number of parts that a replica takes its share of a batch in, one after
+            another, for one optimizer step. As much less memory for the same weights; but batch
+            normalisation has the statistics of a part.
+        jit_compile: whether XLA compiles the gradients and, on one replica, the update.
 
     Returns:
         A function of a distributed iterator over batches of `stream.training`, an int64 count, and
@@ -90,28 +103,28 @@ def make_train_steps(
         UserError: XLA cannot compile the model for several replicas.
     """
     replicas = strategy.num_replicas_in_sync
-    gradients_of = gradients.make(
+    gradient_fn = gradients.make_gradient_fn(
         model, optimizer, batch_size, replicas * accumulate, class_weights
     )
     update = optimizer.apply
     if jit_compile:
         gradients.check_compiles(model, replicas)
-        gradients_of = tf.function(gradients_of, jit_compile=True)
+        gradient_fn = tf.function(gradient_fn, jit_compile=True)
         # Of several replicas, an optimizer leaves its function to sum gradients: not compiled.
         update = tf.function(update, jit_compile=True) if replicas == 1 else update
 
-    def apply(own: list[tf.Tensor]) -> None:
+    def apply(local: list[tf.Tensor]) -> None:
         if clip_norm or isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-            own = gradients.of_global_batch(own, optimizer, clip_norm)
-        update(own)
+            local = gradients.reduce_and_clip(local, optimizer, clip_norm)
+        update(local)
 
     if accumulate > 1:
-        return _accumulating(strategy, model, gradients_of, apply, accumulate)
+        return _make_accumulating_steps(strategy, model, gradient_fn, apply, accumulate)
 
-    @_as_it_stands
+    @_do_not_convert
     def replica_step(batch: dict[str, tf.Tensor], sums: tf.Tensor) -> tf.Tensor:
-        own, more = gradients_of(batch)
-        apply(own)
+        local, more = gradient_fn(batch)
+        apply(local)
         return sums + tf.cast(more, tf.float64)
 
     @tf.function
@@ -123,20 +136,20 @@ def make_train_steps(
     return train_steps
 
 
-def _accumulating(
+def _make_accumulating_steps(
     strategy: tf.distribute.Strategy,
     model: keras.Model,
-    gradients_of: gradients.Gradients,
+    gradient_fn: gradients.GradientFn,
     apply: Callable[[list[tf.Tensor]], None],
     parts: int,
 ) -> TrainSteps:
-    """`train_steps` of which each adds up the gradients of so many parts of a replica's batch.
+    """Make `train_steps` that add up the gradients of so many parts of a replica's batch.
 
     The parts are counted across replicas: within a loop of one replica, a layer could not sum over
     all of them, as synchronized batch normalisation does.
     """
     with strategy.scope():
-        sums_so_far = [
+        gradient_sums = [
             tf.Variable(
                 tf.zeros(variable.shape, variable.dtype),
                 trainable=False,
@@ -146,20 +159,20 @@ def _accumulating(
             for variable in model.trainable_variables
         ]
 
-    @_as_it_stands
+    @_do_not_convert
     def add_part(batch: dict[str, tf.Tensor], part: tf.Tensor, sums: tf.Tensor) -> tf.Tensor:
         size = tf.shape(batch["label"])[0] // parts
-        own, more = gradients_of(
+        local, more = gradient_fn(
             {name: each[part * size : (part + 1) * size] for name, each in batch.items()}
         )
-        for variable, gradient in zip(sums_so_far, own, strict=True):
+        for variable, gradient in zip(gradient_sums, local, strict=True):
             variable.assign_add(gradient)
         return sums + tf.cast(more, tf.float64)
 
-    @_as_it_stands
+    @_do_not_convert
     def apply_sums() -> None:
-        apply([tf.identity(variable) for variable in sums_so_far])
-        for variable in sums_so_far:
+        apply([tf.identity(variable) for variable in gradient_sums])
+        for variable in gradient_sums:
             variable.assign(tf.zeros_like(variable))
 
     @tf.function
@@ -177,80 +190,22 @@ def _accumulating(
 
 
 def first_sums(strategy: tf.distribute.Strategy, total: Sequence[float] = (0.0, 0.0)) -> Sums:
-    """What `train_steps` adds to at first: so much on the first replica, nothing on others."""
+    """Return what `train_steps` adds to at first: all of it on the first replica, 0 on others."""
 
-    def own() -> tf.Tensor:
+    def local_sums() -> tf.Tensor:
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         return tf.where(tf.equal(replica, 0), tf.constant(total, tf.float64), 0.0)
 
-    return tf.function(lambda: _on_replicas(strategy, strategy.run(own)))()
+    return tf.function(lambda: _on_replicas(strategy, strategy.run(local_sums)))()
 
 
 def _on_replicas(strategy: tf.distribute.Strategy, sums: Sums) -> Sums:
-    """Sums that lie on the devices of their replicas, from which a loop moves them: TensorFlow
-    optimizes `train_steps` again for sums that lie elsewhere than the first."""
+    """Put sums on the devices of their replicas, from which a loop moves them: TensorFlow optimizes
+    `train_steps` again for sums that lie elsewhere than the first."""
     return strategy.run(tf.identity, args=(sums,))
 
 
 def total(strategy: tf.distribute.Strategy, sums: Sums) -> np.ndarray:
-    """The sums of `train_steps` over all replicas, float64 `[2]`: cross-entropy, with all weights
-    as it is trained on, and rank-1 hits of all records."""
+    """Return the sums of `train_steps` over all replicas, float64 `[2]`: cross-entropy, with all
+    weights as it is trained on, and rank-1 hits of all records."""
     return strategy.reduce("SUM", sums, axis=None).numpy()
-
-
-def make_evaluate(strategy: tf.distribute.Strategy, model: keras.Model, classes: int) -> Evaluate:
-    """Makes `evaluate(batches)`, which goes once over distributed batches of `stream.evaluation`.
-
-    Returns:
-        A function whose result has `loss` (mean cross-entropy), `rank1` and `rank5` (fractions),
-        `records`, and `confusion`: int64 `[classes, classes]`, rows true, columns predicted.
-    """
-
-    @_as_it_stands
-    def replica_step(batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, ...]:
-        logits = _mean_logits(model, batch["image"])
-        label, weight = batch["label"], batch["weight"]
-        best = tf.math.top_k(logits, min(RANK, classes)).indices
-        in_best = tf.reduce_any(tf.equal(tf.cast(best, label.dtype), label[:, None]), axis=1)
-        return (
-            tf.reduce_sum(gradients.cross_entropy(label, logits) * weight),
-            tf.reduce_sum(tf.cast(in_best, tf.float32) * weight),
-            tf.math.confusion_matrix(
-                label, best[:, 0], classes, weights=tf.cast(weight, tf.int64), dtype=tf.int64
-            ),
-        )
-
-    @tf.function
-    def evaluate_batch(batch: dict[str, tf.Tensor]) -> list[tf.Tensor]:
-        sums = strategy.run(replica_step, args=(batch,))
-        return [strategy.reduce("SUM", each, axis=None) for each in sums]
-
-    def evaluate(batches: Iterable) -> dict[str, object]:
-        loss = rank5_hits = 0.0
-        confusion = np.zeros((classes, classes), np.int64)
-        for batch in batches:
-            batch_loss, batch_hits, batch_confusion = evaluate_batch(batch)
-            loss += float(batch_loss)
-            rank5_hits += float(batch_hits)
-            confusion += batch_confusion.numpy()
-        records = int(confusion.sum())
-        return {
-            "loss": loss / records,
-            "rank1": float(np.trace(confusion)) / records,
-            "rank5": rank5_hits / records,
-            "records": records,
-            "confusion": confusion,
-        }
-
-    return evaluate
-
-
-def _mean_logits(model: keras.Model, images: tf.Tensor) -> tf.Tensor:
-    """Logits of images `[batch, …]`; of several views each, `[batch, views, …]`, the logarithm of
-    the mean of the views' probabilities."""
-    if images.shape.rank == 4:
-        return model(images, training=False)
-    views = tf.reshape(images, [-1, *images.shape[2:]])
-    log_probabilities = tf.nn.log_softmax(model(views, training=False))
-    each = tf.reshape(log_probabilities, [-1, images.shape[1], log_probabilities.shape[-1]])
-    return tf.reduce_logsumexp(each, axis=1) - math.log(images.shape[1])

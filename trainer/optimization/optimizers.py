@@ -4,9 +4,7 @@ It keeps the moving average of weights (`--ema`) and the loss scale (float16) as
 are in checkpoints wherever the optimizer is.
 """
 
-import contextlib
 import functools
-from collections.abc import Iterator
 
 from trainer.config.run import RunConfig
 
@@ -25,15 +23,15 @@ NAMES = (
 
 
 def create(name: str, learning_rate: float, ema: float = 0.0, mixed_precision: str = "none"):
-    """Makes the optimizer.
+    """Make the optimizer.
 
     `momentum` and `nesterov` are SGD with momentum 0.9; the others have Keras's defaults.
 
     Args:
         name: one of `NAMES`.
-        learning_rate: constant over the run.
-        ema: of the moving average of weights, the part that a step keeps; 0 for no average.
-        mixed_precision: `none`, `bfloat16` or `float16`, which the model computes in.
+        learning_rate: learning rate that training begins with.
+        ema: part that a step keeps of the moving average of weights; 0 for no average.
+        mixed_precision: what the model computes in: `none`, `bfloat16` or `float16`.
     """
     from keras import optimizers  # with TensorFlow, takes seconds; NAMES must be had without
 
@@ -50,37 +48,20 @@ def create(name: str, learning_rate: float, ema: float = 0.0, mixed_precision: s
         "adadelta": optimizers.Adadelta,
     }
     average = {"use_ema": True, "ema_momentum": ema} if ema else {}
-    made = makers[name](learning_rate=learning_rate, **average)
+    optimizer = makers[name](learning_rate=learning_rate, **average)
     # Small gradients are 0 in float16, unless the loss is multiplied. bfloat16 has float32's range.
-    return optimizers.LossScaleOptimizer(made) if mixed_precision == "float16" else made
+    if mixed_precision == "float16":
+        return optimizers.LossScaleOptimizer(optimizer)
+    return optimizer
 
 
-def of(config: RunConfig, model):
-    """The optimizer of a run, built for its model."""
+def build(config: RunConfig, model):
+    """Build the optimizer of a run for its model."""
     optimizer = create(config.optimizer, config.learning_rate, config.ema, config.mixed_precision)
     optimizer.build(model.trainable_variables)
     return optimizer
 
 
-def rate(optimizer) -> float:
-    """The learning rate as it is now, to the digits that 32 bits have."""
+def learning_rate(optimizer) -> float:
+    """Return the learning rate as it is now, to the digits that 32 bits have."""
     return float(f"{float(optimizer.learning_rate.numpy()):.7g}")
-
-
-@contextlib.contextmanager
-def averaged(model, optimizer) -> Iterator[None]:
-    """The model has the moving averages of its weights meanwhile, if the optimizer keeps them.
-
-    Batch normalisation's moving statistics, which are averages already, stay. Afterwards the
-    weights are what they were, to the last bit.
-    """
-    if not getattr(optimizer, "inner_optimizer", optimizer).use_ema:
-        yield
-        return
-    weights = [variable.numpy() for variable in model.trainable_variables]
-    optimizer.finalize_variable_values(model.trainable_variables)
-    try:
-        yield
-    finally:
-        for variable, value in zip(model.trainable_variables, weights, strict=True):
-            variable.assign(value)

@@ -1,4 +1,4 @@
-"""`curves.png`: loss and rank-1 over steps, of training and of the split that is watched."""
+"""`curves.png`: loss and rank-1 over steps, of training and of the validation split."""
 
 import io
 
@@ -9,7 +9,7 @@ from trainer import run_dir
 
 
 def draw(workdir: str) -> None:
-    """Redraws `curves.png` from `metrics.jsonl`."""
+    """Redraw `curves.png` from `metrics.jsonl`."""
     rows = run_dir.read_metrics(workdir)
     figure = Figure(figsize=(11, 4), layout="constrained")
     for axes, metric, title in zip(

@@ -1,4 +1,4 @@
-"""What a person watches while a run trains: a live line on a terminal, plain lines elsewhere."""
+"""What a person sees while a run trains: a live line on a terminal, plain lines elsewhere."""
 
 import datetime
 import os
@@ -13,9 +13,10 @@ _PLAIN_LINE_SECONDS = 10.0
 
 
 class _Console(Console):
-    """Training goes on when nobody reads it any more."""
+    """A console with which training goes on when nobody reads it any more."""
 
     def on_broken_pipe(self) -> None:
+        """Write to nowhere from now on."""
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -26,8 +27,8 @@ class TrainingProgress:
     that stays.
     """
 
-    def __init__(self, steps: int, shows: bool = True) -> None:
-        self._console = _Console(quiet=not shows)
+    def __init__(self, steps: int, visible: bool = True) -> None:
+        self._console = _Console(quiet=not visible)
         self._steps = steps
         self._first: tuple[int, float] | None = None
         self._last_line = time.monotonic()
@@ -56,7 +57,7 @@ class TrainingProgress:
         images_per_second: float,
         learning_rate: float,
     ) -> None:
-        """Shows the state after `step`; on a terminal at once, elsewhere every ten seconds."""
+        """Show the state after `step`; on a terminal at once, elsewhere every ten seconds."""
         text = (
             f"loss {loss:.4f}  rank-1 {rank1:.4f}  {images_per_second:,.0f} images/s  "
             f"lr {learning_rate:.3g}  {self._time_left(step)} left"
@@ -69,10 +70,18 @@ class TrainingProgress:
             self._last_line = now
             self.note(f"step {step}/{self._steps}  {text}")
 
-    def count(self, what: str, total: int) -> Callable[[int], None]:
-        """Shows something else that takes its time; call the result with what more is done."""
-        task = self._bar.add_task(what, total=total)
-        self.note(f"{what}: {total:,} images")
+    def count(self, activity: str, total: int) -> Callable[[int], None]:
+        """Show something else that takes its time.
+
+        Args:
+            activity: what is done, such as `decoding train`.
+            total: images that it is done to.
+
+        Returns:
+            A function to be called with the number of images that are done since its last call.
+        """
+        task = self._bar.add_task(activity, total=total)
+        self.note(f"{activity}: {total:,} images")
         done, last = 0, time.monotonic()
 
         def advance(more: int) -> None:
@@ -81,23 +90,24 @@ class TrainingProgress:
             self._bar.update(task, completed=done, visible=done < total)
             if not self._console.is_terminal and time.monotonic() - last >= _PLAIN_LINE_SECONDS:
                 last = time.monotonic()
-                self.note(f"{what}: {done:,}/{total:,}")
+                self.note(f"{activity}: {done:,}/{total:,}")
 
         return advance
 
     def note(self, line: str) -> None:
-        """Prints a line that stays."""
+        """Print a line that stays."""
         self._console.print(line, highlight=False, soft_wrap=True, markup=False)
 
     def note_evaluation(self, epoch: float, split: str, result: Mapping[str, float]) -> None:
-        """Prints what the evaluation of a split gave."""
+        """Print the metrics of a split."""
         self.note(
             f"epoch {epoch:g}  {split}: loss {result['loss']:.4f}  rank-1 {result['rank1']:.4f}  "
             f"rank-5 {result['rank5']:.4f}"
         )
 
     def _time_left(self, step: int) -> str:
-        """At the pace since the first update: before that, time went into compiling."""
+        """Return the time left, as text, at the pace since the first update: before that, time
+        went into compiling."""
         now = time.monotonic()
         if self._first is None:
             self._first = step, now

@@ -6,32 +6,32 @@ from collections.abc import Iterator
 
 
 @dataclasses.dataclass
-class Rate:
+class Throughput:
     """Images per second of the calls so far, the first left out: it traces and compiles."""
 
     images: int = 0
     seconds: float = 0.0
     calls: int = 0
-    logged: tuple[int, float] = (0, 0.0)
+    last_log: tuple[int, float] = (0, 0.0)
 
     def add(self, images: int, seconds: float) -> float:
-        """Counts a call; the rate of this call alone."""
+        """Count a call; return the throughput of this call alone, in images per second."""
         self.calls += 1
         if self.calls == 2:
-            self.images, self.seconds, self.logged = 0, 0.0, (0, 0.0)
+            self.images, self.seconds, self.last_log = 0, 0.0, (0, 0.0)
         self.images += images
         self.seconds += seconds
         return images / seconds
 
     def since_log(self) -> float:
-        """The rate of the calls since this was asked last."""
-        images, seconds = self.logged
-        self.logged = self.images, self.seconds
+        """Return the throughput since this was called last, in images per second."""
+        images, seconds = self.last_log
+        self.last_log = self.images, self.seconds
         return (self.images - images) / (self.seconds - seconds)
 
     @property
     def mean(self) -> float:
-        """The rate of all calls; 0 before there was one."""
+        """The throughput of all calls, in images per second; 0 before there was one."""
         return self.images / self.seconds if self.seconds else 0.0
 
 

@@ -22,20 +22,20 @@ _OPAQUE = GREY[..., None] / 255
 ON_WHITE = np.round(RGB * _OPAQUE + 255 * (1 - _OPAQUE))
 
 
-def saved(image: Image.Image, kind: str, **options) -> bytes:
+def image_bytes(image: Image.Image, kind: str, **options) -> bytes:
     stored = io.BytesIO()
     image.save(stored, kind, **options)
     return stored.getvalue()
 
 
-def encode(data: bytes, image: decode.Decoded, encoding="keep", channels=3) -> bytes:
+def encode(data: bytes, image: decode.DecodedImage, encoding="keep", channels=3) -> bytes:
     return decode.encode(data, image, image.pixels, encoding, channels, quality=95)
 
 
 def rotated_jpeg() -> bytes:
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was held upright: turn right to view
-    return saved(Image.fromarray(RGB), "JPEG", quality=95, exif=exif)
+    return image_bytes(Image.fromarray(RGB), "JPEG", quality=95, exif=exif)
 
 
 def with_alpha(image: np.ndarray) -> Image.Image:
@@ -47,16 +47,16 @@ def with_alpha(image: np.ndarray) -> Image.Image:
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        (saved(Image.fromarray(RGB), "PNG"), RGB),
-        (saved(Image.fromarray(RGB), "BMP"), RGB),
-        (saved(Image.fromarray(RGB), "TIFF"), RGB),
-        (saved(Image.fromarray(RGB), "WEBP", lossless=True), RGB),
-        (saved(Image.fromarray(GREY), "PNG"), GREY),
-        (saved(Image.fromarray(GREY), "GIF"), None),
-        (saved(with_alpha(RGB), "PNG"), ON_WHITE),
-        (saved(with_alpha(GREY), "PNG"), None),
-        (saved(Image.fromarray(GREY.astype(np.uint16) * 257), "PNG"), GREY),
-        (saved(Image.fromarray(GREY > 127), "PNG"), np.where(GREY > 127, 255, 0)),
+        (image_bytes(Image.fromarray(RGB), "PNG"), RGB),
+        (image_bytes(Image.fromarray(RGB), "BMP"), RGB),
+        (image_bytes(Image.fromarray(RGB), "TIFF"), RGB),
+        (image_bytes(Image.fromarray(RGB), "WEBP", lossless=True), RGB),
+        (image_bytes(Image.fromarray(GREY), "PNG"), GREY),
+        (image_bytes(Image.fromarray(GREY), "GIF"), None),
+        (image_bytes(with_alpha(RGB), "PNG"), ON_WHITE),
+        (image_bytes(with_alpha(GREY), "PNG"), None),
+        (image_bytes(Image.fromarray(GREY.astype(np.uint16) * 257), "PNG"), GREY),
+        (image_bytes(Image.fromarray(GREY > 127), "PNG"), np.where(GREY > 127, 255, 0)),
     ],
     ids=["png", "bmp", "tiff", "webp", "grey", "gif", "rgba", "grey-alpha", "16-bit", "1-bit"],
 )
@@ -74,7 +74,7 @@ def test_exif_rotation_is_applied_and_not_left_to_the_reader():
     assert decoded.pixels.size == (6, 9)
     stored = encode(rotated_jpeg(), decoded)
     again = decode.decode(stored)
-    assert again.as_it_is
+    assert again.verbatim
     assert again.pixels.size == (6, 9)
     difference = np.asarray(again.pixels, int) - np.asarray(decoded.pixels, int)
     assert np.abs(difference).mean() < 6
@@ -82,7 +82,7 @@ def test_exif_rotation_is_applied_and_not_left_to_the_reader():
 
 def test_cmyk_becomes_rgb():
     solid = Image.new("CMYK", (4, 4), (0, 255, 255, 0))
-    red, green, blue = np.asarray(decode.decode(saved(solid, "JPEG")).pixels)[0, 0]
+    red, green, blue = np.asarray(decode.decode(image_bytes(solid, "JPEG")).pixels)[0, 0]
     assert red > 200
     assert max(green, blue) < 60
 
@@ -90,18 +90,18 @@ def test_cmyk_becomes_rgb():
 @pytest.mark.parametrize(
     ("data", "kept"),
     [
-        (saved(Image.fromarray(RGB), "JPEG"), True),
-        (saved(Image.fromarray(GREY), "JPEG"), True),
-        (saved(Image.fromarray(RGB), "JPEG", progressive=True), True),
-        (saved(Image.fromarray(RGB), "PNG"), True),
-        (saved(Image.fromarray(GREY), "PNG"), True),
-        (saved(Image.fromarray(RGB).quantize(8), "PNG"), False),
-        (saved(with_alpha(RGB), "PNG"), False),
-        (saved(Image.fromarray(GREY.astype(np.uint16) * 257), "PNG"), False),
-        (saved(Image.fromarray(RGB), "PNG", transparency=(1, 2, 3)), False),
-        (saved(Image.fromarray(RGB).convert("CMYK"), "JPEG"), False),
-        (saved(Image.fromarray(RGB), "WEBP", lossless=True), False),
-        (saved(Image.fromarray(RGB), "BMP"), False),
+        (image_bytes(Image.fromarray(RGB), "JPEG"), True),
+        (image_bytes(Image.fromarray(GREY), "JPEG"), True),
+        (image_bytes(Image.fromarray(RGB), "JPEG", progressive=True), True),
+        (image_bytes(Image.fromarray(RGB), "PNG"), True),
+        (image_bytes(Image.fromarray(GREY), "PNG"), True),
+        (image_bytes(Image.fromarray(RGB).quantize(8), "PNG"), False),
+        (image_bytes(with_alpha(RGB), "PNG"), False),
+        (image_bytes(Image.fromarray(GREY.astype(np.uint16) * 257), "PNG"), False),
+        (image_bytes(Image.fromarray(RGB), "PNG", transparency=(1, 2, 3)), False),
+        (image_bytes(Image.fromarray(RGB).convert("CMYK"), "JPEG"), False),
+        (image_bytes(Image.fromarray(RGB), "WEBP", lossless=True), False),
+        (image_bytes(Image.fromarray(RGB), "BMP"), False),
         (rotated_jpeg(), False),
     ],
 )
@@ -119,7 +119,7 @@ def test_files_that_tensorflow_reads_as_they_are_are_kept(data, kept):
 @pytest.mark.parametrize("encoding", ["png", "raw", "float"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_lossless_encodings_hold_the_pixels(encoding, channels):
-    data = saved(Image.fromarray(GREY), "PNG")
+    data = image_bytes(Image.fromarray(GREY), "PNG")
     stored = encode(data, decode.decode(data), encoding, channels)
     if encoding == "png":
         pixels = tf.io.decode_png(stored, channels).numpy()
@@ -136,10 +136,10 @@ def test_lossless_encodings_hold_the_pixels(encoding, channels):
     [
         (b"", "empty"),
         (b"no image at all", "not_an_image"),
-        (saved(Image.fromarray(RGB), "EPS"), "not_an_image"),
-        (saved(Image.fromarray(NOISE), "JPEG")[:2000], "truncated"),
-        (saved(Image.fromarray(NOISE), "JPEG")[:100], "truncated"),  # within the header
-        (saved(Image.fromarray(NOISE), "PNG")[:2000], "truncated"),
+        (image_bytes(Image.fromarray(RGB), "EPS"), "not_an_image"),
+        (image_bytes(Image.fromarray(NOISE), "JPEG")[:2000], "truncated"),
+        (image_bytes(Image.fromarray(NOISE), "JPEG")[:100], "truncated"),  # within the header
+        (image_bytes(Image.fromarray(NOISE), "PNG")[:2000], "truncated"),
     ],
 )
 def test_damaged_files_are_told_apart(data, reason):
@@ -149,27 +149,27 @@ def test_damaged_files_are_told_apart(data, reason):
 
 
 def test_a_decompression_bomb_is_set_aside_before_it_is_decoded():
-    bomb = saved(Image.new("1", (30_000, 30_000)), "PNG")
+    bomb = image_bytes(Image.new("1", (30_000, 30_000)), "PNG")
     assert len(bomb) < 1_000_000
     for data in (bomb, bomb[:2000]):  # cut short, it could not be decoded anyway
         with pytest.raises(decode.BadImageError) as error:
             decode.decode(data)
         assert error.value.reason == "too_large"
-    assert decode.decode(saved(Image.fromarray(RGB), "PNG"), max_pixels=54)
+    assert decode.decode(image_bytes(Image.fromarray(RGB), "PNG"), max_pixels=54)
     with pytest.raises(decode.BadImageError, match="9 x 6 pixels"):
-        decode.decode(saved(Image.fromarray(RGB), "PNG"), max_pixels=53)
+        decode.decode(image_bytes(Image.fromarray(RGB), "PNG"), max_pixels=53)
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
 def test_of_an_animation_the_first_frame_is_taken_on_request(kind):
     frames = [Image.fromarray(pixels) for pixels in (RGB, 255 - RGB, RGB // 2)]
-    data = saved(frames[0], kind, save_all=True, append_images=frames[1:])
+    data = image_bytes(frames[0], kind, save_all=True, append_images=frames[1:])
     with pytest.raises(decode.BadImageError, match="3 frames") as error:
         decode.decode(data)
     assert error.value.reason == "animated"
     first = decode.decode(data, first_frame=True)
     assert np.abs(np.asarray(first.pixels.convert("RGB"), int) - RGB).mean() < 12
-    assert not first.as_it_is
+    assert not first.verbatim
     assert encode(data, first) != data
 
 
@@ -177,17 +177,17 @@ def test_what_is_transparent_is_laid_on_white():
     pixels = np.zeros((1, 3, 4), np.uint8)
     pixels[0, :, 0] = 200
     pixels[0, :, 3] = 255, 0, 128
-    shown = np.asarray(decode.decode(saved(Image.fromarray(pixels), "PNG")).pixels)
+    shown = np.asarray(decode.decode(image_bytes(Image.fromarray(pixels), "PNG")).pixels)
     np.testing.assert_allclose(shown[0], [[200, 0, 0], [255, 255, 255], [227, 127, 127]], atol=1)
     palette = Image.fromarray(RGB).quantize(8)
     see_through = palette.getpixel((0, 0))
-    data = saved(palette, "GIF", transparency=see_through)
+    data = image_bytes(palette, "GIF", transparency=see_through)
     assert decode.decode(data).pixels.getpixel((0, 0)) == (255, 255, 255)
 
 
 def test_ycck_and_inverted_cmyk_of_photo_programs_are_read_rightly():
     # Pillow writes CMYK as those programs do: inverted, with Adobe's marker.
-    data = bytearray(saved(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG", quality=95))
+    data = bytearray(image_bytes(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG", quality=95))
     assert b"Adobe" in data
     red, green, blue = np.asarray(decode.decode(bytes(data)).pixels)[4, 4]
     assert red > 200 > 60 > max(green, blue)
@@ -198,17 +198,17 @@ def test_ycck_and_inverted_cmyk_of_photo_programs_are_read_rightly():
 
 
 def test_a_colour_profile_is_noticed_and_not_stored():
-    data = saved(Image.fromarray(RGB), "WEBP", lossless=True, icc_profile=b"profile" * 30)
+    data = image_bytes(Image.fromarray(RGB), "WEBP", lossless=True, icc_profile=b"profile" * 30)
     decoded = decode.decode(data)
     assert decoded.has_profile
     assert b"profile" not in encode(data, decoded, "png")
-    assert not decode.decode(saved(Image.fromarray(RGB), "PNG")).has_profile
+    assert not decode.decode(image_bytes(Image.fromarray(RGB), "PNG")).has_profile
 
 
 @pytest.mark.parametrize("size", [(3000, 5), (1, 3000), (90, 60), (7, 5)])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_a_thumbnail_is_no_larger_than_asked_for_also_of_a_strip(size, kind):
-    shown = decode.thumbnail(saved(Image.new("RGB", size, "red"), kind), 96)
+    shown = decode.thumbnail(image_bytes(Image.new("RGB", size, "red"), kind), 96)
     assert Image.open(io.BytesIO(shown)).size == tuple(
         max(1, round(length * min(1, 96 / max(size)))) for length in size
     )
@@ -218,7 +218,7 @@ def test_a_thumbnail_is_no_larger_than_asked_for_also_of_a_strip(size, kind):
 @settings(max_examples=150)
 def test_no_damage_does_more_than_set_a_file_aside(data):
     kind = data.draw(st.sampled_from(["PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF"]))
-    whole = bytearray(saved(Image.fromarray(RGB), kind))
+    whole = bytearray(image_bytes(Image.fromarray(RGB), kind))
     for _ in range(data.draw(st.integers(1, 8))):
         whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
     try:
@@ -234,16 +234,18 @@ def test_no_damage_does_more_than_set_a_file_aside(data):
 def test_sums_are_exact_and_the_key_is_of_the_pixels(rows, columns, grey, seed):
     shape = (rows, columns) if grey else (rows, columns, 3)
     pixels = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
-    as_png, as_bmp = (decode.decode(saved(Image.fromarray(pixels), k)) for k in ("PNG", "BMP"))
+    as_png, as_bmp = (
+        decode.decode(image_bytes(Image.fromarray(pixels), k)) for k in ("PNG", "BMP")
+    )
     flat = pixels.reshape(rows * columns, -1).astype(int)
-    sums, squares = decode.sums(as_png.pixels)
+    sums, squares = decode.channel_sums(as_png.pixels)
     assert sums == flat.sum(axis=0).tolist()
     assert squares == (flat**2).sum(axis=0).tolist()
-    assert hashing.content_key(as_png.pixels) == hashing.content_key(as_bmp.pixels)
+    assert hashing.content_hash(as_png.pixels) == hashing.content_hash(as_bmp.pixels)
     changed = pixels.copy()
     changed.flat[-1] ^= 1
-    other = decode.decode(saved(Image.fromarray(changed), "PNG"))
-    assert hashing.content_key(other.pixels) != hashing.content_key(as_png.pixels)
+    other = decode.decode(image_bytes(Image.fromarray(changed), "PNG"))
+    assert hashing.content_hash(other.pixels) != hashing.content_hash(as_png.pixels)
 
 
 def test_a_phones_heic_is_told_from_rubbish():

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
 from beam_pipelines.images import decode, hashing
-from tests.beam_pipelines.damage import photo, saved
+from tests.beam_pipelines.image_files import image_bytes, photo
 
 PHOTOS = [photo(seed, size=(160, 120)) for seed in range(24)]
 
 
 def key_of(data: bytes) -> str:
-    return hashing.content_key(decode.decode(data).pixels)
+    return hashing.content_hash(decode.decode(data).pixels)
 
 
 def distance(a: Image.Image, b: Image.Image) -> int:
@@ -23,15 +23,15 @@ def distance(a: Image.Image, b: Image.Image) -> int:
 @pytest.mark.parametrize("image", [PHOTOS[0], PHOTOS[0].convert("L")], ids=["colour", "grey"])
 def test_the_same_pixels_have_one_key_in_any_file(image):
     files = [
-        saved(image, "PNG", compress_level=0),
-        saved(image, "PNG", compress_level=9),
-        saved(image, "PNG", dpi=(300, 300), icc_profile=b"profile" * 30),
-        saved(image, "BMP"),
-        saved(image, "TIFF", compression="tiff_lzw"),
-        saved(image, "PPM"),
+        image_bytes(image, "PNG", compress_level=0),
+        image_bytes(image, "PNG", compress_level=9),
+        image_bytes(image, "PNG", dpi=(300, 300), icc_profile=b"profile" * 30),
+        image_bytes(image, "BMP"),
+        image_bytes(image, "TIFF", compression="tiff_lzw"),
+        image_bytes(image, "PPM"),
     ]
     assert len(set(files)) == len(files)
-    assert {key_of(data) for data in files} == {hashing.content_key(image)}
+    assert {key_of(data) for data in files} == {hashing.content_hash(image)}
 
 
 def test_keys_differ_with_mode_size_and_any_pixel():
@@ -47,7 +47,7 @@ def test_keys_differ_with_mode_size_and_any_pixel():
         changed = flat.copy()
         changed.putpixel((place % 6, place // 6), 8)
         others.append(changed)
-    keys = {hashing.content_key(image) for image in [flat, *others]}
+    keys = {hashing.content_hash(image) for image in [flat, *others]}
     assert len(keys) == 1 + len(others)
 
 
@@ -84,7 +84,7 @@ def test_ranks_stay_what_they_were():
 @pytest.mark.parametrize(
     ("change", "bits"),
     [
-        (lambda image: decode.decode(saved(image, "JPEG", quality=50)).pixels, 6),
+        (lambda image: decode.decode(image_bytes(image, "JPEG", quality=50)).pixels, 6),
         (lambda image: image.resize((320, 240), Image.Resampling.BICUBIC), 4),
         (lambda image: image.resize((80, 60), Image.Resampling.BOX), 6),
         (lambda image: image.point([min(255, level + 10) for level in range(256)] * 3), 6),

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from beam_pipelines.images import decode, integrity
 from input.loading import decode as records
-from tests.beam_pipelines.damage import damaged, photo, saved
+from tests.beam_pipelines.image_files import damage, image_bytes, photo
 
 PHOTO = photo(seed=0, size=(120, 90))
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -42,7 +42,7 @@ def assembled(parts: list[tuple[bytes, bytes]]) -> bytes:
     )
 
 
-PNG = saved(PHOTO, "PNG")
+PNG = image_bytes(PHOTO, "PNG")
 HEADER, *REST = chunks(PNG)
 SPOILT = (HEADER[0], HEADER[1][:10] + b"\x01" + HEADER[1][11:])
 
@@ -60,23 +60,23 @@ SPOILT = (HEADER[0], HEADER[1][:10] + b"\x01" + HEADER[1][11:])
 )
 def test_a_sound_jpeg_is_whole_and_cut_short_anywhere_it_is_not(options):
     for image in (PHOTO, PHOTO.convert("L")):
-        data = saved(image, "JPEG", **options)
-        assert integrity.is_whole_jpeg(data)
-        assert integrity.is_whole_jpeg(data + b"\xff\xc0 trailer of a phone")
+        data = image_bytes(image, "JPEG", **options)
+        assert integrity.is_complete_jpeg(data)
+        assert integrity.is_complete_jpeg(data + b"\xff\xc0 trailer of a phone")
         for length in range(0, len(data), 7):
-            assert not integrity.is_whole_jpeg(data[:length])
-        assert not integrity.is_whole_jpeg(data[:-1])
+            assert not integrity.is_complete_jpeg(data[:length])
+        assert not integrity.is_complete_jpeg(data[:-1])
 
 
 def test_a_sound_png_is_whole_and_with_any_byte_changed_it_is_not():
-    data = saved(photo(seed=1, size=(12, 9)), "PNG")
-    assert integrity.is_whole_png(data)
-    assert integrity.is_whole_png(data + b"trailer")
+    data = image_bytes(photo(seed=1, size=(12, 9)), "PNG")
+    assert integrity.is_complete_png(data)
+    assert integrity.is_complete_png(data + b"trailer")
     for place in range(len(SIGNATURE), len(data)):
-        assert not integrity.is_whole_png(data[:place])
+        assert not integrity.is_complete_png(data[:place])
         spoilt = bytearray(data)
         spoilt[place] ^= 16
-        assert not integrity.is_whole_png(bytes(spoilt))
+        assert not integrity.is_complete_png(bytes(spoilt))
 
 
 @pytest.mark.parametrize(
@@ -94,30 +94,30 @@ def test_a_png_that_tensorflow_refuses_is_written_anew(data):
     decoded = decode.decode(data)
     np.testing.assert_array_equal(decoded.pixels, PHOTO)
     assert not tensorflow_reads(data)
-    assert not decoded.as_it_is
+    assert not decoded.verbatim
     stored = decode.encode(data, decoded, decoded.pixels, "keep", 3, quality=95)
     np.testing.assert_array_equal(records.decode(tf.constant(stored), 3), PHOTO)
 
 
 def test_a_jpeg_with_a_segment_beyond_its_end_is_written_anew():
-    data = bytearray(saved(PHOTO, "JPEG"))
+    data = bytearray(image_bytes(PHOTO, "JPEG"))
     data[-40:-36] = b"\xff\xfe\xf0\x00"  # a comment of 61,440 bytes
     decoded = decode.decode(bytes(data))
     assert not tensorflow_reads(bytes(data))
-    assert not decoded.as_it_is
+    assert not decoded.verbatim
     assert tensorflow_reads(
         decode.encode(bytes(data), decoded, decoded.pixels, "keep", 3, quality=95)
     )
 
 
 def test_a_progressive_jpeg_that_lacks_scans_is_written_anew():
-    data = saved(PHOTO, "JPEG", progressive=True)
+    data = image_bytes(PHOTO, "JPEG", progressive=True)
     scans = [place for place in range(len(data)) if data[place : place + 2] == b"\xff\xda"]
     for place in scans[1:]:
         lacking = data[:place] + b"\xff\xd9"
         assert decode.decode(lacking).pixels.size == PHOTO.size
-        assert not decode.decode(lacking).as_it_is
-    assert decode.decode(data).as_it_is
+        assert not decode.decode(lacking).verbatim
+    assert decode.decode(data).verbatim
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
@@ -126,7 +126,7 @@ def test_of_a_damaged_file_tensorflow_reads_what_was_counted(kind):
     for number in range(400):
         image = photo(number % 20, size=(chance.randint(8, 90), chance.randint(8, 90)))
         options = {"progressive": chance.random() < 0.3, "optimize": chance.random() < 0.3}
-        data = damaged(saved(image, kind, **(options if kind == "JPEG" else {})), chance)
+        data = damage(image_bytes(image, kind, **(options if kind == "JPEG" else {})), chance)
         try:
             decoded = decode.decode(data)
         except decode.BadImageError:
@@ -135,7 +135,7 @@ def test_of_a_damaged_file_tensorflow_reads_what_was_counted(kind):
         shown = records.decode(tf.constant(stored), 3).numpy()
         assert shown.shape == (*decoded.pixels.size[::-1], 3)
         read += 1
-        if decoded.as_it_is or not decoded.lossy:
+        if decoded.verbatim or not decoded.lossy:
             np.testing.assert_array_equal(shown, np.asarray(decoded.pixels.convert("RGB")))
             kept += 1
     assert read >= kept > 15
@@ -143,8 +143,8 @@ def test_of_a_damaged_file_tensorflow_reads_what_was_counted(kind):
 
 def test_checks_of_structure_survive_any_bytes():
     chance = random.Random(1)
-    for kind, check in (("JPEG", integrity.is_whole_jpeg), ("PNG", integrity.is_whole_png)):
-        whole = saved(photo(seed=2, size=(16, 16)), kind)
+    for kind, check in (("JPEG", integrity.is_complete_jpeg), ("PNG", integrity.is_complete_png)):
+        whole = image_bytes(photo(seed=2, size=(16, 16)), kind)
         for _ in range(2000):
             data = bytearray(whole)
             for _ in range(chance.randint(1, 6)):

@@ -1,70 +1,74 @@
 """--size, --short_side, --max_side: the sizes, the pixels, and that nothing is squashed."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from beam_pipelines.images import resize as resizing
+from beam_pipelines.images import resize
 from beam_pipelines.images.resize import Resize
 from headrace.errors import UsageError
+from tests.conftest import ROOT
 
-side = st.one_of(st.integers(1, 60), st.sampled_from([1, 2, 997, 3000]))
-wanted_side = st.integers(1, 60)
+length = st.one_of(st.integers(1, 60), st.sampled_from([1, 2, 997, 3000]))
+target_length = st.integers(1, 60)
 
 
-def apply(resize: Resize, pixels: np.ndarray) -> np.ndarray:
-    return np.asarray(resizing.apply(resize, Image.fromarray(pixels)))
+def apply(config: Resize, pixels: np.ndarray) -> np.ndarray:
+    return np.asarray(resize.apply(config, Image.fromarray(pixels)))
 
 
 def noise(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
-@given(side, side, wanted_side, wanted_side, st.booleans(), st.integers(0, 255))
+@given(length, length, target_length, target_length, st.booleans(), st.integers(0, 255))
 @settings(max_examples=80)
 def test_size_covers_any_shape_and_a_flat_image_stays_flat(
-    rows, columns, wanted_rows, wanted_columns, grey, level
+    rows, columns, target_rows, target_columns, grey, level
 ):
     shape = (rows, columns) if grey else (rows, columns, 3)
-    resized = apply(Resize(size=(wanted_rows, wanted_columns)), np.full(shape, level, np.uint8))
-    assert resized.shape == (wanted_rows, wanted_columns, *shape[2:])
+    resized = apply(Resize(size=(target_rows, target_columns)), np.full(shape, level, np.uint8))
+    assert resized.shape == (target_rows, target_columns, *shape[2:])
     assert (resized == level).all()  # an edge that was not covered would be black
 
 
-@given(side, side, wanted_side)
+@given(length, length, target_length)
 @settings(max_examples=60)
-def test_both_sides_are_scaled_alike_to_half_a_pixel(rows, columns, wanted):
-    for resize, found in (
-        (Resize(short_side=wanted), min(rows, columns)),
-        (Resize(max_side=wanted), max(max(rows, columns), wanted)),
+def test_both_sides_are_scaled_alike_to_half_a_pixel(rows, columns, side):
+    for config, before in (
+        (Resize(short_side=side), min(rows, columns)),
+        (Resize(max_side=side), max(rows, columns, side)),
     ):
-        to = resizing.target(resize, columns, rows)
-        for length, before in zip(to, (columns, rows), strict=True):
-            assert abs(length - before * wanted / found) <= 0.5 or length == 1
-            if resize.max_side and found > wanted:
-                assert length <= wanted
-        if resize.short_side:
-            assert min(to) == wanted
-        elif max(rows, columns) > wanted:
-            assert max(to) == wanted
-        assert resizing.apply(resize, Image.new("L", (columns, rows))).size == to
+        size = resize.target_size(config, columns, rows)
+        for length, old in zip(size, (columns, rows), strict=True):
+            assert abs(length - old * side / before) <= 0.5 or length == 1
+            if config.max_side and before > side:
+                assert length <= side
+        if config.short_side:
+            assert min(size) == side
+        elif max(rows, columns) > side:
+            assert max(size) == side
+        assert resize.apply(config, Image.new("L", (columns, rows))).size == size
 
 
 @given(st.integers(20, 200), st.integers(20, 200), st.integers(20, 120), st.integers(20, 120))
 @settings(max_examples=80)
-def test_the_centre_is_kept_and_nothing_is_distorted(rows, columns, wanted_rows, wanted_columns):
+def test_the_centre_is_kept_and_nothing_is_distorted(rows, columns, target_rows, target_columns):
     """Levels that say where a pixel came from must rise by the same step along both sides."""
-    scale = max(wanted_rows / rows, wanted_columns / columns)
-    for axis, length, wanted in ((0, rows, wanted_rows), (1, columns, wanted_columns)):
+    scale = max(target_rows / rows, target_columns / columns)
+    for axis, length, target in ((0, rows, target_rows), (1, columns, target_columns)):
         places = np.linspace(0, 255, length)
         pixels = np.empty((rows, columns), np.uint8)
         pixels[:] = np.round(places[:, None] if axis == 0 else places[None])
-        resized = apply(Resize(size=(wanted_rows, wanted_columns)), pixels)
+        resized = apply(Resize(size=(target_rows, target_columns)), pixels)
         line = resized.mean(axis=1 - axis)
         # Where the centre of each new pixel lies in the old image, if the crop is centred.
-        came_from = length / 2 + (np.arange(wanted) + 0.5 - wanted / 2) / scale - 0.5
+        came_from = length / 2 + (np.arange(target) + 0.5 - target / 2) / scale - 0.5
         expected = np.clip(came_from, 0, length - 1) * 255 / (length - 1)
         inner = slice(2, -2)  # cubic interpolation knows less at the rim
         pixel = max(1, 1 / scale) * 255 / (length - 1)
@@ -75,8 +79,8 @@ def test_the_centre_is_kept_and_nothing_is_distorted(rows, columns, wanted_rows,
 def test_a_circle_stays_a_circle(size):
     rows, columns = np.mgrid[:120, :160]
     circle = ((rows - 59.5) ** 2 + (columns - 79.5) ** 2 < 25**2) * np.uint8(255)
-    for resize in (Resize(size=size), Resize(short_side=size[0]), Resize(max_side=size[0])):
-        resized = apply(resize, circle) > 127
+    for config in (Resize(size=size), Resize(short_side=size[0]), Resize(max_side=size[0])):
+        resized = apply(config, circle) > 127
         high, wide = (int(resized.any(axis=axis).sum()) for axis in (1, 0))
         scale = max(resized.shape[0] / 120, resized.shape[1] / 160)
         for found, length in zip((high, wide), resized.shape, strict=True):
@@ -121,7 +125,7 @@ def test_growing_is_cubic_not_nearest_or_linear():
 
 def test_a_picture_of_the_right_size_is_left_alone():
     image = Image.fromarray(noise(30, 40, 3))
-    for resize in (
+    for config in (
         Resize(),
         Resize(size=(30, 40)),
         Resize(short_side=30),
@@ -129,7 +133,7 @@ def test_a_picture_of_the_right_size_is_left_alone():
         Resize(max_side=41),
         Resize(max_side=10_000),
     ):
-        assert resizing.apply(resize, image) is image
+        assert resize.apply(config, image) is image
 
 
 @pytest.mark.parametrize("shape", [(1, 5000), (5000, 1), (3, 3000)])
@@ -144,10 +148,37 @@ def test_a_strip_never_loses_its_last_row(shape):
     ("text", "size"), [("224", (224, 224)), ("224,320", (224, 320)), ("10x20", (10, 20))]
 )
 def test_a_size_is_a_side_or_rows_and_columns(text, size):
-    assert resizing.parse_size(text) == size
+    assert resize.parse_size(text) == size
 
 
 @pytest.mark.parametrize("text", ["", "0", "-3", "10,", ",10", "10,0", "10,20,30", "a", "1e3", "²"])
 def test_no_other_size_is_understood(text):
     with pytest.raises(UsageError, match="--size="):
-        resizing.parse_size(text)
+        resize.parse_size(text)
+
+
+PEAK = """
+import resource, sys
+from PIL import Image
+from beam_pipelines.images import hashing, resize
+pixels = Image.new("RGB", (int(sys.argv[1]), int(sys.argv[2])), "red")
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+assert resize.apply(resize.Resize(size=(224, 224)), pixels).size == (224, 224)
+assert max(resize.apply(resize.Resize(max_side=224), pixels).size) == 224
+hashing.perceptual_hash(pixels)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.parametrize("shape", [(1, 30_000), (30_000, 1), (3, 65_000), (400_000, 2)])
+def test_memory_of_a_strip_is_bounded_by_itself_and_the_target(shape):
+    """Scaled before it is cut, a strip of 1 x 30,000 would be 224 x 6,720,000 on its way."""
+    finished = subprocess.run(
+        [sys.executable, "-c", PEAK, *map(str, shape)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert int(finished.stdout) < 64 * 1024  # KiB

@@ -7,16 +7,16 @@ import pytest
 from beam_pipelines.pipeline import job
 from headrace.errors import UsageError, UserError
 from input.dataset import dataset_dir
-from tests.beam_pipelines.jobs import everything, prepare
+from tests.beam_pipelines.jobs import file_contents, prepare
 from tests.conftest import assert_one_line_error, run_program
 
 
 def test_a_finished_dataset_is_replaced_only_on_request(source, tmp_path):
     first = prepare(source, tmp_path / "data")
-    before = everything(tmp_path / "data")
+    before = file_contents(tmp_path / "data")
     with pytest.raises(UserError, match="--overwrite"):
         prepare(source, tmp_path / "data", seed=1)
-    assert everything(tmp_path / "data") == before
+    assert file_contents(tmp_path / "data") == before
     second = prepare(source, tmp_path / "data", seed=1, overwrite=True)
     assert second.fingerprint != first.fingerprint
     assert dataset_dir.read_card(str(tmp_path / "data")) == second
@@ -30,27 +30,27 @@ def test_a_folder_with_other_files_is_left_alone(source, tmp_path, name):
     (tmp_path / "mine" / name).write_text("precious")
     with pytest.raises(UserError, match=f"holds other files .{name}"):
         prepare(source, tmp_path / "mine")
-    assert everything(tmp_path / "mine") == {name: b"precious"}
+    assert file_contents(tmp_path / "mine") == {name: b"precious"}
 
 
 @pytest.mark.parametrize("below", ["", "/out", "/dark/out"])
 def test_a_dataset_is_not_written_among_its_own_images(source, tmp_path, below):
-    before = everything(source)
+    before = file_contents(source)
     (tmp_path / "link").symlink_to(source)
     for given in (source, tmp_path / "link"):
         with pytest.raises(UsageError, match=r"--output_dir=.* lies in the source"):
             prepare(source, f"{given}{below}")
         with pytest.raises(UsageError, match=r"--output_dir=.* lies in the source"):
             prepare(f"filename:{source}", f"{given}{below}", class_pattern="(.)")
-    assert everything(source) == before
+    assert file_contents(source) == before
 
 
 def test_a_dataset_does_not_replace_the_one_it_is_made_from(prepared, tmp_path):
     shutil.copytree(prepared, tmp_path / "data")
-    before = everything(tmp_path / "data")
+    before = file_contents(tmp_path / "data")
     with pytest.raises(UsageError, match=r"--output_dir=.* lies in the source"):
         prepare(f"tfds:{tmp_path / 'data'}", tmp_path / "data", splits="", overwrite=True)
-    assert everything(tmp_path / "data") == before
+    assert file_contents(tmp_path / "data") == before
 
 
 def test_a_listing_may_lie_beside_the_output(source, tmp_path):
@@ -79,7 +79,7 @@ def test_a_second_job_stays_out_of_a_folder_that_one_is_writing_to(source, tmp_p
 
     monkeypatch.setattr(job.plan, "run", start_another_then_plan)
     assert prepare(source, tmp_path / "data").fingerprint == whole.fingerprint
-    assert everything(tmp_path / "data").keys() == everything(tmp_path / "whole").keys()
+    assert file_contents(tmp_path / "data").keys() == file_contents(tmp_path / "whole").keys()
 
 
 def test_a_dataset_that_was_finished_meanwhile_is_not_replaced(source, tmp_path, monkeypatch):

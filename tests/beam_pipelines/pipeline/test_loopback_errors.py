@@ -1,4 +1,4 @@
-"""Threads of workers: a hang-up is no news, anything else is."""
+"""Threads of workers: a closed connection is no news, anything else is."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 PROGRAM = """
 import concurrent.futures, logging, threading
 import grpc
-from beam_pipelines import hang_up
+from beam_pipelines.pipeline import loopback_errors
 
 class Service(grpc.GenericRpcHandler):
     def service(self, call):
@@ -29,7 +29,7 @@ server = grpc.server(concurrent.futures.ThreadPoolExecutor())
 server.add_generic_rpc_handlers([Service()])
 port = server.add_insecure_port("localhost:0")
 server.start()
-hang_up.expect()
+loopback_errors.silence()
 thread = threading.Thread(target=listen)
 thread.start()
 thread.join()
@@ -37,8 +37,8 @@ server.stop(None)
 """
 
 
-@pytest.mark.parametrize(("code", "told"), [("CANCELLED", 0), ("INTERNAL", 2)])
-def test_only_a_hang_up_is_passed_over(code, told):
+@pytest.mark.parametrize(("code", "errors"), [("CANCELLED", 0), ("INTERNAL", 2)])
+def test_only_a_closed_connection_is_passed_over(code, errors):
     finished = subprocess.run(
         [sys.executable, "-c", PROGRAM.format(code=code)],
         cwd=ROOT,
@@ -48,5 +48,5 @@ def test_only_a_hang_up_is_passed_over(code, told):
         check=False,
     )
     assert finished.returncode == 0, finished.stderr
-    assert finished.stderr.count("Traceback") == told
-    assert ("logged" in finished.stderr) == bool(told)
+    assert finished.stderr.count("Traceback") == errors
+    assert ("logged" in finished.stderr) == bool(errors)

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import traceback
 
 import pytest
 
@@ -136,9 +137,17 @@ def test_values_that_beam_does_not_take_are_told_in_one_line(flag, said, capsys)
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("blocks", [1, 8])
-def test_a_full_disk_is_named_and_leaves_no_card(tmp_path, blocks):
-    """A bound on the size of files stands for it: first of the scan's, then of the catalog."""
+@pytest.mark.parametrize(
+    ("blocks", "words"),
+    [
+        (0, ["No usable temporary directory", "TMPDIR"]),
+        (1, ["File too large", "TMPDIR"]),
+        (4, ["cannot read or write its files", "run the job again"]),
+        (16, ["cannot read or write its files", "run the job again"]),
+    ],
+)
+def test_a_full_disk_is_named_and_leaves_no_card(tmp_path, blocks, words):
+    """A bound on the size of files stands for it: of the list, the scan's, the image table."""
     write_images(tmp_path / "source", {"dark": 10, "light": 10})
     finished = subprocess.run(
         [
@@ -152,12 +161,14 @@ def test_a_full_disk_is_named_and_leaves_no_card(tmp_path, blocks):
         timeout=300,
         check=False,
     )
-    assert_one_line_error(finished, 1, "cannot read or write its files", "run the job again")
+    assert_one_line_error(finished, 1, *words)
     assert not (tmp_path / "data" / "card.json").exists()
 
 
 def test_a_users_mistake_that_a_worker_finds_is_told_as_one():
-    text = "Traceback\n  File x\nheadrace.UserError: gs://b is gone [while running 'scan']\n\n"
-    assert str(runner._explained(RuntimeError(text))) == "gs://b is gone"
+    (line,) = traceback.format_exception_only(UserError("gs://b is gone"))
+    text = f"Traceback\n  File x\n{line.rstrip()} [while running 'scan']\n\n"
+    for error in (RuntimeError(text), UserError("gs://b is gone [while running 'scan']")):
+        assert str(runner._user_error(error)) == "gs://b is gone"
     defect = RuntimeError("Traceback\nKeyError: 3 [while running 'plan']")
-    assert runner._explained(defect) is defect
+    assert runner._user_error(defect) is defect

@@ -14,15 +14,15 @@ from PIL import Image
 
 from beam_pipelines.planning import duplicates, image_table
 from headrace.errors import UserError
-from tests.beam_pipelines.damage import photo, saved
+from tests.beam_pipelines.image_files import image_bytes, photo
 from tests.beam_pipelines.jobs import prepare
-from tests.beam_pipelines.rows import make_row
+from tests.beam_pipelines.scanned_images import scanned_image
 from tests.conftest import write_images
 
 
 def put(path: pathlib.Path, image: Image.Image, kind: str = "PNG", **options) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(saved(image, kind, **options))
+    path.write_bytes(image_bytes(image, kind, **options))
 
 
 def flat(level: int) -> Image.Image:
@@ -116,8 +116,8 @@ def test_fail_names_two_files_and_leaves_no_card(source, tmp_path):
     with pytest.raises(UserError, match=r"10 pictures .* more than once, first (\S+) and") as error:
         prepare(source, tmp_path / "data", duplicates="fail")
     first, second = str(error.value).partition("first ")[2].partition(";")[0].split(" and ")
-    pixels = [np.asarray(Image.open(source / path)) for path in (first, second)]
-    np.testing.assert_array_equal(*pixels)
+    given, again = (np.asarray(Image.open(source / path)) for path in (first, second))
+    np.testing.assert_array_equal(given, again)
     assert not (tmp_path / "data/card.json").exists()
     write_images(tmp_path / "clean", {"dark": 6, "light": 6})
     card = prepare(tmp_path / "clean", tmp_path / "other", duplicates="fail")
@@ -177,7 +177,7 @@ def pictures(draw) -> list[tuple[int, int, int]]:
     """Hash, split and content of images; many hashes near to one another."""
     chance = random.Random(draw(st.integers(0, 2**32)))
     centres = [chance.getrandbits(64) for _ in range(draw(st.integers(1, 4)))]
-    found = []
+    found: list[tuple[int, int, int]] = []
     for number in range(draw(st.integers(2, 40))):
         looks = chance.choice(centres)
         for place in chance.sample(range(64), chance.randint(0, 12)):
@@ -200,17 +200,17 @@ def test_the_nearest_of_an_earlier_split_is_found_as_by_comparing_all(
     monkeypatch.setattr(duplicates, "_BLOCK", block)
     monkeypatch.setattr(duplicates, "_PAIRS", pairs)
     rows = [
-        dataclasses.replace(make_row(number, 0, content), looks=signed(looks))
+        dataclasses.replace(scanned_image(number, 0, content), perceptual_hash=signed(looks))
         for number, (looks, _, content) in enumerate(images)
     ]
-    file = tmp_path_factory.mktemp("near") / "catalog"
+    file = tmp_path_factory.mktemp("near") / "images"
     with image_table.build(rows, {"0": 0}, str(file)) as db:
         for number, (_, split, _) in enumerate(images):
             db.execute("UPDATE images SET split = ? WHERE path = ?", (split, f"{number:04d}.png"))
-        duplicates.find_near(db, limit, order)
-        found = {row[0]: row[1:] for row in db.execute("SELECT * FROM near")}
-        listed = list(duplicates.near_pairs(db))
-        table = db.execute("SELECT id, looks, split, key FROM images").fetchall()
+        duplicates.find_near_duplicates(db, limit, order)
+        found = {row[0]: row[1:] for row in db.execute("SELECT * FROM near_duplicates")}
+        listed = list(duplicates.near_duplicate_pairs(db))
+        table = db.execute("SELECT id, perceptual_hash, split, content_hash FROM images").fetchall()
     expected = {}
     for later, looks, split, key in table:
         candidates = [

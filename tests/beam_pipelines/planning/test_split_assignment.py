@@ -1,4 +1,4 @@
-"""The division of images among splits, as properties of a real catalog."""
+"""The division of images among splits, as properties of a real table."""
 
 import random
 from collections import Counter
@@ -9,18 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from beam_pipelines.pipeline.scan import Row
 from beam_pipelines.planning import duplicates, image_table, split_assignment
-from tests.beam_pipelines.rows import make_row
+from beam_pipelines.rows import ScannedImage
+from tests.beam_pipelines.scanned_images import scanned_image
 
 
-def divide(folder, rows: list[Row], shares: list[Fraction], policy="same_split"):
+def divide(folder, rows: list[ScannedImage], shares: list[Fraction], policy="same_split"):
     """The split of every path, None for images that were dropped."""
-    file = folder / f"catalog-{len(list(folder.iterdir()))}"
+    file = folder / f"images-{len(list(folder.iterdir()))}"
     with image_table.build(rows, {str(n): n for n in range(50)}, str(file)) as db:
-        duplicates.settle(db, policy, "source")
+        duplicates.resolve(db, policy, "source")
         split_assignment.join_groups(db)
-        split_assignment.assign(db, shares, "own IS NULL")
+        split_assignment.assign(db, shares, "source_split IS NULL")
         return dict(db.execute("SELECT path, split FROM images ORDER BY path"))
 
 
@@ -33,8 +33,8 @@ def shares(draw) -> list[Fraction]:
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=120), shares(), st.integers(0, 3))
 @settings(max_examples=40)
 def test_totals_are_exact_and_quotas_met_to_within_one(tmp_path_factory, labels, fractions, seed):
-    rows = [make_row(n, label, n, seed=seed) for n, label in enumerate(labels)]
-    chosen = divide(tmp_path_factory.mktemp("catalog"), rows, fractions)
+    rows = [scanned_image(n, label, n, seed=seed) for n, label in enumerate(labels)]
+    chosen = divide(tmp_path_factory.mktemp("images"), rows, fractions)
     counts = np.zeros((5, len(fractions)), int)
     for row in rows:
         counts[int(row.label), chosen[row.path]] += 1
@@ -57,11 +57,11 @@ def test_totals_are_exact_and_quotas_met_to_within_one(tmp_path_factory, labels,
 def test_groups_and_duplicates_share_a_split_in_any_order_of_listing(
     tmp_path_factory, images, fractions, shuffler
 ):
-    rows = [make_row(n, *image) for n, image in enumerate(images)]
-    folder = tmp_path_factory.mktemp("catalog")
+    rows = [scanned_image(n, *image) for n, image in enumerate(images)]
+    folder = tmp_path_factory.mktemp("images")
     chosen = divide(folder, rows, fractions)
     assert None not in chosen.values()
-    for shared in ("key", "group"):
+    for shared in ("content_hash", "group_id"):
         splits: dict[object, set] = {}
         for row in rows:
             if getattr(row, shared) is not None:
@@ -74,13 +74,15 @@ def test_groups_and_duplicates_share_a_split_in_any_order_of_listing(
 
 def test_a_chain_of_groups_and_duplicates_is_one_unit(tmp_path):
     """Image n shares its group with one neighbour and its pixels with the other."""
-    rows = [make_row(n, label=0, content=(n + 1) // 2, group=f"g{n // 2:03d}") for n in range(200)]
+    rows = [
+        scanned_image(n, label=0, content=(n + 1) // 2, group=f"g{n // 2:03d}") for n in range(200)
+    ]
     assert len(set(divide(tmp_path, rows, [Fraction(1, 2)] * 2).values())) == 1
 
 
 def test_many_pairs_do_not_spoil_the_quota(tmp_path):
-    rows = [make_row(n, label=n % 3, content=min(n, 400)) for n in range(400)]
-    rows += [make_row(1000 + n, label=n % 3, content=n) for n in range(60)]
+    rows = [scanned_image(n, label=n % 3, content=min(n, 400)) for n in range(400)]
+    rows += [scanned_image(1000 + n, label=n % 3, content=n) for n in range(60)]
     chosen = divide(tmp_path, rows, [Fraction(8, 10), Fraction(1, 10), Fraction(1, 10)])
     assert Counter(chosen.values()) == {0: 368, 1: 46, 2: 46}
     pairs = Counter(chosen[f"{1000 + n:04d}.png"] for n in range(60))
@@ -96,7 +98,7 @@ def test_patients_are_divided_nearly_to_the_quota(tmp_path):
     shuffler = random.Random(0)
     patients = [shuffler.randint(1, 12) for _ in range(300)]
     rows = [
-        make_row(
+        scanned_image(
             1000 * patient + n, label=patient % 2, content=1000 * patient + n, group=f"{patient}"
         )
         for patient, images in enumerate(patients)
@@ -109,13 +111,15 @@ def test_patients_are_divided_nearly_to_the_quota(tmp_path):
 
 
 def test_a_group_larger_than_every_quota_leaves_nothing_out(tmp_path):
-    rows = [make_row(n, label=0, content=n, group="all" if n < 95 else None) for n in range(100)]
+    rows = [
+        scanned_image(n, label=0, content=n, group="all" if n < 95 else None) for n in range(100)
+    ]
     chosen = divide(tmp_path, rows, [Fraction(1, 2), Fraction(1, 2)])
     assert Counter(Counter(chosen.values()).values()) == {95: 1, 5: 1}
 
 
 def test_dropped_duplicates_have_no_split(tmp_path):
-    rows = [make_row(n, label=0, content=n % 10) for n in range(30)]
+    rows = [scanned_image(n, label=0, content=n % 10) for n in range(30)]
     chosen = divide(tmp_path, rows, [Fraction(1, 2)] * 2, policy="drop")
     assert {path for path, split in chosen.items() if split is not None} == {
         f"{n:04d}.png" for n in range(10)
@@ -126,7 +130,7 @@ def test_dropped_duplicates_have_no_split(tmp_path):
 def test_another_seed_gives_another_split(tmp_path):
     halves = [Fraction(1, 2)] * 2
     of_seed = [
-        divide(tmp_path, [make_row(n, 0, n, seed=seed) for n in range(100)], halves)
+        divide(tmp_path, [scanned_image(n, 0, n, seed=seed) for n in range(100)], halves)
         for seed in (1, 2)
     ]
     assert of_seed[0] != of_seed[1]
@@ -136,8 +140,25 @@ def test_another_seed_gives_another_split(tmp_path):
 def test_sums_beyond_64_bits_are_exact(tmp_path, value):
     rows = []
     for n in range(30):
-        row = make_row(n, 0, n)
+        row = scanned_image(n, 0, n)
         row.sums[0] = value + n
         rows.append(row)
-    with image_table.build(rows, {"0": 0}, str(tmp_path / "catalog")) as db:
-        assert image_table.exact_sum(db, "sum0", "1") == sum(value + n for n in range(30))
+    with image_table.build(rows, {"0": 0}, str(tmp_path / "images")) as db:
+        assert image_table.exact_sum(db, "sums0", "1") == sum(value + n for n in range(30))
+
+
+def steps_of_division(folder, classes: int) -> int:
+    """Return how many thousand steps SQLite takes to divide three images of each class."""
+    rows = [scanned_image(n, n // 3, n) for n in range(3 * classes)]
+    labels = {str(label): label for label in range(classes)}
+    steps: list[None] = []
+    with image_table.build(rows, labels, str(folder / f"{classes}")) as db:
+        db.set_progress_handler(lambda: steps.append(None), 1000)
+        duplicates.resolve(db, "same_split", "source")
+        split_assignment.join_groups(db)
+        split_assignment.assign(db, [Fraction(8, 10), Fraction(2, 10)], "source_split IS NULL")
+    return len(steps)
+
+
+def test_work_grows_as_the_classes_do(tmp_path):
+    assert steps_of_division(tmp_path, 4000) < 5 * steps_of_division(tmp_path, 1000)

@@ -1,54 +1,11 @@
-"""Splits and shards as properties: exact totals, quotas within one, nothing lost, no order seen."""
+"""`--splits`: what each form means, and which are refused."""
 
-import itertools
 from fractions import Fraction
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from beam_pipelines.planning import sharding, split_spec
+from beam_pipelines.planning import split_spec
 from headrace.errors import UsageError
-
-
-@st.composite
-def shares(draw) -> list[Fraction]:
-    weights = draw(st.lists(st.integers(1, 20), min_size=1, max_size=5))
-    return [Fraction(weight, sum(weights)) for weight in weights]
-
-
-@given(st.lists(st.integers(0, 60), min_size=1, max_size=30), shares())
-def test_rounding_is_exact_in_total_and_within_one_everywhere(counts, fractions):
-    table = split_spec.controlled_rounding(counts, fractions)
-    total = sum(counts)
-    assert [sum(row) for row in table] == counts
-    columns = [sum(row[j] for row in table) for j in range(len(fractions))]
-    for column, fraction in zip(columns, fractions, strict=True):
-        assert abs(column - total * fraction) < 1
-    for count, row in zip(counts, table, strict=True):
-        for cell, fraction in zip(row, fractions, strict=True):
-            assert cell >= 0
-            assert abs(cell - count * fraction) <= 1
-
-
-def test_rounding_of_a_thousand_uneven_classes_has_exact_totals():
-    counts = [7 + label % 13 for label in range(1000)]
-    fractions = [Fraction(8, 10), Fraction(1, 10), Fraction(1, 10)]
-    table = np.array(split_spec.controlled_rounding(counts, fractions))
-    assert sum(counts) == 12_994
-    # The quotas are 10395.2, 1299.4 and 1299.4.
-    assert table.sum(axis=0).tolist() == [10_395, 1_300, 1_299]
-
-
-@pytest.mark.parametrize("folds", [3, 10])
-def test_rounding_stays_exact_for_ten_thousand_classes(folds):
-    """Equal classes are the worst case: alone, each would give its remainder to the same folds."""
-    for counts in ([13] * 10_000, [1 + 7 * label % 1300 for label in range(10_000)]):
-        table = np.array(split_spec.controlled_rounding(counts, [Fraction(1, folds)] * folds))
-        assert table.sum(axis=1).tolist() == counts
-        assert np.ptp(table.sum(axis=0)) <= 1
-        assert np.abs(table - np.array(counts)[:, None] / folds).max() <= 1
 
 
 def test_fractions_are_exact():
@@ -129,23 +86,3 @@ def test_folds_are_equal():
 def test_impossible_splits_are_refused(text):
     with pytest.raises(UsageError, match="--splits"):
         split_spec.names(text, set())
-
-
-@given(st.integers(0, 10**13), st.integers(1, 512))
-def test_shards_are_near_the_size_asked_for(total, shard_mb):
-    count = sharding.shard_count(total, shard_mb)
-    assert count >= 1
-    assert total <= count * shard_mb * sharding.MIB
-    if count > 8:
-        assert total > (count - 1) * shard_mb * sharding.MIB
-
-
-@given(st.integers(1, 10_000), st.integers(1, 50))
-def test_shards_hold_every_record_once_and_are_even(records, shards):
-    bounds = sharding.shard_bounds(records, shards)
-    assert bounds[0][0] == 0
-    assert bounds[-1][1] == records
-    assert all(a[1] == b[0] for a, b in itertools.pairwise(bounds))
-    sizes = {last - first for first, last in bounds}
-    assert max(sizes) - min(sizes) <= 1
-    assert min(sizes) >= 1

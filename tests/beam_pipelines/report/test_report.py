@@ -65,7 +65,7 @@ SUMMARY = {
     "samples": [picture("rose/1.jpg"), picture(NASTY, label=1)],
     "near_bits": 6,
     "rejected": [{"path": NASTY, "reason": "truncated", "detail": "a < b"}],
-    "shown_duplicates": [
+    "duplicate_samples": [
         {
             "pixels": "ab",
             "size": 40,
@@ -163,7 +163,7 @@ def test_the_bar_of_a_class_is_as_long_as_its_share_of_the_largest():
 
 
 def test_a_clean_grey_dataset_says_so():
-    summary = {**SUMMARY, "samples": [], "rejected": [], "shown_duplicates": []}
+    summary = {**SUMMARY, "samples": [], "rejected": [], "duplicate_samples": []}
     page = render(summary, channels=1, mean=[1.0], std=[2.0])
     assert "Every file is a sound image." in page
     assert "No two images have the same pixels." in page
@@ -171,7 +171,7 @@ def test_a_clean_grey_dataset_says_so():
 
 
 def test_near_duplicates_that_were_not_looked_for_are_told_from_none_found():
-    summary = {**SUMMARY, "shown_duplicates": []}
+    summary = {**SUMMARY, "duplicate_samples": []}
     assert "No image is within 6 of 64 bits" in render(summary)
     assert "--near_duplicates=BITS" in render({**summary, "near_bits": None})
 
@@ -199,3 +199,17 @@ def test_the_report_shows_training_images_whichever_split_comes_first(source, tm
     training = tfds.builder_from_directory(str(tmp_path / "data")).as_dataset(split="train")
     assert shown
     assert shown <= {example["file_name"].numpy().decode() for example in training}
+
+
+def test_the_page_does_not_grow_with_classes_beyond_a_thousand():
+    pages = []
+    for classes in (1_500, 30_000):
+        split = Split([2] * classes, [Shard("flowers-train", 2 * classes, 2_500_000, "ab")])
+        names = [f"class {label:05d}" for label in range(classes)]
+        pages.append(
+            render(
+                {**SUMMARY, "samples": []}, classes=names, splits={"train": split, "test": split}
+            )
+        )
+        assert f"The first 1,000 of {classes:,} classes" in pages[-1]
+    assert abs(len(pages[0]) - len(pages[1])) < 100

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.errors import UsageError, UserError
-from tests.beam_pipelines.jobs import listed, prepare, stored
+from tests.beam_pipelines.jobs import list_images, prepare, stored_records
 from tests.conftest import assert_one_line_error, run_program, write_images
 
 
@@ -22,7 +22,7 @@ def flat(folder, classes=("cat", "dog"), count=4):
 def test_dogs_and_cats_are_told_by_what_stands_before_the_dot(tmp_path):
     card = prepare(flat(tmp_path / "train"), tmp_path / "data")
     assert card.classes == ["cat", "dog"]
-    found = stored(tmp_path / "data")
+    found = stored_records(tmp_path / "data")
     assert len(found) == 8
     assert all(path.split(".")[0] == row["label"] for path, row in found.items())
 
@@ -31,7 +31,7 @@ def test_a_pattern_of_ones_own_reads_any_name_in_any_folder(tmp_path):
     for path in ("a/IMG_001_tabby.cat.png", "b/c/IMG_2_husky.dog.png"):
         (tmp_path / path).parent.mkdir(parents=True)
         (tmp_path / path).write_bytes(b"")
-    found = listed(f"filename:{tmp_path}", r".*\.(\w+)\.png$")
+    found = list_images(f"filename:{tmp_path}", r".*\.(\w+)\.png$")
     assert [(row.path, row.label) for row in found] == [
         ("a/IMG_001_tabby.cat.png", "cat"),
         ("b/c/IMG_2_husky.dog.png", "dog"),
@@ -42,7 +42,7 @@ def test_a_pattern_of_ones_own_reads_any_name_in_any_folder(tmp_path):
 def test_the_default_pattern_takes_any_class_without_a_dot(tmp_path_factory, label, number):
     folder = tmp_path_factory.mktemp("names")
     (folder / f"{label}.{number}.jpg").write_bytes(b"")
-    assert [row.label for row in listed(f"filename:{folder}")] == [label]
+    assert [row.label for row in list_images(f"filename:{folder}")] == [label]
 
 
 @pytest.mark.parametrize("name", ["README", "cat-1"])
@@ -57,7 +57,7 @@ def test_a_name_that_does_not_match_is_an_error_and_no_class(tmp_path, name):
 def test_a_group_that_matches_nothing_is_no_class(tmp_path):
     spec = flat(tmp_path / "train")
     with pytest.raises(UserError, match="does not match"):
-        listed(spec, r"(\d*)cat|dog")
+        list_images(spec, r"(\d*)cat|dog")
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_group_that_matches_nothing_is_no_class(tmp_path):
 )
 def test_a_wrong_pattern_is_bad_usage(tmp_path, pattern, words):
     with pytest.raises(UsageError, match="--class_pattern"):
-        listed(flat(tmp_path / "train"), pattern)
+        list_images(flat(tmp_path / "train"), pattern)
     finished = run_program(
         "beam_pipelines.prepare",
         f"--source=filename:{tmp_path / 'train'}",

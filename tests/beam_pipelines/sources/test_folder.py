@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beam_pipelines import sources
-from beam_pipelines.pipeline import listing
+from beam_pipelines.pipeline.listing import list_source
 from headrace.errors import UserError
-from tests.beam_pipelines.jobs import listed, prepare, stored
+from tests.beam_pipelines.jobs import list_images, prepare, stored_records
 from tests.conftest import assert_one_line_error, run_program, write_images
 
 SPLIT_NAMES = {"val": "validation", "valid": "validation", "VAL": "validation", "Train": "train"}
@@ -28,7 +28,7 @@ def test_images_of_nested_folders_belong_to_the_class_at_the_top(tmp_path):
     write_images(source / "cat" / "2019" / "june", {"dog": 3}, seed=1)
     card = prepare(source, tmp_path / "data", splits="train:1")
     assert card.classes == ["cat", "dog"]
-    found = stored(tmp_path / "data")
+    found = stored_records(tmp_path / "data")
     assert len(found) == 9
     nested = [row for path, row in found.items() if path.startswith("cat/2019/june/dog/")]
     assert {row["label"] for row in nested} == {"cat"}
@@ -42,7 +42,7 @@ def test_folders_of_predefined_splits_are_kept_whatever_validation_is_called(tmp
     for number, name in enumerate(folders):
         write_images(tmp_path / "source" / name, {"cat": 2, "dog": 2}, seed=number)
     prepare(tmp_path / "source", tmp_path / "data", splits="")
-    found = stored(tmp_path / "data")
+    found = stored_records(tmp_path / "data")
     assert len(found) == 4 * len(folders)
     for path, row in found.items():
         split, label, _ = path.split("/")
@@ -58,19 +58,22 @@ def test_a_validation_split_is_cut_from_train_alone(tmp_path):
         "validation": [3, 3],
         "test": [10, 10],
     }
-    for path, row in stored(tmp_path / "data").items():
+    for path, row in stored_records(tmp_path / "data").items():
         assert (row["split"] == "test") == path.startswith("test/")
 
 
 def test_one_class_may_be_called_train(tmp_path):
     spec = touch(tmp_path, "train/1.png", "bus/1.png")
-    assert [(row.label, row.split) for row in listed(spec)] == [("bus", None), ("train", None)]
+    assert [(row.label, row.source_split) for row in list_images(spec)] == [
+        ("bus", None),
+        ("train", None),
+    ]
 
 
 def test_hidden_files_and_what_file_managers_leave_are_passed_over(tmp_path):
     spec = touch(tmp_path, "cat/1.png", "dog/1.png", ".git/x", "cat/.a.png", "cat/Thumbs.db",
                  "dog/desktop.ini", "dog/.thumbnails/1.png", ".DS_Store")  # fmt: skip
-    assert [row.path for row in listed(spec)] == ["cat/1.png", "dog/1.png"]
+    assert [row.path for row in list_images(spec)] == ["cat/1.png", "dog/1.png"]
 
 
 def test_links_to_folders_and_files_are_followed(tmp_path):
@@ -78,7 +81,7 @@ def test_links_to_folders_and_files_are_followed(tmp_path):
     spec = touch(tmp_path / "source", "dog/1.png")
     (tmp_path / "source/cat").symlink_to(tmp_path / "elsewhere/cat")
     (tmp_path / "source/dog/2.png").symlink_to(tmp_path / "elsewhere/cat/000.png")
-    assert [row.path for row in listed(spec)] == [
+    assert [row.path for row in list_images(spec)] == [
         "cat/000.png", "cat/001.png", "dog/1.png", "dog/2.png"
     ]  # fmt: skip
 
@@ -112,7 +115,7 @@ def test_a_folder_that_cannot_be_listed_is_an_error_not_a_gap(tmp_path, monkeypa
         os.mkdir(part)
         os.chdir(part)
     with pytest.raises(UserError, match="cannot be listed"):
-        listed(spec)
+        list_images(spec)
 
 
 @pytest.mark.parametrize("name", [b"cat/\xff.png", b"\xff/1.png"])
@@ -159,8 +162,8 @@ def test_whatever_folders_and_files_are_called_each_is_listed_once(
 ):
     root = tmp_path_factory.mktemp("odd")
     touch(root, *(f"cat/{folder}/{name}" for folder in folders for name in names), "dog/1")
-    with listing.take(sources.read(f"folder:{root}", "")) as found:
-        assert found.images == len(folders) * len(names) + 1
-    paths = [row.path for row in listed(f"folder:{root}")]
+    with list_source(sources.read(f"folder:{root}", "")) as listing:
+        assert listing.num_images == len(folders) * len(names) + 1
+    paths = [row.path for row in list_images(f"folder:{root}")]
     assert sorted(paths) == sorted({*(f"cat/{f}/{n}" for f in folders for n in names), "dog/1"})
     assert all((root / path).is_file() for path in paths)

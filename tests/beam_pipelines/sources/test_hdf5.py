@@ -1,4 +1,4 @@
-"""`hdf5:` reads the seeds' layout, and says what in a file it cannot take."""
+"""`hdf5:` reads images and labels, and says what in a file it cannot take."""
 
 import io
 import json
@@ -14,7 +14,7 @@ from PIL import Image
 from beam_pipelines import sources
 from beam_pipelines.sources import hdf5
 from headrace.errors import UserError
-from tests.beam_pipelines.jobs import prepare, stored
+from tests.beam_pipelines.jobs import prepare, stored_records
 
 NAMES = ["cat", "dog", "é, #"]
 LABELS = np.arange(12) % 3
@@ -25,7 +25,7 @@ def pixels(*shape):
 
 
 def write(folder, **datasets):
-    """A file of these datasets; `label_names` as the seeds wrote them, variable-length text."""
+    """A file of these datasets; `label_names` is variable-length text."""
     path = folder / "images.h5"
     with h5py.File(path, "w") as file:
         for name, values in datasets.items():
@@ -45,7 +45,7 @@ def test_pixels_and_labels_are_those_of_the_file(tmp_path, monkeypatch, shape, c
     card = prepare(spec, tmp_path / "data", splits="train:1")
     assert (card.channels, card.classes) == (channels, NAMES)
     assert card.mean == pytest.approx(given.reshape(-1, channels).mean(0), rel=1e-12)
-    found = stored(tmp_path / "data")
+    found = stored_records(tmp_path / "data")
     assert {path: row["label"] for path, row in found.items()} == {
         f"images/{number:08d}": NAMES[number % 3] for number in range(12)
     }
@@ -63,8 +63,10 @@ def test_every_pixel_comes_out_as_it_went_in(tmp_path_factory, images):
     labels = np.arange(len(images))
     spec = write(tmp_path_factory.mktemp("hdf5"), images=images, labels=labels)
     container = sources.read(spec, "").container
+    assert container
     found = [data for part in container.ranges() for _, data in container.unpack(part)]
     for data, stored_pixels in zip(found, images, strict=True):
+        assert isinstance(data, bytes)
         image = np.asarray(Image.open(io.BytesIO(data)))
         np.testing.assert_array_equal(image.reshape(stored_pixels.shape), stored_pixels)
 

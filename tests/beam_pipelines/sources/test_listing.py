@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beam_pipelines import sources
-from beam_pipelines.sources.source import Listed
+from beam_pipelines.rows import SourceImage
 from headrace.errors import UserError
 from input import stream
 from input.dataset import dataset_dir
 from input.dataset.reader import Reader
 from input.preprocessing.spec import View
 from input.sampling.order import Order
-from tests.beam_pipelines.jobs import listed, prepare, stored
+from tests.beam_pipelines.jobs import list_images, prepare, stored_records
 from tests.conftest import assert_one_line_error, run_program, write_images
 
 ROWS = [
@@ -26,9 +26,9 @@ ROWS = [
     ("dog/000.png", "dog", "val", "", "0"),
 ]
 MEANT = [
-    Listed("cat/000.png", "cat", "train", "a", 1.5),
-    Listed("cat/001.png", "cat", "test", "b", None),
-    Listed("dog/000.png", "dog", "validation", None, 0.0),
+    SourceImage("cat/000.png", "cat", "train", "a", 1.5),
+    SourceImage("cat/001.png", "cat", "test", "b", None),
+    SourceImage("dog/000.png", "dog", "validation", None, 0.0),
 ]
 COLUMNS = ("path", "label", "split", "group", "weight")
 
@@ -46,7 +46,7 @@ def table(rows, delimiter=",", header=COLUMNS, newline="\n"):
 
 
 def objects():
-    typed = [{**dict(zip(COLUMNS, row, strict=True)), "more": [1]} for row in ROWS]
+    typed: list[dict] = [{**dict(zip(COLUMNS, row, strict=True)), "more": [1]} for row in ROWS]
     typed[0]["weight"], typed[2]["weight"], typed[2]["group"] = 1.5, 0, None
     return typed
 
@@ -72,7 +72,7 @@ def objects():
     ],
 )
 def test_each_format_says_the_same(tmp_path, name, text, encoding):
-    assert listed(write(tmp_path, name, text, encoding)) == MEANT
+    assert list_images(write(tmp_path, name, text, encoding)) == MEANT
 
 
 odd_text = st.text(
@@ -99,17 +99,17 @@ def test_odd_paths_and_labels_come_back_as_they_were_written(
         lines = [json.dumps(row, ensure_ascii=ascii_only) for row in found]
         text = "\n".join(lines) if ending == "jsonl" else f"[{','.join(lines)}]"
     spec = write(tmp_path_factory.mktemp("odd"), f"a.{ending}", text)
-    assert [(row.path, row.label) for row in listed(spec)] == rows
+    assert [(row.path, row.label) for row in list_images(spec)] == rows
 
 
 def test_json_keeps_spaces_around_a_path(tmp_path):
     spec = write(tmp_path, "a.json", json.dumps([{"path": " a.png ", "label": "cat"}]))
-    assert listed(spec)[0].path == " a.png "
+    assert list_images(spec)[0].path == " a.png "
 
 
 def test_a_number_may_be_a_label(tmp_path):
     spec = write(tmp_path, "a.jsonl", '{"path": "a.png", "label": 7}')
-    assert listed(spec)[0].label == "7"
+    assert list_images(spec)[0].label == "7"
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_a_number_may_be_a_label(tmp_path):
 )
 def test_a_row_that_cannot_be_read_is_named(tmp_path, name, text, words):
     with pytest.raises(UserError, match=words):
-        listed(write(tmp_path, name, text, "latin-1"))
+        list_images(write(tmp_path, name, text, "latin-1"))
 
 
 def test_a_listing_that_is_none_is_refused(tmp_path):
@@ -153,7 +153,7 @@ def test_a_listing_that_is_none_is_refused(tmp_path):
         "folder.csv": "cannot be read",
     }.items():
         with pytest.raises(UserError, match=words):
-            listed(f"listing:{tmp_path / path}")
+            list_images(f"listing:{tmp_path / path}")
 
 
 @pytest.fixture
@@ -173,7 +173,7 @@ def test_relative_and_full_paths_are_found(photos, tmp_path):
     rows[::2] = [(f"{photos}/{path}", label) for path, label in rows[::2]]
     card = prepare(write(photos, "a.csv", table(rows, header=None)), tmp_path / "data")
     assert card.classes == ["dark, very", "light"]
-    found = stored(tmp_path / "data")
+    found = stored_records(tmp_path / "data")
     assert {path: row["label"] for path, row in found.items()} == dict(rows)
 
 
@@ -186,8 +186,8 @@ def test_splits_groups_and_weights_reach_the_records(photos, tmp_path):
     )
     spec = write(photos, "a.csv", table(rows))
     prepare(spec, tmp_path / "data", splits="train:0.5,validation:0.5")
-    found = stored(tmp_path / "data")
-    groups = {}
+    found = stored_records(tmp_path / "data")
+    groups: dict[str, set] = {}
     for number, (path, label, split, group, _) in enumerate(rows):
         row = found[path]
         assert row["label"] == label
@@ -211,7 +211,7 @@ def test_weights_come_with_training_batches_where_a_source_gave_them(photos, tmp
         if not card.weighted:
             assert "weight" not in batch
             continue
-        found = stored(tmp_path / name)
+        found = stored_records(tmp_path / name)
         assert batch["weight"].dtype == np.float32
         assert sorted(batch["weight"]) == sorted(row["weight"] for row in found.values())
         assert (batch["label"] == (batch["weight"] >= 1.5)).all()  # each with its own image
@@ -224,7 +224,7 @@ def test_a_file_that_is_missing_is_quarantined(photos, tmp_path):
     quarantine = (tmp_path / "data" / dataset_dir.QUARANTINE).read_text().splitlines()
     found = {row["path"]: row["reason"] for row in map(json.loads, quarantine)}
     assert found == {"gone.png": "unreadable", "nul\0.png": "unreadable"}
-    assert (card.source["images"], len(stored(tmp_path / "data"))) == (14, 12)
+    assert (card.source["images"], len(stored_records(tmp_path / "data"))) == (14, 12)
 
 
 @pytest.mark.parametrize("label", ["light", "dark"])

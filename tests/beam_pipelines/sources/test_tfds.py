@@ -10,7 +10,7 @@ from PIL import Image
 from beam_pipelines import sources
 from beam_pipelines.sources import tfds as tfds_source
 from headrace.errors import UserError
-from tests.beam_pipelines.jobs import prepare, stored
+from tests.beam_pipelines.jobs import prepare, stored_records
 from tests.conftest import assert_one_line_error, run_program, write_images
 
 NAMES = ["cat", "dog"]
@@ -85,7 +85,7 @@ def test_a_directory_that_prepare_wrote_can_be_prepared_again(tmp_path):
     first = prepare(tmp_path / "source", tmp_path / "first")
     second = prepare(f"tfds:{tmp_path / 'first'}", tmp_path / "second", splits="")
     assert (second.classes, second.mean, second.std) == (first.classes, first.mean, first.std)
-    before, after = stored(tmp_path / "first"), stored(tmp_path / "second")
+    before, after = stored_records(tmp_path / "first"), stored_records(tmp_path / "second")
     assert {path.split("/", 2)[2]: row for path, row in after.items()} == before
     pixels = {path.name: np.asarray(Image.open(path)) for path in (tmp_path / "source").rglob("*")
               if path.is_file() and path.parent.name == "dark"}  # fmt: skip

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from headrace.errors import UserError
-from tests.beam_pipelines.jobs import prepare, stored
+from tests.beam_pipelines.jobs import prepare, stored_records
 from tests.conftest import write_images
 
 WORDS = "n01443537\tgoldfish, Carassius auratus\nn02012849\tcrane\nn03126707\tcrane\nn9\tunused\n"
@@ -38,7 +38,7 @@ def spec(root):
 def test_classes_have_readable_names_and_validation_images_their_labels(archive, tmp_path):
     card = prepare(spec(archive), tmp_path / "data", splits="")
     assert card.classes == ["goldfish (n01443537)", "crane (n02012849)", "crane (n03126707)"]
-    found = stored(tmp_path / "data")
+    found = stored_records(tmp_path / "data")
     assert len(found) == 9 + 4  # boxes are no images, and test/ has no labels
     for path, row in found.items():
         if row["split"] == "train":

@@ -6,14 +6,17 @@ import random
 import shutil
 import socket
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from headrace import files, gcs
 from headrace.errors import UserError
 from tests.trainer import savers
+from tests.trainer.checkpoints.damage import DAMAGES, FILES, cut, flip
 from trainer.checkpoints import verified_dir
-from trainer.checkpoints.manager import Checkpoints, restore_model
+from trainer.checkpoints.manager import CheckpointManager
+from trainer.checkpoints.restore import restore_model
 from trainer.checkpoints.snapshot import Snapshot
 
 
@@ -33,25 +36,31 @@ class Run:
 
     def __init__(self, workdir, **options) -> None:
         self.notes: list[str] = []
-        self.model, self.optimizer = savers.tiny()
-        self.saved = Checkpoints(
-            str(workdir), self.model, self.optimizer, note=self.notes.append, **options
+        self.state = savers.tiny()
+        self.model = self.state.model
+        self.manager = CheckpointManager(
+            str(workdir), self.state, note=self.notes.append, **options
         )
+
+    def restore(self, **options) -> int:
+        self.manager.restore(**options)
+        return self.state.step
 
     def save(self, *steps: int) -> None:
         for step in steps:
-            savers.fill(self.model, self.saved, step)
-            self.saved.save(step)
-        self.saved.wait()
+            savers.fill(self.state, step)
+            self.manager.save()
+        self.manager.wait()
 
-    def save_best(self, step: int, value: float) -> None:
-        savers.fill(self.model, self.saved, step)
-        self.saved.save_best(step, value)
-        self.saved.wait()
+    def save_best(self, step: int, score: float) -> None:
+        savers.fill(self.state, step)
+        if self.state.record_evaluation(score):
+            self.manager.save_best()
+        self.manager.wait()
 
     @property
-    def held(self) -> set[float]:
-        return savers.held(self.model, self.saved)
+    def content(self) -> set[float]:
+        return savers.content(self.state)
 
 
 @pytest.fixture
@@ -71,34 +80,29 @@ def again(tmp_path):
 
 
 def test_a_run_without_checkpoints_starts_at_step_0(run, tmp_path):
-    assert run.saved.restore() == 0
+    assert run.restore() == 0
     assert not list(tmp_path.iterdir())
 
 
 def test_all_variables_come_back_bit_for_bit(tmp_path):
-    model, optimizer = savers.tiny(seed=1)
-    emas = [tf.Variable(tf.random.stateless_normal([5], [3, 4]), dtype=tf.float32)]
-    saved = Checkpoints(
-        str(tmp_path), model, optimizer, extra={"emas": tf.train.Checkpoint(a=emas)}
-    )
-    savers.train(tf.distribute.get_strategy(), model, optimizer)
-    before = savers.values(model, optimizer)
-    saved.sums.assign([0.1, 1e300])
-    saved.since.assign(2**40)
-    saved.save_best(2**40 + 1, 0.3)
-    saved.save(2**40 + 2)
-    saved.wait()
+    state = savers.tiny(seed=1)
+    manager = CheckpointManager(str(tmp_path), state)
+    savers.train(tf.distribute.get_strategy(), state)
+    before = savers.values(state)
+    state.metric_sums, state.sums_from_step = np.array([0.1, 1e300]), 2**40
+    state.step = 2**40 + 1
+    state.record_evaluation(0.3)
+    state.step = 2**40 + 2
+    manager.save()
+    manager.wait()
 
-    other, slots = savers.tiny(seed=2)
-    new = [tf.Variable(tf.zeros([5]))]
-    found = Checkpoints(str(tmp_path), other, slots, extra={"emas": tf.train.Checkpoint(a=new)})
-    assert savers.values(other, slots) != before
-    assert found.restore() == 2**40 + 2
-    assert savers.values(other, slots) == before
-    assert found.sums.numpy().tolist() == [0.1, 1e300]
-    assert found.since.numpy() == 2**40
-    assert found.best.numpy() == saved.best.numpy()
-    assert new[0].numpy().tobytes() == emas[0].numpy().tobytes()
+    other = savers.tiny(seed=2)
+    assert savers.values(other) != before
+    CheckpointManager(str(tmp_path), other).restore()
+    assert savers.values(other) == before
+    assert (other.step, other.sums_from_step) == (2**40 + 2, 2**40)
+    assert (other.best_score, other.evals_since_best, other.last_eval_step) == (0.3, 0, 2**40 + 1)
+    assert other.metric_sums.tolist() == [0.1, 1e300]
 
 
 def test_a_folder_may_have_any_name(tmp_path):
@@ -107,15 +111,15 @@ def test_a_folder_may_have_any_name(tmp_path):
     run.save(3)
     run.save_best(4, 0.5)
     again = Run(workdir)
-    assert again.saved.restore() == 3
-    assert again.held == {3}
+    assert again.restore() == 3
+    assert again.content == {3}
     assert restore_model(str(workdir), again.model, "best") == 4
 
 
 def test_the_newest_few_are_kept(again, home):
-    for keep, left in ((3, {7, 8, 9}), (1, {12})):
-        run = again(keep=keep)
-        first = run.saved.restore()
+    for count, left in ((3, {7, 8, 9}), (1, {12})):
+        run = again(max_to_keep=count)
+        first = run.restore()
         run.save(*range(first + 1, max(left) + 1))
         assert names(home) == {f"step-{step:08d}" for step in left}
 
@@ -125,7 +129,7 @@ def test_a_step_that_is_saved_is_not_saved_again(run, again, home):
     before = {path: path.stat().st_mtime_ns for path in home.rglob("*")}
     run.save(5)
     resumed = again()
-    resumed.saved.restore()
+    resumed.restore()
     resumed.save(5)
     assert {path: path.stat().st_mtime_ns for path in home.rglob("*")} == before
 
@@ -139,7 +143,7 @@ def test_the_best_is_that_of_the_highest_value(run, again, tmp_path, home):
     assert restore_model(str(tmp_path / "run"), run.model, "best") == 2
     assert restore_model(str(tmp_path / "run"), run.model, "latest") == 4
     resumed = again()
-    resumed.saved.restore()
+    resumed.restore()
     resumed.save_best(5, 0.9)
     assert names(home / "best") == {"step-00000002"}
     resumed.save_best(6, 0.91)
@@ -150,33 +154,10 @@ def test_a_best_of_a_step_that_is_made_again_takes_the_place_of_the_first(run, a
     run.save(1)
     run.save_best(3, 0.5)  # and killed before it saved step 3
     resumed = again()
-    assert resumed.saved.restore() == 1
+    assert resumed.restore() == 1
     resumed.save_best(3, 0.4)
     assert len(names(tmp_path / "run/checkpoints/best")) == 1
     assert restore_model(str(tmp_path / "run"), run.model, "best") == 3
-
-
-def test_a_snapshot_is_written_as_it_was_taken(tmp_path):
-    """However far training has gone since; and as TensorFlow itself would have written it."""
-    model, optimizer = savers.tiny()
-    checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer)
-    snapshot = Snapshot(checkpoint)
-    for number in range(3):
-        checkpoint.write(str(tmp_path / "direct"))
-        values = snapshot.take()
-        savers.train(tf.distribute.get_strategy(), model, optimizer)
-        snapshot.write(values, str(tmp_path / "snapshot"))
-        direct, written = (
-            tf.train.load_checkpoint(tmp_path / name) for name in ("direct", "snapshot")
-        )
-        names = direct.get_variable_to_shape_map()
-        assert written.get_variable_to_shape_map() == names
-        tensors = [name for name in names if name != "_CHECKPOINTABLE_OBJECT_GRAPH"]
-        assert len(tensors) == len(model.variables + optimizer.variables)
-        for name in tensors:
-            assert written.get_tensor(name).tobytes() == direct.get_tensor(name).tobytes()
-        before = direct.get_tensor("optimizer/_iterations/.ATTRIBUTES/VARIABLE_VALUE")
-        assert before == 3 * number
 
 
 def test_a_process_that_does_not_write_restores_and_leaves_all_as_it_is(run, again, tmp_path, home):
@@ -184,39 +165,22 @@ def test_a_process_that_does_not_write_restores_and_leaves_all_as_it_is(run, aga
     (home / f".step-00000003.{'0' * 32}").mkdir()
     other = again(writes=False)
     before = listing(tmp_path)
-    assert other.saved.restore() == 2
-    assert other.held == {2}
+    assert other.restore() == 2
+    assert other.content == {2}
     other.save(3)
     other.save_best(3, 1.0)
     assert listing(tmp_path) == before
-    assert other.saved.best.numpy() == 1
-
-
-FILES = ("manifest.json", "variables.index", "variables.data-00000-of-00001")
-
-
-def cut(path: pathlib.Path) -> None:
-    path.write_bytes(path.read_bytes()[:-1])
-
-
-def flip(path: pathlib.Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
-def empty(path: pathlib.Path) -> None:
-    path.write_bytes(b"")
+    assert other.state.best_score == 1
 
 
 @pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("damage", [cut, flip, empty, pathlib.Path.unlink])
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(run, again, home, damage, name):
     run.save(1, 2, 3)
     damage(home / "step-00000003" / name)
     resumed = again()
-    assert resumed.saved.restore() == 2
-    assert resumed.held == {2}
+    assert resumed.restore() == 2
+    assert resumed.content == {2}
     (line,) = resumed.notes
     assert line.startswith(f"checkpoint {home / 'step-00000003'} is damaged (its file") or (
         name == "manifest.json"
@@ -225,8 +189,8 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(run, again, home, dama
     resumed.save(3)
     assert names(home) == {"step-00000001", "step-00000002", "step-00000003-1"}
     last = again()
-    assert last.saved.restore() == 3
-    assert (last.held, last.notes) == ({3}, [])
+    assert last.restore() == 3
+    assert (last.content, last.notes) == ({3}, [])
 
 
 def test_damaged_ones_do_not_push_out_sound_ones(run, again, home):
@@ -234,7 +198,7 @@ def test_damaged_ones_do_not_push_out_sound_ones(run, again, home):
     for step in (20, 30):
         cut(home / f"step-{step:08d}" / FILES[1])
     resumed = again()
-    assert resumed.saved.restore() == 10
+    assert resumed.restore() == 10
     assert len(resumed.notes) == 2
     resumed.save(15)
     assert names(home) == {"step-00000010", "step-00000015"}
@@ -250,7 +214,7 @@ def test_a_sound_folder_that_tensorflow_refuses_gives_way_to_the_one_before(run,
 
     verified_dir.write(str(home / "step-00000002"), write, {"step": 2, "fingerprint": {}})
     resumed = again()
-    assert resumed.saved.restore() == 1
+    assert resumed.restore() == 1
     assert "step-00000002 is damaged (TensorFlow cannot read it: " in resumed.notes[0]
 
 
@@ -260,7 +224,7 @@ def test_a_run_does_not_start_over_when_no_checkpoint_is_sound(run, again, tmp_p
         cut(home / f"step-{step:08d}" / FILES[2])
     before = listing(tmp_path)
     with pytest.raises(UserError, match=r"no sound checkpoint .*step-00000002: .*-00000001: "):
-        again().saved.restore()
+        again().restore()
     with pytest.raises(UserError, match="no sound checkpoint"):
         restore_model(str(tmp_path / "run"), run.model, "latest")
     assert listing(tmp_path) == before
@@ -268,15 +232,16 @@ def test_a_run_does_not_start_over_when_no_checkpoint_is_sound(run, again, tmp_p
 
 def test_a_checkpoint_of_another_model_is_an_error_and_no_reason_to_go_back(run, tmp_path):
     run.save(1)
-    model, optimizer = savers.tiny(units=41)
-    other = Checkpoints(str(tmp_path / "other"), model, optimizer)
-    other.save(2)
-    other.wait()
+    other = savers.tiny(units=41)
+    other.step = 2
+    manager = CheckpointManager(str(tmp_path / "other"), other)
+    manager.save()
+    manager.wait()
     shutil.copytree(
         tmp_path / "other/checkpoints/step-00000002", tmp_path / "run/checkpoints/step-00000002"
     )
     with pytest.raises(UserError, match=r"step-00000002 is of another model \(.*\); use another"):
-        run.saved.restore()
+        run.restore()
     with pytest.raises(UserError, match="is of another model"):
         restore_model(str(tmp_path / "run"), run.model, "latest")
     assert not run.notes
@@ -286,14 +251,14 @@ def test_a_checkpoint_of_another_run_names_the_differences(again):
     same = {"dataset_fingerprint": "a", "image_size": [8, 8], "batch_size": 4, "seed": 0}
     again(fingerprint=same).save(7)
     run = again(fingerprint=same)
-    assert (run.saved.restore(), run.saved.changes) == (7, {})
+    assert (run.restore(), run.manager.changes) == (7, {})
     other = same | {"dataset_fingerprint": "b", "seed": 1}
     differences = "dataset was a and is b; --seed was 0 and is 1"
     with pytest.raises(UserError, match=rf"is of another run: {differences}; use the same"):
-        again(fingerprint=other).saved.restore()
+        again(fingerprint=other).restore()
     run = again(fingerprint=other)
-    assert run.saved.restore(allow_changes=True) == 7
-    assert "; ".join(run.saved.changes.values()) == differences
+    assert run.restore(allow_changes=True) == 7
+    assert "; ".join(run.manager.changes.values()) == differences
 
 
 def test_what_a_killed_save_left_is_no_checkpoint_and_goes(run, again, home):
@@ -303,7 +268,7 @@ def test_what_a_killed_save_left_is_no_checkpoint_and_goes(run, again, home):
         shutil.copytree(parent / "step-00000001", parent / f".step-00000002.{'0' * 32}")
     (home / ".mine").mkdir()
     resumed = again()
-    assert resumed.saved.restore() == 1
+    assert resumed.restore() == 1
     assert names(home) == {"step-00000001", "best", ".mine"}
     assert names(home / "best") == {"step-00000001"}
 
@@ -342,9 +307,9 @@ def test_processes_killed_while_they_save_leave_a_sound_checkpoint(tmp_path):
                 stood.append(answer.recv())
         cut_short += bool(unfinished(workdir))
 
-        found = checker.saved.restore()
+        found = checker.restore()
         assert found >= stood[-1]
-        assert checker.held == {found}
+        assert checker.content == {found}
         best = restore_model(str(workdir), checker.model, "best")
         assert best >= stood[-1]
         assert {float(x) for v in checker.model.variables for x in v.numpy().flat} == {best}
@@ -364,7 +329,7 @@ def test_a_full_disk_is_said_in_one_line_and_costs_no_earlier_checkpoint(again, 
     assert "\n" not in message
     assert names(home) == {"step-00000001"}
     resumed = again()
-    assert (resumed.saved.restore(), resumed.held) == (1, {1})
+    assert (resumed.restore(), resumed.content) == (1, {1})
 
 
 def test_what_is_not_read_back_as_it_was_is_no_checkpoint(run, home, monkeypatch):
@@ -431,7 +396,7 @@ def test_a_bucket_holds_checkpoints_as_a_disk_does(bucket):
         return found
 
     run = Run(workdir)
-    assert run.saved.restore() == 0
+    assert run.restore() == 0
     run.save_best(1, 0.5)
     run.save(1, 2, 3, 4)
     kept = {f"step-{step:08d}": set(FILES) for step in (2, 3, 4)}
@@ -441,7 +406,7 @@ def test_a_bucket_holds_checkpoints_as_a_disk_does(bucket):
     damaged = bucket.blob("runs/one/checkpoints/step-00000004/variables.index")
     damaged.upload_from_string(b"x" * len(damaged.download_as_bytes()))
     resumed = Run(workdir)
-    assert (resumed.saved.restore(), resumed.held) == (3, {3})
+    assert (resumed.restore(), resumed.content) == (3, {3})
     assert "step-00000004 is damaged (its file variables.index has changed" in resumed.notes[0]
     assert "step-00000009" not in objects()
     resumed.save(4)
@@ -476,5 +441,5 @@ def test_a_bucket_that_is_lost_while_it_is_written_to_has_the_checkpoint_before(
             run.save(2)
     assert len(list(bucket.list_blobs(prefix="run/checkpoints/step-00000002/"))) == 2
     resumed = Run(workdir)
-    assert (resumed.saved.restore(), resumed.notes) == (1, [])
+    assert (resumed.restore(), resumed.notes) == (1, [])
     assert not list(bucket.list_blobs(prefix="run/checkpoints/step-00000002/"))

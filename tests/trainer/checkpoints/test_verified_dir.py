@@ -1,4 +1,4 @@
-"""Sealed folders: whole or not there, and any change to them is noticed."""
+"""Verified folders: complete or not there, and any change to them is noticed."""
 
 import pathlib
 import re
@@ -11,11 +11,11 @@ from trainer.checkpoints import verified_dir
 
 
 def make(folder: pathlib.Path, contents: dict[str, bytes], about: dict[str, object]) -> None:
-    def fill(making: str) -> None:
+    def write_files(staging: str) -> None:
         for name, content in contents.items():
-            pathlib.Path(making, name).write_bytes(content)
+            pathlib.Path(staging, name).write_bytes(content)
 
-    verified_dir.write(str(folder), fill, about)
+    verified_dir.write(str(folder), write_files, about)
 
 
 @given(
@@ -23,11 +23,11 @@ def make(folder: pathlib.Path, contents: dict[str, bytes], about: dict[str, obje
     about=st.dictionaries(st.text(), st.none() | st.integers() | st.text()),
     data=st.data(),
 )
-def test_a_folder_is_as_it_was_sealed_or_damaged(tmp_path_factory, contents, about, data):
+def test_a_folder_is_as_it_was_written_or_damaged(tmp_path_factory, contents, about, data):
     parent = tmp_path_factory.mktemp("parent")
     make(parent / "one", contents, about)
-    with verified_dir.opened(str(parent / "one")) as (folder, found):
-        assert found == about
+    with verified_dir.open_verified(str(parent / "one")) as (folder, noted):
+        assert noted == about
         assert {name: pathlib.Path(folder, name).read_bytes() for name in contents} == contents
 
     path = parent / "one" / data.draw(st.sampled_from([*contents, verified_dir.MANIFEST]))
@@ -37,36 +37,37 @@ def test_a_folder_is_as_it_was_sealed_or_damaged(tmp_path_factory, contents, abo
     if path.read_bytes() != before:
         with (
             pytest.raises(verified_dir.DamagedError, match=re.escape(path.name)),
-            verified_dir.opened(str(parent / "one")),
+            verified_dir.open_verified(str(parent / "one")),
         ):
             pass
 
 
-def test_a_folder_that_cannot_be_filled_leaves_nothing(tmp_path):
-    def fill(making: str) -> None:
-        pathlib.Path(making, "half").write_bytes(b"half")
+def test_a_folder_that_cannot_be_written_leaves_nothing(tmp_path):
+    def write_files(staging: str) -> None:
+        pathlib.Path(staging, "half").write_bytes(b"half")
         raise OSError("no space left")
 
     with pytest.raises(OSError, match="no space left"):
-        verified_dir.write(str(tmp_path / "one"), fill, {})
+        verified_dir.write(str(tmp_path / "one"), write_files, {})
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_is_under_another_name_while_it_is_filled(tmp_path):
-    seen, pattern = [], re.compile("one|two")
+def test_a_folder_is_under_another_name_while_it_is_written(tmp_path):
+    names: list[str] = []
+    pattern = re.compile("one|two")
 
-    def fill(making: str) -> None:
+    def write_files(staging: str) -> None:
         assert verified_dir.names(str(tmp_path), pattern) == []
-        seen.extend(path.name for path in tmp_path.iterdir())
+        names.extend(path.name for path in tmp_path.iterdir())
 
-    verified_dir.write(str(tmp_path / "one"), fill, {})
-    (making,) = seen
-    assert making.startswith(".one.")
+    verified_dir.write(str(tmp_path / "one"), write_files, {})
+    (staging,) = names
+    assert staging.startswith(".one.")
     assert verified_dir.names(str(tmp_path), pattern) == ["one"]
-    (tmp_path / making).mkdir()
-    (tmp_path / making.replace("one", "three")).mkdir()
+    (tmp_path / staging).mkdir()
+    (tmp_path / staging.replace("one", "three")).mkdir()
     verified_dir.clean(str(tmp_path), pattern)
-    assert sorted(p.name for p in tmp_path.iterdir()) == [making.replace("one", "three"), "one"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [staging.replace("one", "three"), "one"]
     verified_dir.remove(str(tmp_path / "one"))
     assert (
         verified_dir.names(str(tmp_path), pattern)

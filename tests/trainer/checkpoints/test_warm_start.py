@@ -1,5 +1,6 @@
 """A new run that starts from the weights of another one."""
 
+import copy
 import dataclasses
 import shutil
 
@@ -10,11 +11,13 @@ import pytest
 from headrace.errors import UserError
 from input.dataset import dataset_dir
 from tests.conftest import assert_one_line_error, run_program, write_images
+from tests.trainer.checkpoints.damage import DAMAGES, FILES, cut
 from tests.trainer.conftest import TASK
 from tests.trainer.test_task import variables
 from trainer import run_dir, run_model
 from trainer.checkpoints import restore, warm_start
-from trainer.checkpoints.manager import Checkpoints
+from trainer.checkpoints.manager import CheckpointManager
+from trainer.checkpoints.train_state import TrainState
 from trainer.config import run as run_config
 from trainer.optimization import optimizers
 
@@ -26,18 +29,20 @@ class Saved:
         self.config = dataclasses.replace(config, **changes)
         self.workdir = str(workdir)
         self.model = run_model.build(self.config)
-        self.optimizer = optimizers.of(self.config, self.model)
+        self.optimizer = optimizers.build(self.config, self.model)
         rng = np.random.default_rng(3)
         for variable in self.model.weights + self.optimizer.variables[2:]:
             variable.assign(rng.normal(size=variable.shape))
         self.optimizer.variables[0].assign(7)
         run_dir.make(self.workdir, run_config.to_json(self.config), "")
-        saved = Checkpoints(self.workdir, self.model, self.optimizer)
+        state = TrainState(self.model, self.optimizer)
+        state.step = 7
+        manager = CheckpointManager(self.workdir, state)
         if which == "best":
-            saved.save_best(7, 1.0)
+            manager.save_best()
         else:
-            saved.save(7)
-        saved.wait()
+            manager.save()
+        manager.wait()
 
 
 class New:
@@ -47,9 +52,10 @@ class New:
         config = dataclasses.replace(source.config, init_from=source.workdir, **changes)
         self.notes: list[str] = []
         self.model = run_model.build(config)
-        self.optimizer = optimizers.of(config, self.model)
+        self.optimizer = optimizers.build(config, self.model)
         self.before = values(self.model.weights)
-        self.step = warm_start.load(config, self.model, self.optimizer, self.notes.append)
+        state = TrainState(self.model, self.optimizer)
+        self.step = warm_start.load(config, state, self.notes.append)
 
 
 def values(variables) -> list[np.ndarray]:
@@ -110,6 +116,64 @@ def test_the_best_checkpoint_is_taken_where_there_is_one(source, config, tmp_pat
     assert "best checkpoint, step 7" in New(best).notes[0]
     with pytest.raises(UserError, match="has no latest checkpoint yet"):
         New(best, init_checkpoint="latest")
+
+
+@pytest.fixture
+def twice_saved(source, tmp_path):
+    """A run with a latest and a best checkpoint; the folders of the two."""
+    shutil.copytree(source.workdir, tmp_path / "run")
+    home = tmp_path / "run" / "checkpoints"
+    shutil.copytree(home / "step-00000007", home / "best" / "step-00000007")
+    copied = copy.copy(source)
+    copied.workdir = str(tmp_path / "run")
+    return copied, home / "step-00000007", home / "best" / "step-00000007"
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("init_optimizer", warm_start.OPTIMIZERS)
+def test_the_latest_is_taken_where_the_best_is_damaged(twice_saved, damage, name, init_optimizer):
+    source, _, best = twice_saved
+    damage(best / name)
+    new = New(source, init_optimizer=init_optimizer)
+    assert_same(values(new.model.weights), values(source.model.weights))
+    assert new.step == 7
+    damaged, note = new.notes
+    assert damaged.startswith(f"checkpoint {best} is damaged (")
+    assert damaged.endswith("): taking the latest one")
+    assert "latest checkpoint, step 7" in note
+
+
+def test_the_one_before_the_latest_is_taken_where_that_is_damaged(twice_saved):
+    source, latest, best = twice_saved
+    shutil.rmtree(best.parent)
+    newer = shutil.copytree(latest, latest.with_name("step-00000008"))
+    cut(newer / FILES[1])
+    new = New(source)
+    assert_same(values(new.model.weights), values(source.model.weights))
+    assert new.notes[0].startswith(f"checkpoint {newer} is damaged (")
+    assert len(new.notes) == 2
+
+
+def test_a_run_without_a_sound_checkpoint_is_refused_with_all_that_is_wrong(twice_saved):
+    source, latest, best = twice_saved
+    cut(latest / FILES[2])
+    (best / FILES[0]).unlink()
+    words = (
+        rf"--init_from={source.workdir} has no sound checkpoint \({best}: .*; {latest}: .*\); put"
+    )
+    with pytest.raises(UserError, match=words):
+        New(source)
+
+
+def test_a_checkpoint_of_another_model_is_no_reason_to_take_the_latest(twice_saved, tmp_path):
+    source, _, best = twice_saved
+    shutil.rmtree(best)
+    options = {"stages": [1], "filters": [4, 8]}
+    other = Saved(tmp_path / "other", source.config, "best", model_options=options)
+    shutil.copytree(f"{other.workdir}/checkpoints/best", best.parent, dirs_exist_ok=True)
+    with pytest.raises(UserError, match="is of another model"):
+        New(source)
 
 
 @pytest.mark.parametrize("classes", [["a", "b", "c", "d", "e"], ["dark", "light", "grey"]])

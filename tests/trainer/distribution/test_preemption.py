@@ -24,8 +24,9 @@ def test_a_run_whose_terminal_has_gone_saves_what_it_has(number, prepared, tmp_p
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    process.stdout.close()
-    process.stderr.close()
+    for pipe in (process.stdout, process.stderr):
+        assert pipe
+        pipe.close()
     metrics = tmp_path / "run" / "metrics.jsonl"
     workers.wait_until(lambda: metrics.exists() and metrics.read_text(), [process])
     process.send_signal(number)

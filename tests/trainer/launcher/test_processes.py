@@ -1,189 +1,147 @@
-"""Several workers train as one would: the same weights, one run directory, one end."""
+"""Worker processes under `trainer.launch`: their lines, their signals and their end."""
 
 import contextlib
 import os
-import pathlib
+import pty
+import re
 import signal
-import socket
 import subprocess
+import sys
 
-import numpy as np
+import psutil
 import pytest
 
-from tests.conftest import run_program
-from tests.trainer import workers
-from tests.trainer.conftest import TASK
-from tests.trainer.test_task import variables, without_rates
-from trainer import run_dir
-from trainer.distribution.cluster import on_this_machine
-
-EPOCHS = "--epochs=20"  # of 4 steps, as of the run of one worker
-
-
-def assert_agree(one, other, tolerance=1e-4):
-    """Two run directories have the same weights, and have logged the same."""
-    first, second = variables(one), variables(other)
-    assert first.keys() == second.keys()
-    for name, value in first.items():
-        difference = np.linalg.norm(np.float64(second[name]) - value)
-        assert difference <= tolerance * max(np.linalg.norm(np.float64(value)), 1e-3), name
-    for row, same in zip(without_rates(one), without_rates(other), strict=True):
-        assert row.pop("split") == same.pop("split")
-        assert row == pytest.approx(same, rel=1e-3, abs=1e-3)
-
-
-def everything(folder) -> dict:
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-@pytest.fixture(scope="module")
-def together(prepared, tmp_path_factory):
-    """A folder in which two workers have trained, each with a --workdir of its own, what they said,
-    and whether the other one had ended while the chief could not finish yet."""
-    folder = tmp_path_factory.mktemp("together")
-    (folder / "temporary").mkdir()
-    (folder / "chief").mkdir()
-    # The chief writes its result into a pipe first, and waits there, since it is full.
-    pipe, result = (folder / "chief" / name for name in (".result.json.tmp", "result.json"))
-    os.mkfifo(pipe)
-    descriptor = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
-    filled = sum(iter(lambda: written(descriptor), 0))
-    data = everything(prepared)
-    with workers.started(
-        *(2, *TASK, EPOCHS, f"--data_dir={prepared}"),
-        own=(f"--workdir={folder / 'chief'}", f"--workdir={folder / 'other'}"),
-        TMPDIR=str(folder / "temporary"),
-    ) as processes:
-        workers.wait_until(lambda: has_open(processes[0], pipe), processes[:1])
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            processes[1].wait(timeout=6)
-        left_early = processes[1].poll() is not None
-        os.read(descriptor, filled)
-        said = workers.ended(processes)
-    result.unlink()
-    result.write_bytes(os.read(descriptor, filled))
-    os.close(descriptor)
-    assert everything(prepared) == data
-    return folder, said, left_early
-
-
-def written(descriptor: int) -> int:
-    try:
-        return os.write(descriptor, bytes(4096))
-    except BlockingIOError:
-        return 0
-
-
-def has_open(process: subprocess.Popen, path) -> bool:
-    descriptors = pathlib.Path(f"/proc/{process.pid}/fd").iterdir()
-    return any(os.path.realpath(descriptor) == str(path) for descriptor in descriptors)
-
-
-def test_two_workers_give_the_weights_that_one_gives(run, together):
-    folder, said, _ = together
-    assert [code for code, _, _ in said] == [0, 0], said
-    assert_agree(run, folder / "chief")
-
-
-def test_the_chief_alone_speaks_and_writes(run, together):
-    folder, ((_, chief, _), (_, other, errors)), _ = together
-    assert "80 steps at" in chief
-    assert (other, errors) == ("", "")
-    assert {path.name for path in folder.iterdir()} == {"chief", "temporary"}
-    assert list((folder / "temporary").iterdir()) == []
-    assert {path.name for path in (folder / "chief").iterdir()} == {p.name for p in run.iterdir()}
-    assert run_dir.read_result(str(folder / "chief"))["steps"] == 80
-
-
-def test_no_worker_ends_before_the_run_is_finished(together):
-    _, _, left_early = together
-    assert not left_early
-
-
-def test_what_ends_one_worker_ends_all_and_one_finishes_the_run_alone(run, prepared, tmp_path):
-    workdir = tmp_path / "run"
-    arguments = (*TASK, EPOCHS, f"--data_dir={prepared}", f"--workdir={workdir}")
-
-    # A signal to one of them saves the same step in all, wherever that is in an epoch.
-    def logged() -> bool:
-        return bool(run_dir.read_metrics(str(workdir)))
-
-    with workers.started(2, *arguments) as processes:
-        workers.signal_when(processes[1], logged, signal.SIGTERM)
-        said = workers.ended(processes)
-    assert [code for code, _, _ in said] == [75, 75], said
-    lines = {errors.strip().splitlines()[-1] for _, _, errors in said}
-    assert len(lines) == 1, said
-    (line,) = lines
-    assert line.startswith("error: stopped at step ")
-    step = int(line.split()[4].replace(",", ""))
-    assert (workdir / "checkpoints" / f"step-{step:08d}").exists()
-
-    # Killed, one of them says nothing any more; the others end by themselves.
-    def saved_later() -> bool:
-        return any((workdir / "checkpoints" / f"step-{step + n:08d}").exists() for n in range(1, 9))
-
-    with workers.started(2, *arguments) as processes:
-        workers.signal_when(processes[1], saved_later, signal.SIGKILL)
-        (chief, said, errors), (killed, _, _) = workers.ended(processes)
-    assert f"resuming from the checkpoint at step {step}" in said
-    assert (chief, killed) == (75, -signal.SIGKILL), errors
-    assert "error: another worker is gone; start all of them again" in errors
-
-    finished = run_program(*arguments)
-    assert finished.returncode == 0, finished.stderr
-    assert "resuming from the checkpoint at step" in finished.stdout
-    assert_agree(run, workdir)
-
-
-def test_ctrl_c_ends_a_worker_that_waits_for_the_others(prepared, tmp_path):
-    member, _ = on_this_machine({"worker": 2})
-    workdir = tmp_path / "run"
-    process = workers.start(member, *TASK, EPOCHS, f"--data_dir={prepared}", f"--workdir={workdir}")
-    try:
-        workers.signal_when(process, lambda: listens(member.address), signal.SIGINT)
-        ((code, said, errors),) = workers.ended([process])
-    finally:
-        process.kill()
-    assert (code, said, errors) == (-signal.SIGINT, "waiting for 1 other worker\n", "")
-    assert not workdir.exists()
-
-
-def listens(address: str) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex((address.split(":")[0], int(address.split(":")[1]))) == 0
-
-
-def test_a_worker_whose_address_is_taken_says_so(prepared, tmp_path):
-    _, member = on_this_machine({"worker": 2})
-    with socket.create_server(("0.0.0.0", int(member.address.split(":")[1]))):
-        process = workers.start(
-            member, *TASK, EPOCHS, f"--data_dir={prepared}", f"--workdir={tmp_path / 'run'}"
-        )
-        ((code, _, errors),) = workers.ended([process])
-    assert code == 75
-    error = errors.strip().splitlines()[-1]
-    assert error.startswith(f"error: this worker cannot listen at {member.address}, its own")
-    assert "Traceback" not in errors
-
-
-@pytest.mark.parametrize(
-    ("flags", "said"),
-    [
-        (("--batch_size=16",), "--batch_size=16 does not divide over 3 workers; use 15 or 18"),
-        (("--batch_size=18",), "--lanes=2 does not divide over 3 workers; use --lanes=6"),
-    ],
+from tests.conftest import ROOT
+from tests.trainer.launches import (
+    WORKER,
+    alive,
+    launch,
+    started,
+    starts,
+    wait_for_files,
+    wait_until,
 )
-def test_workers_that_cannot_share_a_batch_say_so_before_they_meet(prepared, tmp_path, flags, said):
-    member, *_ = on_this_machine({"worker": 3})
-    workdir = tmp_path / "run"
-    process = workers.start(
-        member, *TASK, EPOCHS, f"--data_dir={prepared}", f"--workdir={workdir}", *flags
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start the launcher; what is left of it is killed."""
+    with contextlib.ExitStack() as stack:
+        yield lambda *deeds, **flags: stack.enter_context(started(tmp_path, *deeds, **flags))
+
+
+def test_lines_keep_their_worker_their_stream_and_their_order_and_are_never_mixed(tmp_path):
+    finished = launch(tmp_path, "all:print_lines:300", workers=3)
+    assert finished.returncode == 0
+    for text, parity in ((finished.stdout, 0), (finished.stderr, 1)):
+        rows = [re.fullmatch(r"\[worker (\d)\] (\d+) -{200} \2", t) for t in text.splitlines()]
+        assert len(rows) == 450
+        for worker in "012":
+            numbers = [int(row[2]) for row in rows if row and row[1] == worker]
+            assert numbers == list(range(parity, 300, 2))
+
+
+def test_a_long_line_without_an_end_does_not_block_and_is_shown_in_pieces(tmp_path):
+    finished = launch(tmp_path, "0:print_bytes:300000", "1:print:short")
+    assert finished.returncode == 0
+    lines = finished.stdout.splitlines()
+    assert "[worker 1] short" in lines
+    lines.remove("[worker 1] short")
+    assert len(lines) > 1
+    assert all(line.startswith("[worker 0] x") for line in lines)
+    assert sum(line.count("x") for line in lines) == 300000
+
+
+def test_a_terminal_gets_the_names_in_colour_and_a_file_does_not(tmp_path):
+    plain = launch(tmp_path, "all:print:hello")
+    assert sorted(plain.stdout.splitlines()) == ["[worker 0] hello", "[worker 1] hello"]
+    master, terminal = pty.openpty()
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "trainer.launch", "--workers=2"),
+            *("--", WORKER, tmp_path, "all:print:hello"),
+        ],
+        cwd=ROOT,
+        env={**os.environ, "TERM": "xterm-256color"},
+        stdout=terminal,
+        timeout=60,
+        check=True,
     )
-    try:
-        stdout, errors = process.communicate(timeout=60)  # or it waits for the others
-    finally:
-        process.kill()
-    assert (process.returncode, stdout) == (2, "")
-    assert errors.startswith(f"error: {said}")
-    assert not workdir.exists()
+    os.close(terminal)
+    lines = sorted(os.read(master, 1 << 16).decode().splitlines())
+    os.close(master)
+    names = [line.removesuffix(" hello") for line in lines]
+    assert all(re.fullmatch(r"\x1b\[\d+m\[worker \d\]\x1b\[0m", name) for name in names), names
+    assert len({name[:5] for name in names}) == 2
+
+
+def test_training_goes_on_when_nobody_reads_its_output_any_more(start, tmp_path):
+    process = start("0:print:first", "0:await:go", "0:print_bytes:3000000", "0:ready")
+    assert process.stdout.readline() == "[worker 0] first\n"
+    process.stdout.close()
+    (tmp_path / "go").touch()
+    assert process.wait(60) == 0
+    assert (tmp_path / "0-ready").exists()
+
+
+def test_a_worker_that_hangs_and_hears_no_sigterm_is_killed_before_the_restart(tmp_path):
+    finished = launch(
+        tmp_path,
+        *("0@0:ignore_sigterm", "0@0:ready", "0@0:sleep", "1@0:await:0-ready", "1@0:die:9"),
+        grace_seconds=0.5,
+    )
+    assert finished.returncode == 0
+    assert starts(tmp_path) == ["0-0", "0-1", "1-0", "1-1"]
+    assert alive(tmp_path) == []
+
+
+def test_what_a_dead_worker_had_started_is_killed_with_it(tmp_path):
+    assert launch(tmp_path, "1@0:child", "1@0:die:9").returncode == 0
+    child = int((tmp_path / "child").read_text())
+    assert not psutil.pid_exists(child) or psutil.Process(child).status() == "zombie"
+
+
+def test_ctrl_c_tells_the_workers_once_and_the_exit_code_says_that_all_have_saved(start, tmp_path):
+    process = start("all:save_on_sigterm", "all:ready", "all:sleep")
+    wait_for_files(tmp_path, "0-ready", "1-ready")
+    os.killpg(process.pid, signal.SIGINT)  # as the terminal does
+    wait_for_files(tmp_path, "0-told", "1-told")
+    process.send_signal(signal.SIGTERM)
+    (tmp_path / "may-stop").touch()
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 75
+    assert stderr.startswith("[launch] SIGINT: telling the workers to save and stop")
+    assert len(stderr.splitlines()) == 1
+    assert (tmp_path / "0-told").read_text() == "told\n"
+    assert starts(tmp_path) == ["0-0", "1-0"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_workers_that_hear_no_sigterm_are_killed_after_the_grace(start, tmp_path, number, code):
+    process = start("0:ignore_sigterm", "all:ready", "all:sleep", grace_seconds=0.5)
+    wait_for_files(tmp_path, "0-ready", "1-ready")
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "[launch] worker 0 had not ended when it was killed (SIGKILL)" in stderr
+    assert alive(tmp_path) == []
+    assert starts(tmp_path) == ["0-0", "1-0"]
+
+
+def test_a_second_ctrl_c_kills_at_once(start, tmp_path):
+    process = start("all:save_on_sigterm", "all:ready", "all:sleep", grace_seconds=3600)
+    wait_for_files(tmp_path, "0-ready", "1-ready")
+    process.send_signal(signal.SIGINT)
+    wait_for_files(tmp_path, "0-told", "1-told")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert alive(tmp_path) == []
+
+
+def test_no_worker_outlives_a_launcher_that_was_killed(start, tmp_path):
+    process = start("all:ignore_sigterm", "all:ready", "all:sleep")
+    wait_for_files(tmp_path, "0-ready", "1-ready")
+    assert len(alive(tmp_path)) == 2
+    process.kill()
+    wait_until(lambda: not alive(tmp_path))

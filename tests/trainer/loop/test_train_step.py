@@ -1,5 +1,7 @@
 """One optimizer step on a batch that is known."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -86,7 +88,7 @@ def compiled_functions(**options) -> int:
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])
     optimizer = keras.optimizers.SGD(0.5)
     optimizer.build(model.trainable_variables)
-    train_steps = train_step.make_train_steps(strategy, model, optimizer, 2, **options)
+    train_steps: Any = train_step.make_train_steps(strategy, model, optimizer, 2, **options)
     batch = {"image": np.ones((2, 3), "f4"), "label": np.array([0, 1])}
     batches = iter(tf.data.Dataset.from_tensors(batch))
     graph = train_steps.get_concrete_function(

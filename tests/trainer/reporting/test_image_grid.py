@@ -31,7 +31,7 @@ def test_the_first_images_are_those_of_as_many_batches_as_it_takes():
 
 def test_mixed_images_have_both_classes_and_their_shares():
     mixed = batch(0, 1, other_label=[1, 1], share=[0.83, 0.5])
-    captions = [lines for _, lines in image_grid.caption(mixed, ["dog", "cat"])]
+    captions = [lines for _, lines in image_grid.with_captions(mixed, ["dog", "cat"])]
     assert captions == [("dog 0.83", "cat 0.17"), ("cat 0.50", "cat 0.50")]
 
 
@@ -46,7 +46,7 @@ def test_every_pixel_of_an_image_is_in_the_picture(shape, scale):
     ]
     pixels = np.asarray(Image.open(io.BytesIO(image_grid.draw(images, 3, "PNG"))))
     for index, (image, _) in enumerate(images):
-        top, left = image_grid.position(index, 3, shape, 1)
+        top, left = image_grid.pixel_offset(index, 3, shape, 1)
         part = pixels[top : top + shape[0] * scale, left : left + shape[1] * scale]
         for row in range(scale):
             for column in range(scale):

@@ -28,14 +28,14 @@ def photo(seed: int, size: tuple[int, int] = (320, 240)) -> Image.Image:
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
 
-def saved(image: Image.Image, kind: str, **options) -> bytes:
+def image_bytes(image: Image.Image, kind: str, **options) -> bytes:
     """The bytes of an image file."""
     stored = io.BytesIO()
     image.copy().save(stored, kind, **options)  # saving leaves traces in an image
     return stored.getvalue()
 
 
-def damaged(data: bytes, chance: random.Random) -> bytes:
+def damage(data: bytes, chance: random.Random) -> bytes:
     """The bytes of a file after one accident, of any kind."""
     content = bytearray(data)
     return bytes(chance.choice(_ACCIDENTS)(content, chance))

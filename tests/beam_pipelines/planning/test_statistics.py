@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from beam_pipelines.images.resize import Resize
-from tests.beam_pipelines.damage import photo, saved
+from tests.beam_pipelines.image_files import image_bytes, photo
 from tests.beam_pipelines.jobs import images_in_order, prepare
 from tests.conftest import write_images
 
@@ -25,7 +25,7 @@ def test_statistics_are_those_of_the_stored_training_pixels_digit_for_digit(
         if number % 3 == 0:
             image = image.convert("L")
         lossless = encoding == "keep" and resize.size  # else the pixels are changed once more
-        path.write_bytes(saved(image, "PNG" if lossless or number % 4 == 1 else "JPEG"))
+        path.write_bytes(image_bytes(image, "PNG" if lossless or number % 4 == 1 else "JPEG"))
     card = prepare(tmp_path / "source", tmp_path / "data", encoding=encoding, resize=resize)
     train = [image for _, _, image in images_in_order(tmp_path / "data")["train"]]
     pixels = np.concatenate([image.reshape(-1, 3) for image in train]).astype(object)

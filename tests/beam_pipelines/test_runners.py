@@ -1,7 +1,8 @@
-"""The same job on every engine: what is written is the same to the byte."""
+"""The same job on every runner: what is written is the same to the byte."""
 
 import functools
 import pathlib
+from collections.abc import Callable
 
 import distributed
 import h5py
@@ -12,11 +13,11 @@ from PIL import Image
 from beam_pipelines.pipeline import runner
 from headrace.errors import UserError
 from tests.beam_pipelines import clusters
-from tests.beam_pipelines.jobs import everything, prepare
+from tests.beam_pipelines.jobs import file_contents, prepare
 from tests.beam_pipelines.meeting import meet
 from tests.conftest import run_program, write_images
 
-ENGINES = {
+RUNNERS: dict[str, Callable] = {
     "one_worker": lambda folder: clusters.local("in_memory", 1),
     "two_threads": lambda folder: clusters.local("multi_threading", 2),
     "two_processes": lambda folder: clusters.local("multi_processing", 2),
@@ -31,16 +32,16 @@ FLAGS = {
 }
 
 
-with_every = pytest.mark.parametrize("flags", ENGINES, indirect=True)
-with_two_workers = pytest.mark.parametrize("flags", [*ENGINES][1:], indirect=True)
-with_clusters = pytest.mark.parametrize("flags", [*ENGINES][3:], indirect=True)
+with_every = pytest.mark.parametrize("flags", RUNNERS, indirect=True)
+with_two_workers = pytest.mark.parametrize("flags", [*RUNNERS][1:], indirect=True)
+with_clusters = pytest.mark.parametrize("flags", [*RUNNERS][3:], indirect=True)
 
 
 @pytest.fixture(scope="module")
 def flags(request, tmp_path_factory):
-    """Beam's flags for an engine that runs."""
+    """Beam's flags for a runner that is up."""
     folder = tmp_path_factory.mktemp(request.param)
-    with ENGINES[request.param](folder) as beam_flags:
+    with RUNNERS[request.param](folder) as beam_flags:
         yield beam_flags
 
 
@@ -94,15 +95,15 @@ def references(sources, tmp_path_factory) -> dict[str, dict[str, bytes]]:
         assert len(card.splits["train"].shards) > 1
         assert card.duplicates["groups"]
         assert kind == "hdf5" or (card.source["quarantined"] == 2 and card.duplicates["near"])
-        written[kind] = everything(folder)
+        written[kind] = file_contents(folder)
     return written
 
 
 @with_every
 @pytest.mark.parametrize("kind", ["folder", "hdf5"])
-def test_every_engine_writes_the_same_bytes(flags, kind, sources, references, tmp_path):
+def test_every_runner_writes_the_same_bytes(flags, kind, sources, references, tmp_path):
     prepare(sources[kind], tmp_path / "data", *flags, **FLAGS)
-    written = everything(tmp_path / "data")
+    written = file_contents(tmp_path / "data")
     assert set(written) == set(references[kind])
     assert [name for name in written if written[name] != references[kind][name]] == []
 
@@ -119,7 +120,7 @@ def test_the_program_ends_cleanly(flags, sources, references, tmp_path):
         *flags,
     )
     assert (finished.returncode, finished.stderr) == (0, "")
-    written = everything(tmp_path / "data")
+    written = file_contents(tmp_path / "data")
     for name in references["folder"]:
         if ".tfrecord-" in name:
             assert written[name] == references["folder"][name]

@@ -1,0 +1,88 @@
+"""The state of a run, and the names under which checkpoints hold it."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.trainer import savers
+from trainer.checkpoints.manager import CheckpointManager
+from trainer.checkpoints.train_state import TrainState
+
+
+@pytest.fixture
+def state() -> TrainState:
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    optimizer = keras.optimizers.SGD(0.5)
+    optimizer.build(model.trainable_variables)
+    return TrainState(model, optimizer)
+
+
+def test_a_checkpoint_has_the_counters_by_the_names_that_it_always_had(state, tmp_path):
+    """Run directories that were written before are read by them."""
+    state.step, state.best_score, state.evals_since_best = 7, 0.25, 3
+    state.last_eval_step, state.metric_sums, state.sums_from_step = 6, np.array([1.5, 4.0]), 5
+    manager = CheckpointManager(str(tmp_path), state)
+    manager.save()
+    manager.wait()
+    reader = tf.train.load_checkpoint(str(tmp_path / "checkpoints/step-00000007/variables"))
+    counters = ("step", "best", "waited", "evaluated", "sums", "since")
+    assert state.trackables().keys() == {"model", "optimizer", *counters}
+    values = [reader.get_tensor(f"{name}/.ATTRIBUTES/VARIABLE_VALUE") for name in counters]
+    assert [value.tolist() for value in values] == [7, 0.25, 3, 6, [1.5, 4.0], 5]
+    assert [str(value.dtype) for value in values] == [
+        "int64", "float64", "int64", "int64", "float64", "int64",
+    ]  # fmt: skip
+
+
+def test_counters_come_back_as_plain_numbers():
+    state, other = savers.tiny(), savers.tiny()
+    assert (other.step, other.best_score) == (0, -math.inf)
+    savers.fill(state, 3)
+    state.record_evaluation(0.5)
+    state.write_counters()
+    for variable, value in zip(other._counters.values(), state._counters.values(), strict=True):
+        variable.assign(value)
+    other.read_counters()
+    assert savers.content(other) >= {3.0}
+    assert (other.best_score, other.last_eval_step) == (0.5, 3)
+    assert [type(value) for value in (other.step, other.best_score)] == [int, float]
+
+
+@given(st.lists(st.sampled_from([0.25, 0.5, 0.75, math.nan]), min_size=1, max_size=12))
+def test_the_best_score_is_the_first_of_the_highest_and_never_no_number(scores):
+    state = TrainState.__new__(TrainState)
+    state.step, state.best_score, state.evals_since_best = 9, -math.inf, 0
+    best = [state.record_evaluation(score) for score in scores]
+    numbers = [score for score in scores if not math.isnan(score)]
+    assert state.best_score == max(numbers, default=-math.inf)
+    last = max((n for n, is_best in enumerate(best) if is_best), default=-1)
+    assert state.evals_since_best == len(scores) - 1 - last
+    assert not numbers or last == scores.index(max(numbers))
+    assert state.last_eval_step == 9
+
+
+def test_means_are_those_of_the_images_since_the_last_line(state):
+    state.step, state.sums_from_step, state.metric_sums = 12, 10, np.array([4.0, 6.0])
+    assert state.mean_metrics(batch_size=4) == (0.5, 0.75)
+    state.reset_sums()
+    assert (state.sums_from_step, state.metric_sums.tolist()) == (12, [0.0, 0.0])
+
+
+def test_forgotten_evaluations_let_the_next_one_be_the_best(state):
+    state.record_evaluation(0.9)
+    state.record_evaluation(0.1)
+    state.forget_evaluations()
+    assert state.evals_since_best == 0
+    assert state.record_evaluation(0.1)
+
+
+def test_the_learning_rate_is_the_optimizers(state):
+    assert state.learning_rate == 0.5
+    state.learning_rate = 0.1
+    assert state.learning_rate == 0.1
+    assert state.optimizer.learning_rate.numpy() == np.float32(0.1)

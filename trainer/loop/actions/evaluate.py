@@ -1,0 +1,83 @@
+"""Evaluates a split while a run trains."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+
+from input.loading import read_records
+from trainer.checkpoints.train_state import TrainState
+from trainer.evaluation import eval_step, monitor
+from trainer.loop.actions.action import Periodic
+from trainer.optimization import ema
+from trainer.run_data import Data
+
+Result = dict[str, float]
+
+
+@dataclasses.dataclass
+class Evaluator:
+    """Evaluates splits with the weights of a state, each split once at a step.
+
+    Attributes:
+        state: state of the run.
+        data: data of the run.
+        evaluate: function of batches, see `eval_step.make_evaluate`.
+        sync_stop: function that is called before each batch, and raises an error to stop.
+    """
+
+    state: TrainState
+    data: Data
+    evaluate: eval_step.Evaluate
+    sync_stop: Callable[[], object]
+
+    def __post_init__(self) -> None:
+        self._results: dict[tuple[str, int], Result] = {}
+
+    def __call__(self, split: str) -> Result:
+        """Return `rank1`, `rank5`, `loss` and `records` of a split."""
+        key = split, self.state.step
+        if key not in self._results:
+            self._results = {each: r for each, r in self._results.items() if each[1] == key[1]}
+            self._results[key] = self._run(split)
+        return self._results[key]
+
+    def _run(self, split: str) -> Result:
+        batches, reader = self.data.evaluation(split)
+        weights = ema.average_weights(self.state.model, self.state.optimizer)
+        with read_records.errors_of(reader), weights:
+            result = self.evaluate(self._until_stop(batches))
+        return {name: result[name] for name in ("rank1", "rank5", "loss", "records")}
+
+    def _until_stop(self, batches: Iterable) -> Iterator:
+        for batch in batches:
+            self.sync_stop()
+            yield batch
+
+
+@dataclasses.dataclass
+class Evaluate(Periodic):
+    """Evaluates the validation split, logs the result and counts it.
+
+    Attributes:
+        split: what to evaluate, as `input.dataset.split_spec` reads it.
+        evaluator: function of a split to its result.
+        metric: number that the run goes by, one of `monitor.NAMES`.
+        log: function of step, split and result.
+        note: function of step, split and result, to show them to the user.
+    """
+
+    split: str
+    evaluator: Callable[[str], Result]
+    metric: str
+    log: Callable[[int, str, Result], None]
+    note: Callable[[int, str, Result], None]
+
+    def is_owed(self, state: TrainState) -> bool:
+        """Return whether the evaluation at this step was not made, or not counted."""
+        return state.last_eval_step < state.step and self.is_due(state)
+
+    def __call__(self, state: TrainState) -> None:
+        """Evaluate, log, and count the result."""
+        result = self.evaluator(self.split)
+        self.log(state.step, self.split, result)
+        self.note(state.step, self.split, result)
+        state.record_evaluation(monitor.score(result, self.metric))

@@ -1,0 +1,153 @@
+"""One start of a run: what stays the same while it trains, and how it comes to its state.
+
+In a cluster all workers do this, and the chief alone writes.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from headrace.errors import UserError
+from input.dataset.dataset_dir import Card
+from trainer import run_dir
+from trainer.checkpoints import warm_start
+from trainer.checkpoints.manager import CheckpointManager
+from trainer.checkpoints.train_state import TrainState
+from trainer.config import resume
+from trainer.config import run as run_config
+from trainer.config.run import RunConfig
+from trainer.distribution import strategies
+from trainer.distribution.collectives import Collectives
+from trainer.reporting.progress import TrainingProgress
+from trainer.run_data import Data
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What a start of a run has beside its state.
+
+    Attributes:
+        config: configuration of the run.
+        card: card of its dataset.
+        workdir: run directory.
+        strategy: strategy that the model is trained under.
+        data: data of the run.
+        collectives: workers, which decide as one.
+        progress: progress for the user.
+    """
+
+    config: RunConfig
+    card: Card
+    workdir: str
+    strategy: tf.distribute.Strategy
+    data: Data
+    collectives: Collectives
+    progress: TrainingProgress
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """The steps of an epoch."""
+        return self.data.order.steps_per_epoch
+
+    def note_evaluation(self, step: int, split: str, result: dict[str, float]) -> None:
+        """Tell the user what an evaluation gave."""
+        self.progress.note_evaluation(step / self.steps_per_epoch, split, result)
+
+
+def make_manager(run: Run, state: TrainState) -> CheckpointManager:
+    """Make the manager of a run's checkpoints."""
+    return CheckpointManager(
+        run.workdir,
+        state,
+        max_to_keep=run.config.keep,
+        writes=run.collectives.is_chief,
+        note=run.progress.note,
+        fingerprint=resume.fingerprint(run.config),
+    )
+
+
+def restore(run: Run, state: TrainState, manager: CheckpointManager, allow_changes: bool) -> None:
+    """Restore the latest checkpoint, if there is one, on all workers the same.
+
+    Raises:
+        UserError: there is none that is sound, or it is of another model or run.
+    """
+    with strategies.scope(run.strategy):
+        manager.restore(allow_changes)
+    if manager.changes:
+        run.progress.note(f"going on with changes: {'; '.join(manager.changes.values())}")
+        _take_up_changes(run, state, manager.changes)
+    _check_same_step(run.collectives, state.step, "--workdir")
+
+
+def begin(
+    run: Run,
+    state: TrainState,
+    manager: CheckpointManager,
+    flagfile: str,
+    mean_image: np.ndarray | None,
+) -> None:
+    """Write the run directory; a new run starts there from the weights of another, if it is to.
+
+    Args:
+        run: run.
+        state: its state, restored.
+        manager: manager of its checkpoints.
+        flagfile: flags that repeat the run, for `flags.txt`.
+        mean_image: see `run_dir.make`.
+
+    Raises:
+        UserError: the other run has no weights for this one.
+    """
+    starts_warm = bool(run.config.init_from) and manager.latest_step is None
+    if starts_warm:
+        step = warm_start.load(run.config, state, run.progress.note)
+        _check_same_step(run.collectives, step, "--init_from")
+    if run.collectives.is_chief:
+        # All workers are here and have found the same in the directory: it may change now.
+        run_dir.make(run.workdir, run_config.to_json(run.config), flagfile, mean_image)
+    if starts_warm:
+        manager.save()  # from here on, whatever becomes of the other run is nothing to this one
+
+
+def announce(run: Run, state: TrainState, validation_split: str | None) -> None:
+    """Tell the user what is trained, from where, and what is evaluated meanwhile."""
+    config, note = run.config, run.progress.note
+    replicas = run.strategy.num_replicas_in_sync
+    note(
+        f"{config.model}: {state.model.count_params():,} parameters, {replicas} "
+        f"replica{'s' * (replicas > 1)}, {len(run.data.reader):,} training images, "
+        f"{run.steps_per_epoch} steps an epoch"
+    )
+    if state.step:
+        note(f"resuming from the checkpoint at step {state.step}")
+    if validation_split == "test" and "validation" not in run.card.splits:
+        note("no validation split: the test split is watched in its place")
+
+
+def _take_up_changes(run: Run, state: TrainState, changes: Mapping[str, str]) -> None:
+    """Leave nothing of what was restored that was true of the flags before only."""
+    if resume.changes_optimizer(changes):
+        run.progress.note("the optimizer starts afresh")
+    if "learning_rate" in changes:
+        state.learning_rate = run.config.learning_rate
+    if resume.changes_evaluation(changes):
+        state.forget_evaluations()
+    state.reset_sums()
+
+
+def _check_same_step(collectives: Collectives, step: int, flag: str) -> None:
+    """Make sure that all workers have found the same checkpoint.
+
+    Raises:
+        UserError: they have not.
+    """
+    total, square = collectives.all_reduce_sum(step, step * step)
+    if total != collectives.workers * step or square != collectives.workers * step * step:
+        raise UserError(
+            f"this worker found the checkpoint of step {step} and others found another; give all "
+            f"of them one {flag} that they share, as gs:// or on a shared disk, and in which no "
+            "other run is training"
+        )
