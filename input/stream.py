@@ -191,10 +191,6 @@ def _numbers(
     local = order.batch_size // pipelines
 
     def part(step: np.ndarray) -> np.ndarray:
-        with python_calls.under_way:
-            return find(int(step))[pipeline * local : (pipeline + 1) * local]
+        return find(int(step))[pipeline * local : (pipeline + 1) * local]
 
-    def in_graph(step: tf.Tensor) -> tf.Tensor:
-        return tf.ensure_shape(tf.numpy_function(part, [step], tf.int64, stateful=False), [local])
-
-    return in_graph
+    return lambda step: python_calls.call(part, [step], tf.TensorSpec([local], tf.int64))

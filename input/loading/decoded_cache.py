@@ -10,10 +10,7 @@ On disk it is a folder of NumPy files, which later runs on the same dataset use 
 import dataclasses
 import hashlib
 import math
-import os
 import pathlib
-import shutil
-import uuid
 from collections.abc import Callable
 
 import numpy as np
@@ -22,7 +19,7 @@ import tensorflow as tf
 import headrace
 from headrace.errors import UserError
 from input.dataset.reader import Reader
-from input.loading import decode_batches, python_calls, read_records
+from input.loading import decode_batches, disk_cache, python_calls, read_records
 from input.loading.read_records import Batch
 from input.preprocessing.spec import View
 
@@ -79,7 +76,7 @@ def keep(
     return _kept(arrays, lambda numbers: tf.gather(image, numbers))
 
 
-def _kept(arrays: dict[str, np.ndarray], images: Callable[[tf.Tensor], tf.Tensor]) -> Kept:
+def _kept(arrays: disk_cache.Arrays, images: Callable[[tf.Tensor], tf.Tensor]) -> Kept:
     with tf.device("CPU"):
         others = {name: tf.constant(arrays[name]) for name in ("label", "weight", "good")}
     shape = tf.constant(arrays["image"].shape[1:], tf.int64)
@@ -92,7 +89,7 @@ def _kept(arrays: dict[str, np.ndarray], images: Callable[[tf.Tensor], tf.Tensor
     return Kept(batch)
 
 
-def _kinds(reader: Reader, view: View) -> dict[str, tuple[tuple[int, ...], type]]:
+def _kinds(reader: Reader, view: View) -> disk_cache.Kinds:
     count = len(reader)
     return {
         "image": ((count, *view.base, reader.card.channels), np.uint8),
@@ -111,7 +108,7 @@ def _aligned(shape: tuple[int, ...], kind: type) -> np.ndarray:
 
 
 def _fill(
-    arrays: dict[str, np.ndarray], reader: Reader, view: View, advance: Callable[[int], None]
+    arrays: disk_cache.Arrays, reader: Reader, view: View, advance: Callable[[int], None]
 ) -> None:
     last = len(reader) - 1
     places = tf.data.Dataset.range(0, len(reader), _AT_ONCE)
@@ -128,62 +125,38 @@ def _fill(
 
 
 def _on_disk(
-    reader: Reader, view: View, folder: pathlib.Path, advance: Callable[[int], None]
-) -> dict[str, np.ndarray]:
-    """The files of a split, mapped into memory; made unless they are there, whole and all good."""
-    home, kinds = folder / _key(reader, view), _kinds(reader, view)
-    if found := _mapped(home, kinds):
-        advance(len(reader))
-        return found
-    making = home.with_name(f".{home.name}.{uuid.uuid4().hex}")
-    try:
-        making.mkdir(parents=True)
-        arrays = {name: _allocate(making / f"{name}.npy", *kind) for name, kind in kinds.items()}
+    reader: Reader, view: View, parent: pathlib.Path, advance: Callable[[int], None]
+) -> disk_cache.Arrays:
+    """Map the files of a split into memory; write them unless they are there, whole and good."""
+    folder, kinds = parent / _key(reader, view), _kinds(reader, view)
+
+    def usable(arrays: disk_cache.Arrays) -> bool:
+        return bool(arrays["good"].all())
+
+    def fill(arrays: disk_cache.Arrays) -> None:
         _fill(arrays, reader, view, advance)
-        for values in arrays.values():
-            values.flush()
-        shutil.rmtree(home, ignore_errors=True)
-        making.rename(home)
+
+    disk_cache.remove_abandoned(parent)
+    arrays = disk_cache.load(folder, kinds)
+    if arrays and usable(arrays):
+        advance(len(reader))
+        return arrays
+    try:
+        return disk_cache.write(folder, kinds, fill, usable)
     except OSError as error:
         size = math.prod(kinds["image"][0]) / 2**30
         raise UserError(
-            f"--cache=disk: {folder} cannot be written ({error.strerror}); it takes {size:.1f} GiB "
+            f"--cache=disk: {parent} cannot be written ({error.strerror}); it takes {size:.1f} GiB "
             "there: name another --cache_dir, or use --cache=none"
         ) from None
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
-    return arrays
-
-
-def _mapped(home: pathlib.Path, kinds: dict[str, tuple]) -> dict[str, np.ndarray] | None:
-    """The files of a split, where they are there, whole and all good."""
-    try:
-        found = {name: np.load(home / f"{name}.npy", mmap_mode="r") for name in kinds}
-    except (OSError, ValueError, EOFError):  # none yet, or not as they were written
-        return None
-    whole = all((found[name].shape, found[name].dtype) == kind for name, kind in kinds.items())
-    return found if whole and found["good"].all() else None
-
-
-def _allocate(path: pathlib.Path, shape: tuple[int, ...], kind: type) -> np.ndarray:
-    """A file of its full size: writing to a mapped file on a full disk would end the process."""
-    values = np.lib.format.open_memmap(path, "w+", kind, shape)
-    with path.open("r+b") as file:
-        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-    return values
 
 
 def _from_disk(images: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
-    def read(numbers: np.ndarray) -> np.ndarray:
-        with python_calls.under_way:
-            return images[numbers]
+    def gather(indices: tf.Tensor) -> tf.Tensor:
+        output = tf.TensorSpec([indices.shape[0], *images.shape[1:]], tf.uint8)
+        return python_calls.call(lambda indices: images[indices], [indices], output)
 
-    def in_graph(numbers: tf.Tensor) -> tf.Tensor:
-        # Said to have no state, or with deterministic operations no two calls would run at once.
-        found = tf.numpy_function(read, [numbers], tf.uint8, stateful=False)
-        return tf.ensure_shape(found, [numbers.shape[0], *images.shape[1:]])
-
-    return in_graph
+    return gather
 
 
 def _key(reader: Reader, view: View) -> str:

@@ -75,31 +75,24 @@ def _fetched(
     arguments: tf.data.Dataset, read: Callable[..., Records], reader: Reader, count: int
 ) -> tf.data.Dataset:
     """What `read` returns for each element of a dataset of its arguments."""
-    kinds = {
-        "image": (tf.string, [count]),
-        "label": (tf.int64, [count]),
-        "shape": (tf.int64, [count, 3]),
-        "weight": (tf.float32, [count]),
-        "good": (tf.bool, [count]),
+    output = {
+        "image": tf.TensorSpec([count], tf.string),
+        "label": tf.TensorSpec([count], tf.int64),
+        "shape": tf.TensorSpec([count, 3], tf.int64),
+        "weight": tf.TensorSpec([count], tf.float32),
+        "good": tf.TensorSpec([count], tf.bool),
     }
 
-    def call(*asked: np.ndarray) -> list[np.ndarray]:
-        with python_calls.under_way:
-            try:
-                found = read(*asked)
-            except UserError as error:
-                reader.failure = error
-                raise
-        return [getattr(found, name) for name in kinds]
+    def read_arrays(*arrays: np.ndarray) -> dict[str, np.ndarray]:
+        try:
+            found = read(*arrays)
+        except UserError as error:
+            reader.failure = error
+            raise
+        return {name: getattr(found, name) for name in output}
 
-    def in_graph(*asked: tf.Tensor) -> Batch:
-        # Said to have no state, or with deterministic operations no two calls would run at once.
-        wanted = [kind for kind, _ in kinds.values()]
-        found = tf.numpy_function(call, asked, wanted, stateful=False)
-        return {
-            name: tf.ensure_shape(value, shape)
-            for (name, (_, shape)), value in zip(kinds.items(), found, strict=True)
-        }
+    def in_graph(*tensors: tf.Tensor) -> Batch:
+        return python_calls.call(read_arrays, list(tensors), output)
 
     return arguments.map(in_graph, _READS_AHEAD, deterministic=True)
 

@@ -84,6 +84,30 @@ def test_the_served_model_takes_files_of_any_size_and_kind(exported, files):
     assert result["label"].numpy().tolist() == [files[0].parent.name.encode()] * 2
 
 
+def test_the_served_model_takes_little_memory_for_a_very_long_image(exported, tmp_path):
+    code = """
+import resource, sys
+import tensorflow as tf
+model = tf.saved_model.load(sys.argv[1])
+def peak(columns):
+    data = tf.io.encode_png(tf.zeros([1, columns, 1], tf.uint8))
+    model.signatures["serving_default"](image=data[None])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+print(peak(100), peak(999_983))
+"""
+    finished = subprocess.run(
+        [sys.executable, "-c", code, f"{exported}/export/0001"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    before, after = map(int, finished.stdout.split())
+    assert after - before < 50  # MiB; scaled whole it takes 244
+
+
 def test_exporting_again_makes_the_next_version(exported):
     before = sorted(p.name for p in (exported / "export").iterdir())
     finished = run_program("trainer.export", f"--workdir={exported}", "--checkpoint=best")

@@ -147,17 +147,47 @@ def test_a_bad_record_is_named_and_leaves_nothing_behind(data, tmp_path):
         assert found.batch(tf.range(47))["good"].numpy().tolist() == [True] * 46 + [False]
 
 
+def test_the_next_start_clears_what_a_killed_one_left(data, tmp_path):
+    script = (
+        "import sys\n"
+        "from input.dataset import dataset_dir\n"
+        "from input.dataset.reader import Reader\n"
+        "from input.loading import decoded_cache\n"
+        "from input.preprocessing.spec import View\n"
+        "def wait(records): print('decoded', flush=True), sys.stdin.readline()\n"
+        "reader = Reader(sys.argv[1], dataset_dir.read_card(sys.argv[1]), 'train')\n"
+        "decoded_cache.keep(reader, View((5, 5)), 'disk', sys.argv[2], wait)\n"
+    )
+    killed = subprocess.Popen(
+        [sys.executable, "-c", script, str(data), str(tmp_path)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert killed.stdout is not None
+    assert killed.stdout.readline() == "decoded\n"
+    decoded_cache.keep(reader(data), VIEW, "disk", str(tmp_path))
+    assert len(list(tmp_path.iterdir())) == 2  # what the living process writes stays
+    killed.kill()
+    killed.communicate(timeout=60)
+    decoded_cache.keep(reader(data), VIEW, "disk", str(tmp_path))  # found, so nothing is written
+    (folder,) = tmp_path.iterdir()
+    assert not folder.name.startswith(".")
+
+
 def test_a_full_disk_is_said_in_one_line(data):
     script = (
         "import resource, sys\n"
-        "from input import dataset_dir, kept\n"
-        "from input.reader import Reader\n"
-        "from input.view import View\n"
+        "from input.dataset import dataset_dir\n"
+        "from input.dataset.reader import Reader\n"
+        "from input.loading import decoded_cache\n"
+        "from input.preprocessing.spec import View\n"
         "import signal\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"
         "reader = Reader(sys.argv[1], dataset_dir.read_card(sys.argv[1]), 'train')\n"
-        "try: kept.keep(reader, View((8, 8)), 'disk', sys.argv[2])\n"
+        "try: decoded_cache.keep(reader, View((8, 8)), 'disk', sys.argv[2])\n"
         "except Exception as error: print(type(error).__name__, error)\n"
     )
     folder = data.parent / "small"
