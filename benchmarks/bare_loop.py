@@ -18,7 +18,7 @@ from absl import flags
 from benchmarks.peers import measure
 from headrace import program
 from input.dataset import dataset_dir
-from trainer import network, task
+from trainer import run_model, task
 from trainer.config import flags as training_flags
 from trainer.config.run import RunConfig
 from trainer.optimization import optimizers
@@ -49,7 +49,7 @@ def main() -> None:
 def make_loop(config: RunConfig) -> Callable:
     """Makes `train(iterator, count)`."""
     keras.utils.set_random_seed(config.data.seed)
-    model = network.build(config)
+    model = run_model.build(config)
     optimizer = optimizers.create(config.optimization.optimizer, config.optimization.learning_rate)
     optimizer.build(model.trainable_variables)
 

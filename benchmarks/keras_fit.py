@@ -23,7 +23,7 @@ from headrace import program
 from input import stream
 from input.dataset import dataset_dir
 from input.dataset.reader import Reader
-from trainer import network, task
+from trainer import run_model, task
 from trainer.config import flags as training_flags
 from trainer.config.run import RunConfig
 from trainer.optimization import optimizers
@@ -68,7 +68,7 @@ def main() -> None:
         arguments = {"x": images, "y": labels, "batch_size": config.data.batch_size}
         per_epoch = -(-len(images) // config.data.batch_size)
     keras.utils.set_random_seed(config.data.seed)
-    model = network.build(config)
+    model = run_model.build(config)
     model.compile(
         optimizer=optimizers.create(
             config.optimization.optimizer, config.optimization.learning_rate

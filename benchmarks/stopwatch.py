@@ -84,7 +84,7 @@ def main() -> None:
     from trainer.loop import train, train_step
 
     imported, watch = _since_start(), Stopwatch()
-    watch.watch("model", train.network, "build")
+    watch.watch("model", train.run_model, "build")
     watch.watch("restore", train.CheckpointManager, "restore")
     watch.watch("save", train.CheckpointManager, "save")
     watch.watch("decoding", run_data, "keep")

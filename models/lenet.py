@@ -3,11 +3,11 @@ Recognition, Proceedings of the IEEE, 1998)."""
 
 from headrace.errors import UserError
 
-SMALLEST = 32
+_MIN_SIZE = 32
 
 
 def build(input_shape: tuple[int, int, int], classes: int, *, activation: str = "tanh"):
-    """Builds LeNet-5; 61,706 parameters for 32×32×1 and 10 classes.
+    """Build LeNet-5; 61,706 parameters for 32×32×1 and 10 classes.
 
     | layer | output (32×32) | kernel | activation |
     |---|---|---|---|
@@ -32,10 +32,10 @@ def build(input_shape: tuple[int, int, int], classes: int, *, activation: str = 
     """
     from keras import Input, Sequential, layers  # with TensorFlow, takes seconds
 
-    if min(input_shape[:2]) < SMALLEST:
+    if min(input_shape[:2]) < _MIN_SIZE:
         raise UserError(
-            f"lenet: expected images of at least {SMALLEST}×{SMALLEST}, received "
-            f"{input_shape[0]}×{input_shape[1]}; use --image_size={SMALLEST},{SMALLEST}"
+            f"lenet: expected images of at least {_MIN_SIZE}×{_MIN_SIZE}, received "
+            f"{input_shape[0]}×{input_shape[1]}; use `image_size`={_MIN_SIZE},{_MIN_SIZE}"
         )
     return Sequential(
         [

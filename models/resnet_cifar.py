@@ -3,6 +3,7 @@ in Deep Residual Networks, ECCV 2016; built as in Rosebrock, Deep Learning for C
 Python, Practitioner Bundle, 2017, chapter 12)."""
 
 import functools
+from collections.abc import Sequence
 
 from headrace.errors import UserError
 
@@ -11,13 +12,13 @@ def build(
     input_shape: tuple[int, int, int],
     classes: int,
     *,
-    stages: tuple[int, ...] = (9, 9, 9),
-    filters: tuple[int, ...] = (16, 16, 32, 64),
+    stages: Sequence[int] = (9, 9, 9),
+    filters: Sequence[int] = (16, 16, 32, 64),
     reg: float = 1e-4,
     bn_eps: float = 2e-5,
     bn_momentum: float = 0.9,
 ):
-    """Builds the network: 60,790 parameters for the defaults on 32×32×3 and 10 classes.
+    """Build the network: 60,790 parameters for the defaults on 32×32×3 and 10 classes.
 
     Batch norm on the input, a 3×3 convolution, then per stage one module that projects its shortcut
     (with stride 2 from the second stage on) and identity modules; batch norm, ReLU, global average
@@ -28,10 +29,10 @@ def build(
         input_shape: rows, columns, channels.
         classes: number of logits.
         stages: residual modules in each stage.
-        filters: of the first convolution, then of each stage's modules.
-        reg: L2 regularisation of convolutions and logits.
+        filters: channels of the first convolution, then those that each stage's modules give.
+        reg: factor of the L2 regularisation of convolutions and logits.
         bn_eps: epsilon of batch normalisation.
-        bn_momentum: of its moving averages.
+        bn_momentum: momentum of its moving averages.
 
     Raises:
         UserError: `filters` is not one longer than `stages`, or the image is too small for them.
@@ -78,7 +79,7 @@ def build(
 
 
 def _check_shapes(
-    input_shape: tuple[int, int, int], stages: tuple[int, ...], filters: tuple[int, ...]
+    input_shape: tuple[int, int, int], stages: Sequence[int], filters: Sequence[int]
 ) -> None:
     if not stages or len(filters) != len(stages) + 1:
         raise UserError(
@@ -90,9 +91,9 @@ def _check_shapes(
             f"resnet_cifar: expected stages of 1 or more and filters of 4 or more, received "
             f"stages={tuple(stages)} and filters={tuple(filters)}"
         )
-    smallest = 2 ** (len(stages) - 1)
-    if min(input_shape[:2]) < smallest:
+    min_size = 2 ** (len(stages) - 1)
+    if min(input_shape[:2]) < min_size:
         raise UserError(
-            f"resnet_cifar: {len(stages)} stages need images of at least {smallest}×{smallest}, "
-            f"received {input_shape[0]}×{input_shape[1]}; use a larger --image_size"
+            f"resnet_cifar: {len(stages)} stages need images of at least {min_size}×{min_size}, "
+            f"received {input_shape[0]}×{input_shape[1]}; use a larger `image_size`"
         )

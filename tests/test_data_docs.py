@@ -95,10 +95,10 @@ def test_every_normalisation_is_in_the_table():
     for name, text in normalization.MODES.items():
         assert f"\n| `{name}` | {text} |\n" in AUGMENTATION
     rows = re.findall(r"^\| `(\w+)` \| (`.*`) \|$", AUGMENTATION, re.MULTILINE)
-    of_applications = {
+    application_modes = {
         module: mode for mode, modules in rows for module in re.findall(r"`(\w+)`", modules)
     }
-    assert of_applications == normalization.OF_APPLICATIONS
+    assert application_modes == normalization.APPLICATION_MODES
 
 
 def test_the_commands_as_pasted_make_the_pictures(tmp_path):

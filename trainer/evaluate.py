@@ -96,13 +96,13 @@ def evaluate(
         UserError: there is no such checkpoint, or a record is damaged.
     """
     from input.loading import read_records
-    from trainer import network
+    from trainer.checkpoints import restore
     from trainer.distribution import strategies
     from trainer.evaluation import eval_step
 
     strategy = strategies.create_for_one_process(config.distribution.strategy)
     with strategy.scope():
-        model, step = network.restore(config, workdir, checkpoint, average)
+        model, step = restore.load_model(config, workdir, checkpoint, average)
     labels, predictions = [], []
 
     def collect(true: np.ndarray, predicted: np.ndarray) -> None:

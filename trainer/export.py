@@ -9,14 +9,14 @@ model loads with `tf.saved_model.load` where Headrace is not installed:
     model.signatures["serving_default"](image=tf.constant([open("a.jpg", "rb").read()]))
 """
 
+import os
+
 from absl import flags
-from etils import epath
 
 from headrace import program
 from headrace.tensorflow_import import import_tensorflow
 from trainer import run_dir
 from trainer.config import trained_flags
-from trainer.config.run import RunConfig
 from trainer.distribution import devices
 
 FLAGS = flags.FLAGS
@@ -25,47 +25,17 @@ flags.adopt_module_key_flags(trained_flags)
 
 
 def main() -> None:
-    """Runs the program."""
+    """Run the program."""
     config, average = trained_flags.asked()
     import_tensorflow()
     devices.configure()
-    print(export(FLAGS.workdir, config, FLAGS.checkpoint, average))
-
-
-def export(workdir: str, config: RunConfig, which: str, average: bool = False) -> str:
-    """Writes the next version below `workdir/export`; returns its path.
-
-    Args:
-        workdir: the run directory.
-        config: of the run.
-        which: checkpoint, `latest` or `best`.
-        average: take the moving average of the weights.
-
-    Raises:
-        UserError: there is no such checkpoint, or it does not fit the run's config.
-    """
-    import tensorflow as tf
-
-    from trainer import network
+    from trainer.checkpoints import restore  # with TensorFlow, takes seconds
+    from trainer.serving import saved_model
     from trainer.serving.classifier import Classifier
 
-    model, _ = network.restore(config, workdir, which, average)
-    classifier = Classifier(model, config)
-    path = _next_version(epath.Path(workdir) / run_dir.EXPORT)
-    temporary = path.with_name(f".{path.name}.tmp")
-    if temporary.exists():
-        temporary.rmtree()
-    tf.saved_model.save(
-        classifier, str(temporary), signatures={"serving_default": classifier.classify}
-    )
-    temporary.rename(path)
-    return str(path)
-
-
-def _next_version(folder: epath.Path) -> epath.Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    versions = [int(path.name) for path in folder.iterdir() if path.name.isdigit()]
-    return folder / f"{max(versions, default=0) + 1:04d}"
+    network, _ = restore.load_model(config, FLAGS.workdir, FLAGS.checkpoint, average)
+    classifier = Classifier(network, config.data.view, config.dataset.classes)
+    print(saved_model.write(classifier, os.path.join(FLAGS.workdir, run_dir.EXPORT)))
 
 
 if __name__ == "__main__":

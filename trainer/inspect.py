@@ -9,28 +9,23 @@ pipeline run by itself for a few seconds and prints its rate.
 """
 
 import dataclasses
-import itertools
-import math
 import os
-import time
 
 from absl import flags
 
 from headrace import files, program
-from headrace.errors import UserError, check
+from headrace.errors import UsageError, UserError, check
 from headrace.tensorflow_import import import_tensorflow
 from input.augment import config as augment_config
-from input.augment.config import Augmentation
 from input.dataset import dataset_dir
 from input.dataset.dataset_dir import Card
 from input.loading import cache_policy
-from input.preprocessing.spec import View
 from input.sampling import order
-from input.sampling.order import Order
-from trainer.config import data, splits
+from trainer.config import data as data_config
 from trainer.config import flags as training_flags
 from trainer.config import run as run_config
-from trainer.config.data import DataConfig
+from trainer.config import splits
+from trainer.config.run import RunConfig
 
 FLAGS = flags.FLAGS
 
@@ -44,100 +39,53 @@ flags.DEFINE_string("output", "inspect.png", "The picture: a .png, or a .jpg, wh
 training_flags.define_data()
 
 _FORMATS = {".png": "PNG", ".jpg": "JPEG"}
-_KEPT = {"none": "not kept", "memory": "kept in memory", "disk": "kept on disk"}
-_WARM_SECONDS, _SECONDS = 1.0, 3.0
-
-
-@dataclasses.dataclass(frozen=True)
-class _Asked:
-    """The training stream to look at, in the words of `RunConfig`."""
-
-    data_dir: str
-    card: Card
-    train_split: str
-    order: Order
-    view: View
-    augmentation: Augmentation
-    on_bad_record: str
-    cache: str
-    cache_dir: str
-
-    @property
-    def kept_view(self) -> View | None:
-        return cache_policy.keepable(self.card, self.view, self.augmentation.crop)
-
-    @property
-    def where(self) -> str:
-        """Where decoded images are kept."""
-        return cache_policy.choose(self.cache, self.card, self.order.records, self.kept_view)
+_CACHES = {"none": "not kept", "memory": "kept in memory", "disk": "kept on disk"}
+_WARM_UP_SECONDS, _SECONDS = 1.0, 3.0
 
 
 def main() -> None:
-    """Runs the program."""
+    """Run the program."""
     check(FLAGS.workdir or FLAGS.data_dir, "say what to look at: --data_dir, or a run's --workdir")
-    file_format = _FORMATS.get(os.path.splitext(FLAGS.output)[1])
-    check(file_format, f"--output={FLAGS.output}: expected a name that ends in .png or .jpg")
-    files.check(FLAGS.output, "output")
-    asked = _of_run(FLAGS.workdir) if FLAGS.workdir else _of_flags()
-    order.check(asked.order)
-    where = asked.where
-    folder = os.path.dirname(FLAGS.output)
-    if folder and not files.is_remote(folder) and not files.exists(folder):
-        raise UserError(f"--output={FLAGS.output}: there is no folder {folder}; make it first")
+    file_format = _output_format(FLAGS.output)
+    config, card = _run_config(FLAGS.workdir) if FLAGS.workdir else _flags_config()
+    cache = _check_stream(config, card)
+    _check_output_folder(FLAGS.output)
 
     import_tensorflow()
-    from input import stream  # with TensorFlow, take seconds
-    from input.dataset.reader import Reader
+    import tensorflow as tf  # these, with TensorFlow, take seconds
+
     from input.loading import read_records
-    from trainer.reporting import image_grid
+    from trainer.reporting import image_grid, throughput
+    from trainer.reporting.progress import TrainingProgress
+    from trainer.run_data import Data
 
-    skips = asked.on_bad_record == "skip"
-    reader = Reader(asked.data_dir, asked.card, asked.train_split, skips)
-    with read_records.errors_of(reader):
-        batches = iter(
-            stream.training(
-                reader,
-                asked.order,
-                asked.view,
-                start_step=FLAGS.step,
-                augmentation=asked.augmentation,
-                kept=_kept(asked, reader, where),
-            )
-        )
-        shown = _first(batches, FLAGS.rows * FLAGS.columns, asked)
-        _write(FLAGS.output, image_grid.draw(shown, FLAGS.columns, file_format))
-        print(f"{FLAGS.output}: {len(shown):,} images, as in training from step {FLAGS.step} on")
-        print(f"{_rate(batches, asked.order.batch_size)}, decoded images {_KEPT[where]}")
-
-
-def _of_flags() -> _Asked:
-    """Return what training with these flags would see."""
-    files.check(FLAGS.data_dir, "data_dir")
-    config, augmentation = training_flags.parse_data()
-    card = dataset_dir.read_card(config.data_dir)
-    config = data.resolve(config, card)
-    per_lane = config.batch_size // config.lanes
-    augment_config.check(augmentation, per_lane, config.view)
-    return _stream(config, augmentation, card)
-
-
-def _stream(config: DataConfig, augmentation: Augmentation, card: Card) -> _Asked:
-    records = splits.train_records(config.data_dir, card, config.train_split)
-    return _Asked(
-        config.data_dir,
-        card,
-        config.train_split,
-        config.order(records),
-        config.view,
-        augmentation,
-        config.on_bad_record,
-        config.cache,
-        config.cache_dir,
+    data = Data(config, card, tf.distribute.get_strategy(), TrainingProgress(0))
+    with read_records.errors_of(data.reader):
+        batches = iter(data.training(FLAGS.step))
+        images = image_grid.first_images(batches, card.classes, FLAGS.rows * FLAGS.columns)
+        _write(FLAGS.output, image_grid.draw(images, FLAGS.columns, file_format))
+        print(f"{FLAGS.output}: {len(images):,} images, as in training from step {FLAGS.step} on")
+        throughput.time_batches(batches, _WARM_UP_SECONDS)
+        count, seconds = throughput.time_batches(batches, _SECONDS)
+    print(
+        f"{count * config.data.batch_size / seconds:,.0f} images/s: {count:,} batches of "
+        f"{config.data.batch_size} in {seconds:.1f} s, {os.cpu_count()} cores, decoded images "
+        f"{_CACHES[cache]}"
     )
 
 
-def _of_run(workdir: str) -> _Asked:
-    """What a run sees.
+def _flags_config() -> tuple[RunConfig, Card]:
+    """Return the data of a run with these flags, and the card of its dataset."""
+    files.check(FLAGS.data_dir, "data_dir")
+    config, augmentation = training_flags.parse_data()
+    card = dataset_dir.read_card(config.data_dir)
+    config = data_config.resolve(config, card)
+    augment_config.check(augmentation, config.batch_size // config.lanes, config.view)
+    return RunConfig(data=config, augmentation=augmentation), card
+
+
+def _run_config(workdir: str) -> tuple[RunConfig, Card]:
+    """Return the config of a run, and the card of its dataset.
 
     Raises:
         UsageError: flags say otherwise.
@@ -157,47 +105,30 @@ def _of_run(workdir: str) -> _Asked:
             f"{data_dir} does not hold the dataset that the run in {workdir} was trained on; "
             "name its own with --data_dir"
         )
-    return _stream(dataclasses.replace(config.data, data_dir=data_dir), config.augmentation, card)
+    data = dataclasses.replace(config.data, data_dir=data_dir)
+    return dataclasses.replace(config, data=data), card
 
 
-def _kept(asked: _Asked, reader, where: str):
-    from input.loading.decoded_cache import keep
-
-    if where == "none":
-        return None
-    print(f"decoding {asked.train_split} to keep it ({where}): {len(reader):,} images")
-    return keep(reader, asked.kept_view, where, asked.cache_dir)
-
-
-def _first(batches, count: int, asked: _Asked) -> list:
-    """The first images of a stream, with what is to be written under each; see `grid`."""
-    from trainer.reporting import image_grid
-
-    steps = math.ceil(count / asked.order.batch_size)
-    taken = (
-        image_grid.with_captions(batch, asked.card.classes)
-        for batch in itertools.islice(batches, steps)
-    )
-    return list(itertools.chain.from_iterable(taken))[:count]
+def _check_stream(config: RunConfig, card: Card) -> str:
+    """Make sure that there are such batches; return where their decoded images are kept."""
+    records = splits.train_records(config.data.data_dir, card, config.data.train_split)
+    order.check(config.data.order(records))
+    view = cache_policy.keepable(card, config.data.view, config.augmentation.crop)
+    return cache_policy.choose(config.data.cache, card, records, view)
 
 
-def _rate(batches, batch_size: int) -> str:
-    """Lets a stream run, first to get warm, and says how fast it was."""
-    _run_for(batches, _WARM_SECONDS)
-    count, seconds = _run_for(batches, _SECONDS)
-    return (
-        f"{count * batch_size / seconds:,.0f} images/s: {count:,} batches of {batch_size} in "
-        f"{seconds:.1f} s, {os.cpu_count()} cores"
-    )
+def _output_format(output: str) -> str:
+    file_format = _FORMATS.get(os.path.splitext(output)[1])
+    if file_format is None:
+        raise UsageError(f"--output={output}: expected a name that ends in .png or .jpg")
+    files.check(output, "output")
+    return file_format
 
 
-def _run_for(batches, seconds: float) -> tuple[int, float]:
-    """Takes batches for so long, one at least; their number, and the seconds it took."""
-    started = time.perf_counter()
-    for count in itertools.count(1):
-        next(batches)
-        if (passed := time.perf_counter() - started) >= seconds:
-            return count, passed
+def _check_output_folder(output: str) -> None:
+    folder = os.path.dirname(output)
+    if folder and not files.is_remote(folder) and not files.exists(folder):
+        raise UserError(f"--output={output}: there is no folder {folder}; make it first")
 
 
 def _write(output: str, picture: bytes) -> None:

@@ -12,7 +12,6 @@ from headrace import program
 from headrace.errors import UserError, check
 from headrace.tensorflow_import import import_tensorflow
 from trainer.config import trained_flags
-from trainer.config.run import RunConfig
 from trainer.distribution import devices
 
 FLAGS = flags.FLAGS
@@ -21,38 +20,20 @@ flags.adopt_module_key_flags(trained_flags)
 
 
 def main(*files: str) -> None:
-    """Runs the program."""
+    """Run the program."""
     check(files, "no image given: name one or more files")
     config, average = trained_flags.asked()
     encoded = [_read(file) for file in files]
     import_tensorflow()
     devices.configure()
-    from trainer import network  # with TensorFlow, takes seconds
+    from trainer.checkpoints import restore  # with TensorFlow, takes seconds
+    from trainer.serving.classifier import Classifier, classify_file
 
-    model, _ = network.restore(config, FLAGS.workdir, FLAGS.checkpoint, average)
-    for file, label, probability in predict(model, config, files, encoded):
+    network, _ = restore.load_model(config, FLAGS.workdir, FLAGS.checkpoint, average)
+    classifier = Classifier(network, config.data.view, config.dataset.classes)
+    for file, image in zip(files, encoded, strict=True):
+        label, probability = classify_file(classifier, file, image)
         print(f"{file}\t{label}\t{probability:.4f}")
-
-
-def predict(model, config: RunConfig, files: tuple[str, ...], encoded: list[bytes]):
-    """Classifies files one by one; yields file, label and probability.
-
-    Raises:
-        UserError: a file is no image that the model's decoder reads.
-    """
-    import tensorflow as tf
-
-    from trainer.serving.classifier import Classifier
-
-    classifier = Classifier(model, config)
-    for file, data in zip(files, encoded, strict=True):
-        try:
-            result = classifier.classify(tf.constant([data]))
-        except tf.errors.InvalidArgumentError:
-            raise UserError(
-                f"{file} is no sound JPEG, PNG, GIF or BMP image; convert it or leave it out"
-            ) from None
-        yield file, result["label"][0].numpy().decode(), float(result["probability"][0])
 
 
 def _read(file: str) -> bytes:

@@ -91,7 +91,7 @@ class Data:
             self.reader, config.data.view, batch_size=config.data.batch_size
         )
         with read_records.errors_of(self.reader):
-            return normalization.mean_image(batches.as_numpy_iterator())
+            return normalization.compute_mean_image(batches.as_numpy_iterator())
 
     def _open(self, split: str) -> Reader:
         skips = self._config.data.on_bad_record == "skip"

@@ -11,11 +11,11 @@ import os
 
 from absl import flags
 
-import models
 from headrace import files, program
 from headrace.tensorflow_import import import_tensorflow
 from input.dataset import dataset_dir
 from input.sampling import order
+from models import registry
 from trainer import run_dir
 from trainer.checkpoints import warm_start
 from trainer.config import flags as training_flags
@@ -73,7 +73,7 @@ def main() -> None:
 
 def _check_here(config: RunConfig) -> None:
     """Make sure that model and strategy can be had here, before any data is touched."""
-    models.check(config.model.name, config.model.options)
+    registry.check(config.model.name, config.model.options)
     where, cluster = config.distribution, Cluster.from_environment(os.environ)
     strategy_checks.check_cluster(where.strategy, cluster, where.devices, where.tpu)
     unsupported.check(config, "parameter_server" if cluster.has_servers else where.strategy)

@@ -4,11 +4,11 @@ import keras
 import tensorflow as tf
 
 # TensorFlow's fused operation takes a larger one in place of a smaller.
-_SMALLEST_EPSILON = 1.001e-5
+_MIN_EPSILON = 1.001e-5
 
 
 class GlobalBatchNormalization(keras.layers.BatchNormalization):
-    """Computes what Keras's `BatchNormalization(synchronized=True)` does, sooner.
+    """The `keras.layers.BatchNormalization(synchronized=True)` in less time.
 
     Keras puts it together of many small operations, and sums values, their squares and their count
     over the replicas one after the other. Here it is TensorFlow's fused operation, and of several
@@ -16,8 +16,14 @@ class GlobalBatchNormalization(keras.layers.BatchNormalization):
     """
 
     def __init__(self, **options) -> None:
-        """Takes the options of Keras's, of which it has those with a scale, a shift and channels
-        last, and is always synchronized."""
+        """Make the layer, which has a scale, a shift and channels last and is synchronized.
+
+        Args:
+            **options: options of Keras's layer.
+
+        Raises:
+            ValueError: they ask for another kind.
+        """
         super().__init__(**{**options, "synchronized": True})
         if not (self.scale and self.center and self.axis == -1) or self.renorm:
             raise ValueError(
@@ -28,7 +34,7 @@ class GlobalBatchNormalization(keras.layers.BatchNormalization):
     def call(
         self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """Normalises `[batch, …, channels]`; in training, moves the averages as well."""
+        """Normalise `[batch, …, channels]`; in training, move the averages as well."""
         if mask is not None:
             raise ValueError("GlobalBatchNormalization: expected no mask")
         if not training or not self.trainable:
@@ -39,44 +45,50 @@ class GlobalBatchNormalization(keras.layers.BatchNormalization):
         scale, shift = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
         context = tf.distribute.get_replica_context()  # None while a model is built
         replicas = context.num_replicas_in_sync if context else 1
-        if replicas == 1 and self.epsilon >= _SMALLEST_EPSILON:
+        if replicas == 1 and self.epsilon >= _MIN_EPSILON:
             images, mean, variance = tf.compat.v1.nn.fused_batch_norm(
                 images, scale, shift, epsilon=self.epsilon
             )
-            variance = _of_sample(variance, _count(images))
+            variance = _biased(variance, _values_per_channel(images))
         else:
-            images, mean, variance = _over_replicas(images, scale, shift, self.epsilon, replicas)
+            images, mean, variance = _normalise_over_replicas(
+                images, scale, shift, self.epsilon, replicas
+            )
         for average, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
             average.assign(average * self.momentum + value * (1 - self.momentum))
         images = tf.cast(images, self.compute_dtype)
         return images if inputs.shape.rank == 4 else tf.reshape(images, tf.shape(inputs))
 
 
-def _over_replicas(
+def _normalise_over_replicas(
     images: tf.Tensor, scale: tf.Tensor, shift: tf.Tensor, epsilon: float, replicas: int
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Images `[batch, rows, columns, channels]` normalised; mean and variance of all replicas'."""
-    count = _count(images)
+    """Normalise this replica's images by the statistics of all replicas' images.
 
-    def mean_of_replicas(*values: tf.Tensor) -> list[tf.Tensor]:
-        stacked = tf.stack(values) / replicas
-        if replicas > 1:
-            context = tf.distribute.get_replica_context()
-            stacked = context.all_reduce(tf.distribute.ReduceOp.SUM, stacked)
-        return tf.unstack(stacked)
+    Args:
+        images: float32 `[batch, rows, columns, channels]`, as many on each replica.
+        scale: float32 `[channels]`.
+        shift: float32 `[channels]`.
+        epsilon: added to the variance.
+        replicas: number of replicas.
+
+    Returns:
+        The images, and mean and variance of all replicas' images, float32 `[channels]`.
+    """
+    count = _values_per_channel(images)
 
     @tf.custom_gradient
-    def normalised(images, scale, shift):
-        _, own_mean, own_variance = tf.compat.v1.nn.fused_batch_norm(images, scale, shift)
-        within, squares, mean = mean_of_replicas(
-            _of_sample(own_variance, count), tf.square(own_mean), own_mean
+    def normalise(images, scale, shift):
+        _, local_mean, local_variance = tf.compat.v1.nn.fused_batch_norm(images, scale, shift)
+        within, squares, mean = _mean_over_replicas(
+            replicas, _biased(local_variance, count), tf.square(local_mean), local_mean
         )
         variance = within + tf.maximum(squares - tf.square(mean), 0.0)
         inverse = tf.math.rsqrt(variance + epsilon)
 
-        def gradient(above, *_):
-            by_replica = tf.raw_ops.FusedBatchNormGradV3(
-                y_backprop=above,
+        def gradient(upstream, *_):
+            local = tf.raw_ops.FusedBatchNormGradV3(
+                y_backprop=upstream,
                 x=images,
                 scale=scale,
                 reserve_space_1=mean,
@@ -85,35 +97,51 @@ def _over_replicas(
                 epsilon=epsilon,
                 is_training=False,
             )
-            own_by_value, own = by_replica.scale_backprop, by_replica.offset_backprop
-            # Of scale and shift each replica gives its own part, which the optimizer sums. But an
-            # image is in the statistics of all replicas, and hears from all of them.
-            all_, all_by_value = mean_of_replicas(own / count, own_by_value / count)
-            slope = -scale * inverse * inverse * all_by_value
-            of_statistics = _affine(images, slope, -scale * inverse * all_ - slope * mean)
-            return by_replica.x_backprop + of_statistics, own_by_value, own
+            # Each replica gives its part of the gradients of scale and shift, which the optimizer
+            # sums. But an image is in the statistics of all replicas, and hears from all of them.
+            shift_mean, scale_mean = _mean_over_replicas(
+                replicas, local.offset_backprop / count, local.scale_backprop / count
+            )
+            slope = -scale * inverse * inverse * scale_mean
+            offset = -scale * inverse * shift_mean - slope * mean
+            through_statistics = _affine(images, slope, offset)
+            return (
+                local.x_backprop + through_statistics,
+                local.scale_backprop,
+                local.offset_backprop,
+            )
 
         outputs = _affine(images, scale * inverse, shift - mean * scale * inverse)
         return (outputs, mean, variance), gradient
 
-    return normalised(images, scale, shift)
+    return normalise(images, scale, shift)
 
 
-def _affine(images: tf.Tensor, slope: tf.Tensor, shift: tf.Tensor) -> tf.Tensor:
-    """`images * slope + shift` of each channel: half the time of these two operations."""
+def _mean_over_replicas(replicas: int, *values: tf.Tensor) -> list[tf.Tensor]:
+    """Compute the means of several `[channels]` over the replicas, in one message."""
+    stacked = tf.stack(values) / replicas
+    if replicas > 1:
+        context = tf.distribute.get_replica_context()
+        stacked = context.all_reduce(tf.distribute.ReduceOp.SUM, stacked)
+    return tf.unstack(stacked)
+
+
+def _affine(images: tf.Tensor, slope: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
+    """Compute `images * slope + offset` by channel, in half the time of these two operations."""
     half = tf.fill(tf.shape(slope), 0.5)
     return tf.compat.v1.nn.fused_batch_norm(
-        images, slope, shift, tf.zeros_like(half), half, epsilon=0.5, is_training=False
+        images, slope, offset, tf.zeros_like(half), half, epsilon=0.5, is_training=False
     )[0]
 
 
-def _of_sample(variance: tf.Tensor, count: tf.Tensor | float) -> tf.Tensor:
-    """The fused operation gives the variance as an estimate of a larger population's."""
+def _biased(variance: tf.Tensor, count: tf.Tensor | float) -> tf.Tensor:
+    """Return the variance of the values themselves; that of the fused operation is an estimate of a
+    larger population's."""
     return variance * ((count - 1) / count)
 
 
-def _count(images: tf.Tensor) -> tf.Tensor | float:
-    """Values of each channel; known before there are any where the batch's size is."""
+def _values_per_channel(images: tf.Tensor) -> tf.Tensor | float:
+    """Return how many there are; a number before there are any where the batch's size is known."""
     channels = images.shape[-1]
     if images.shape.is_fully_defined():
         return images.shape.num_elements() / channels

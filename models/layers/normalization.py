@@ -1,12 +1,13 @@
 """How pixels become a model's numbers: the first layers of a network, on its device.
 
     pixels = keras.Input((32, 32, 3), dtype="uint8")
-    body(normalise(pixels, "channel", mean=card.mean, std=card.std))
+    model(normalise(pixels, Normalization("channel", card.mean, card.std)))
 
 All are made of Keras's own layers and operations, so a saved network loads without Headrace. They
 give float32 under any policy: 16 bits are too few for a mean of 123.68.
 """
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -28,7 +29,7 @@ MODES = {
 
 # What the weights of each module of `keras.applications` were trained with. Those with "none"
 # normalise in their own first layers.
-OF_APPLICATIONS = {
+APPLICATION_MODES = {
     "convnext": "none",
     "densenet": "torch",
     "efficientnet": "none",
@@ -52,72 +53,83 @@ _TORCH_MEAN = (0.485, 0.456, 0.406)
 _TORCH_STD = (0.229, 0.224, 0.225)
 
 
-def normalise(
-    pixels,
-    mode: str,
-    *,
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
-    image: np.ndarray | None = None,
-):
-    """Puts a normalisation behind an input.
+@dataclasses.dataclass(frozen=True)
+class Normalization:
+    """What a network makes of pixels.
+
+    Attributes:
+        mode: one of `MODES`.
+        mean: mean of each channel, 0 to 255; for "channel" and "mean".
+        std: standard deviation of each channel, 0 to 255; for "channel".
+        mean_image: float32 `[rows, columns, channels]`, 0 to 255, of the images' own shape, see
+            `compute_mean_image`; for "mean_image".
+    """
+
+    mode: str
+    mean: Sequence[float] = ()
+    std: Sequence[float] = ()
+    mean_image: np.ndarray | None = None
+
+
+def normalise(pixels, normalization: Normalization):
+    """Put a normalisation behind an input.
 
     Args:
         pixels: a Keras tensor, uint8 `[batch, rows, columns, channels]`.
-        mode: one of `MODES`.
-        mean: of each channel, 0 to 255; for "channel" and "mean".
-        std: standard deviation of each channel, 0 to 255; for "channel".
-        image: what `mean_image` gave for images of this size; for "mean_image".
+        normalization: what to make of it.
 
     Returns:
         A Keras tensor, float32 `[batch, rows, columns, channels]`.
 
     Raises:
         UsageError: there is no such mode, it is for RGB images only and these are grey, or the mean
-            image has another shape.
+            image is missing or has another shape.
     """
     from keras import ops  # with TensorFlow, takes seconds
 
-    _check(mode, tuple(pixels.shape[1:]), image)
+    _check(normalization, tuple(pixels.shape[1:]))
     levels = ops.cast(pixels, "float32")
-    if mode == "channel":
-        return _standardise(levels, mean, np.square(std))
-    if mode == "mean":
-        return _standardise(levels, mean)
-    if mode == "mean_image":
-        return _standardise(levels, image, axis=(1, 2, 3))
-    if mode == "per_image":
-        return _per_image(levels)
-    if mode == "unit":
-        return levels / 255.0
-    if mode == "tf":
-        return levels / 127.5 - 1.0
-    if mode == "torch":
-        return _standardise(levels / 255.0, _TORCH_MEAN, np.square(_TORCH_STD))
-    if mode == "caffe":
-        return _standardise(ops.flip(levels, -1), _CAFFE_MEAN)
+    match normalization.mode:
+        case "channel":
+            return _standardise(levels, normalization.mean, np.square(normalization.std))
+        case "mean":
+            return _standardise(levels, normalization.mean)
+        case "mean_image":
+            return _standardise(levels, normalization.mean_image, axis=(1, 2, 3))
+        case "per_image":
+            return _standardise_each(levels)
+        case "unit":
+            return levels / 255.0
+        case "tf":
+            return levels / 127.5 - 1.0
+        case "torch":
+            return _standardise(levels / 255.0, _TORCH_MEAN, np.square(_TORCH_STD))
+        case "caffe":
+            return _standardise(ops.flip(levels, -1), _CAFFE_MEAN)
     return levels
 
 
-def mean_image(batches: Iterable[Mapping[str, np.ndarray]]) -> np.ndarray:
-    """The mean of each pixel over a split.
+def compute_mean_image(batches: Iterable[Mapping[str, np.ndarray]]) -> np.ndarray:
+    """Compute the mean of each pixel over a split.
 
     Args:
-        batches: of `stream.evaluation`, at the size of the model's input: `"image"`, uint8
-            `[batch, rows, columns, channels]`, and `"weight"`, 0 where the batch is filled up.
+        batches: batches as `stream.evaluation` gives them, at the size of the model's input:
+            `"image"`, uint8 `[batch, rows, columns, channels]`, and `"weight"`, 0 where the batch
+            is filled up.
 
     Returns:
         float32 `[rows, columns, channels]`, 0 to 255; the same for any size of the batches.
     """
-    sums, count = 0, 0
+    total, count = np.int64(0), 0
     for batch in batches:
         images = np.asarray(batch["image"])[np.asarray(batch["weight"]) > 0]
-        sums = sums + images.sum(0, dtype=np.int64)
+        total = total + images.sum(0, dtype=np.int64)
         count += len(images)
-    return np.float32(sums / count)
+    return np.asarray(total / count, np.float32)
 
 
-def _check(mode: str, shape: tuple[int, int, int], image: np.ndarray | None) -> None:
+def _check(normalization: Normalization, shape: tuple[int, int, int]) -> None:
+    mode, mean_image = normalization.mode, normalization.mean_image
     if mode not in MODES:
         raise UsageError(f"unknown normalisation {mode!r}; there are {', '.join(MODES)}")
     if mode in ("caffe", "torch") and shape[-1] != 3:
@@ -125,14 +137,16 @@ def _check(mode: str, shape: tuple[int, int, int], image: np.ndarray | None) -> 
             f"normalisation {mode!r} is for RGB images, and these have {shape[-1]} channel; "
             "use 'channel'"
         )
-    if mode == "mean_image" and image.shape != shape:
+    if mode == "mean_image" and (mean_image is None or mean_image.shape != shape):
+        received = "none" if mean_image is None else "×".join(map(str, mean_image.shape))
         raise UsageError(
-            f"expected a mean image of {'×'.join(map(str, shape))}, received "
-            f"{'×'.join(map(str, image.shape))}; compute it at the size of the model's input"
+            f"expected a mean image of {'×'.join(map(str, shape))}, received {received}; "
+            "compute it at the size of the model's input"
         )
 
 
 def _standardise(levels, mean, variance=None, axis=-1):
+    """Subtract a mean and divide by a standard deviation, each a constant of the network."""
     from keras import layers
 
     variance = np.ones_like(mean) if variance is None else variance
@@ -140,8 +154,8 @@ def _standardise(levels, mean, variance=None, axis=-1):
     return layers.Normalization(axis, mean, variance, dtype="float32")(levels)
 
 
-def _per_image(levels):
-    """As `tf.image.per_image_standardization`: a flat image is not divided by 0."""
+def _standardise_each(levels):
+    """Compute `tf.image.per_image_standardization`: a flat image is not divided by 0."""
     from keras import ops
 
     axes = (1, 2, 3)

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer import network
+from models import classifier
 from trainer.distribution import devices, strategies
 from trainer.loop import train_step
 from trainer.optimization import optimizers
@@ -76,7 +76,7 @@ def trained(
 ) -> dict[str, np.ndarray]:
     keras.utils.set_random_seed(3)
     with strategies.scope(strategy):
-        with network.policy(mixed_precision):
+        with classifier.dtype_policy(mixed_precision):
             inputs = keras.Input((FEATURES,))
             x = keras.layers.Dense(8, "tanh", kernel_regularizer=regularizer)(inputs)
             x = keras.layers.BatchNormalization(momentum=0.9, synchronized=True)(x) if norm else x

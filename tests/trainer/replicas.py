@@ -16,7 +16,7 @@ from input.dataset import dataset_dir
 from input.dataset.reader import Reader
 from input.sampling.order import Order
 from tests.trainer.configs import with_values
-from trainer import network
+from trainer import run_model
 from trainer.config.run import RunConfig
 from trainer.distribution import strategies
 from trainer.distribution.cluster import Cluster
@@ -91,7 +91,7 @@ def main(data_dir: str, strategy_name: str, cpus: str, folder: str) -> None:
     strategy = strategies.create(strategy_name, cluster)
     tf.keras.utils.set_random_seed(config.data.seed)
     with strategy.scope():
-        model = network.build(config)
+        model = run_model.build(config)
         optimizer = optimizers.create(
             config.optimization.optimizer, config.optimization.learning_rate
         )

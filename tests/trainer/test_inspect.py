@@ -18,16 +18,16 @@ from input.sampling.order import Order
 from tests.conftest import ROOT, assert_one_line_error, run_program
 from trainer.reporting import image_grid
 
-VARIED = ("--rotation=20", "--horizontal_flip", "--pad=1")
+AUGMENTED = ("--rotation=20", "--horizontal_flip", "--pad=1")
 AUGMENTATION = Augmentation(rotation=20, horizontal_flip=True, pad=1)
 BATCH = ("--batch_size=16", "--lanes=4", "--seed=3")
 
 
-def streamed(data_dir, start_step=0, **changed) -> list[tuple[np.ndarray, tuple[str, ...]]]:
-    """Images and classes as the stream gives them, of three batches."""
+def stream_images(data_dir, start_step=0, **changes) -> list[tuple[np.ndarray, tuple[str, ...]]]:
+    """Return images and classes as the stream gives them, of three batches."""
     card = dataset_dir.read_card(str(data_dir))
     reader = Reader(str(data_dir), card, "train")
-    order = Order(len(reader), **{"batch_size": 16, "lanes": 4, "seed": 3, **changed})
+    order = Order(len(reader), **{"batch_size": 16, "lanes": 4, "seed": 3, **changes})
     batches = stream.training(
         reader, order, View((8, 8)), start_step=start_step, augmentation=AUGMENTATION
     )
@@ -38,10 +38,10 @@ def streamed(data_dir, start_step=0, **changed) -> list[tuple[np.ndarray, tuple[
     ]
 
 
-def pictured(path, number: int, columns: int, lines: int = 1) -> np.ndarray:
-    """Image `number` of a grid of 8×8 images, each pixel of which is a square of 16."""
+def image_at(path, index: int, columns: int, lines: int = 1) -> np.ndarray:
+    """Return image `index` of a grid of 8×8 images, each pixel of which is a square of 16."""
     pixels = np.asarray(Image.open(path))
-    top, left = image_grid.pixel_offset(number, columns, (8, 8, 1), lines)
+    top, left = image_grid.pixel_offset(index, columns, (8, 8, 1), lines)
     large = pixels[top : top + 128, left : left + 128]
     small = large[::16, ::16, :1]
     np.testing.assert_array_equal(large, np.repeat(np.repeat(small, 16, 0), 16, 1).repeat(3, 2))
@@ -51,14 +51,14 @@ def pictured(path, number: int, columns: int, lines: int = 1) -> np.ndarray:
 def test_the_picture_shows_what_training_sees(prepared, tmp_path):
     output = tmp_path / "seen.png"
     finished = run_program(
-        "trainer.inspect", f"--data_dir={prepared}", *BATCH, *VARIED, f"--output={output}",
+        "trainer.inspect", f"--data_dir={prepared}", *BATCH, *AUGMENTED, f"--output={output}",
         "--step=5", "--rows=4", "--columns=10",
     )  # fmt: skip
     assert (finished.returncode, finished.stderr) == (0, "")
     assert f"{output}: 40 images, as in training from step 5 on" in finished.stdout
-    expected = streamed(prepared, start_step=5)
-    for number, (image, _) in enumerate(expected[:40]):
-        np.testing.assert_array_equal(pictured(output, number, 10), image)
+    expected = stream_images(prepared, start_step=5)
+    for index, (image, _) in enumerate(expected[:40]):
+        np.testing.assert_array_equal(image_at(output, index, 10), image)
     assert output.read_bytes() == image_grid.draw(expected[:40], 10, "PNG")
 
 
@@ -68,12 +68,14 @@ def test_the_rate_is_that_of_whole_batches(prepared, tmp_path):
         f"--output={tmp_path / 'seen.jpg'}",
     )  # fmt: skip
     assert finished.returncode == 0, finished.stderr
-    rate, batches, seconds, cores = re.search(
+    line = re.search(
         r"^([\d,]+) images/s: ([\d,]+) batches of 16 in ([\d.]+) s, (\d+) cores, decoded images "
         r"not kept$",
         finished.stdout,
         re.MULTILINE,
-    ).groups()
+    )
+    assert line
+    rate, batches, seconds, cores = line.groups()
     count = int(batches.replace(",", "")) * 16
     assert int(rate.replace(",", "")) == pytest.approx(count / float(seconds), rel=0.05)
     assert int(cores) >= 1
@@ -82,14 +84,14 @@ def test_the_rate_is_that_of_whole_batches(prepared, tmp_path):
 
 def test_a_runs_own_flags_show_the_same_as_the_run(prepared, tmp_path):
     workdir = tmp_path / "run"
-    asked = [f"--data_dir={prepared}", *BATCH, "--batch_sampling=balanced"]
-    made = run_program(
-        "trainer.task", f"--workdir={workdir}", *asked, *VARIED, "--steps=1",
+    data_flags = [f"--data_dir={prepared}", *BATCH, "--batch_sampling=balanced"]
+    trained = run_program(
+        "trainer.task", f"--workdir={workdir}", *data_flags, *AUGMENTED, "--steps=1",
         "--model=resnet_cifar", "--model_options=stages=(1,1);filters=(4,4,8)",
     )  # fmt: skip
-    assert made.returncode == 0, made.stderr
-    expected = image_grid.draw(streamed(prepared, sampling="balanced")[:16], 8, "PNG")
-    for flags in ([f"--workdir={workdir}"], [*asked, *VARIED]):
+    assert trained.returncode == 0, trained.stderr
+    expected = image_grid.draw(stream_images(prepared, sampling="balanced")[:16], 8, "PNG")
+    for flags in ([f"--workdir={workdir}"], [*data_flags, *AUGMENTED]):
         output = tmp_path / "seen.png"
         finished = run_program("trainer.inspect", *flags, "--rows=2", f"--output={output}")
         assert (finished.returncode, finished.stderr) == (0, "")
@@ -97,12 +99,12 @@ def test_a_runs_own_flags_show_the_same_as_the_run(prepared, tmp_path):
 
     refused = run_program("trainer.inspect", f"--workdir={workdir}", "--rotation=3", "--seed=1")
     assert_one_line_error(refused, 2, "leave --seed, --rotation out")
-    moved = shutil.copytree(prepared, tmp_path / "moved")
-    card = (moved / "card.json").read_text()
+    changed = shutil.copytree(prepared, tmp_path / "moved")
+    card = (changed / "card.json").read_text()
     fingerprint = dataset_dir.read_card(str(prepared)).fingerprint
-    (moved / "card.json").write_text(card.replace(fingerprint, fingerprint[::-1]))
-    refused = run_program("trainer.inspect", f"--workdir={workdir}", f"--data_dir={moved}")
-    assert_one_line_error(refused, 1, str(moved), "does not hold the dataset", "--data_dir")
+    (changed / "card.json").write_text(card.replace(fingerprint, fingerprint[::-1]))
+    refused = run_program("trainer.inspect", f"--workdir={workdir}", f"--data_dir={changed}")
+    assert_one_line_error(refused, 1, str(changed), "does not hold the dataset", "--data_dir")
 
 
 def test_the_shares_are_written_under_mixed_images(prepared, tmp_path):
@@ -121,10 +123,10 @@ def test_the_shares_are_written_under_mixed_images(prepared, tmp_path):
     assert output.read_bytes() == image_grid.draw(
         image_grid.with_captions(batch, card.classes)[:4], 4, "PNG"
     )
-    one_label = image_grid.with_captions(
+    single_labels = image_grid.with_captions(
         {"image": batch["image"], "label": batch["label"]}, card.classes
     )
-    assert output.read_bytes() != image_grid.draw(one_label[:4], 4, "PNG")
+    assert output.read_bytes() != image_grid.draw(single_labels[:4], 4, "PNG")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from tests.conftest import assert_one_line_error, run_program
 
 @pytest.fixture(scope="module")
 def exported(run, tmp_path_factory):
-    """A copy of the run, exported."""
+    """Export a copy of the run; return its run directory."""
     workdir = shutil.copytree(run, tmp_path_factory.mktemp("exported") / "run")
     finished = run_program("trainer.export", f"--workdir={workdir}")
     assert (finished.returncode, finished.stderr) == (0, "")
@@ -25,7 +25,7 @@ def exported(run, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def files(prepared):
-    """Image files of the source that `prepared` was made of, two a class."""
+    """Return image files of the source that `prepared` was made of, two a class."""
     return sorted(prepared.parent.glob("source/*/00[01].png"))
 
 
@@ -73,36 +73,6 @@ print(json.dumps({
     assert [row[1] for row in rows] == served["label"]
     for row, probability in zip(rows, served["probability"], strict=True):
         assert float(row[2]) == pytest.approx(probability, abs=1e-4)
-
-
-def test_an_exported_model_runs_through_the_loader_of_other_languages(exported, files, tmp_path):
-    """TensorFlow Serving, Java, Go and C load by it. In a process of its own, so that no variable
-    of another model can stand in for one that was not loaded."""
-    code = """
-import json, sys
-import tensorflow as tf
-data = [open(path, "rb").read() for path in sys.argv[2:]]
-with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-    loaded = tf.compat.v1.saved_model.loader.load(session, ["serve"], sys.argv[1])
-    signature = loaded.signature_def["serving_default"]
-    outputs = {name: tensor.name for name, tensor in signature.outputs.items()}
-    result = session.run(outputs, {signature.inputs["image"].name: data})
-print(json.dumps(result["probabilities"].tolist()))
-"""
-    finished = subprocess.run(
-        [sys.executable, "-c", code, f"{exported}/export/0001", *map(str, files)],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stderr
-    model = tf.saved_model.load(f"{exported}/export/0001")
-    data = tf.constant([path.read_bytes() for path in files])
-    expected = model.signatures["serving_default"](image=data)["probabilities"]
-    served = json.loads(finished.stdout.splitlines()[-1])
-    np.testing.assert_allclose(served, expected, atol=1e-6)
 
 
 def test_the_served_model_takes_files_of_any_size_and_kind(exported, files):
@@ -158,6 +128,12 @@ def test_a_run_without_a_checkpoint_is_refused(copy):
     finished = run_program("trainer.export", f"--workdir={copy}")
     assert_one_line_error(finished, 1, "has no latest checkpoint yet")
     assert not (copy / "export").exists()
+
+
+def test_an_export_that_cannot_be_written_is_one_line(copy):
+    (copy / "export").write_text("a file")
+    finished = run_program("trainer.export", f"--workdir={copy}")
+    assert_one_line_error(finished, 1, f"{copy}/export cannot be written", "export again")
 
 
 def test_prediction_names_the_file_that_is_no_image(run, files, tmp_path):

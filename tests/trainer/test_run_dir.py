@@ -10,7 +10,7 @@ from tests.conftest import ROOT, run_program
 from tests.trainer import workers
 from tests.trainer.configs import with_values
 from tests.trainer.conftest import TASK
-from trainer import network, run_dir
+from trainer import run_dir
 from trainer.config import resume
 from trainer.config import run as run_config
 
@@ -58,12 +58,6 @@ def test_from_its_config_on_a_directory_is_that_runs(left_by_kills):
     for directory in claimed:
         with pytest.raises(UserError, match="holds another run: `seed`"):
             resume.check_same_run(str(directory), other)
-
-
-def test_a_network_that_subtracts_a_mean_image_is_not_made_without_it(run, tmp_path):
-    config = with_values(run_config.read(str(run)), normalization="mean_image")
-    with pytest.raises(UserError, match=r"has no mean_image.npy yet; train with"):
-        network.restore(config, str(tmp_path), "latest")
 
 
 def test_a_line_cut_short_by_a_kill_is_passed_over(tmp_path):

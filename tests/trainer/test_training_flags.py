@@ -10,7 +10,8 @@ import tensorflow as tf
 from tests.conftest import assert_one_line_error, run_program
 from tests.trainer.conftest import TASK
 from tests.trainer.test_task import variables, without_rates
-from trainer import network
+from trainer import run_model
+from trainer.checkpoints import restore
 from trainer.checkpoints.manager import CheckpointManager
 from trainer.checkpoints.train_state import TrainState
 from trainer.config import resume
@@ -53,7 +54,7 @@ def pixels():
 def save_again_on_one_device(workdir) -> None:
     """Leaves one checkpoint of the same step, by a process without replicas."""
     config = run_config.read(str(workdir))
-    model = network.build(config)
+    model = run_model.build(config)
     state = TrainState(model, optimizers.build(config, model))
 
     def manager() -> CheckpointManager:
@@ -104,11 +105,11 @@ def test_what_is_served_computes_as_in_training_and_answers_in_float32(trained, 
     finished = run_program("trainer.export", f"--workdir={trained}")
     assert finished.returncode == 0, finished.stderr
     served = tf.saved_model.load(f"{trained}/export/0001").signatures["serving_default"]
-    model, step = network.restore(config, str(trained), "latest", average=True)
+    model, step = restore.load_model(config, str(trained), "latest", average=True)
     assert step == 12
     assert model(pixels).dtype == tf.float32
     encoded = tf.stack([tf.io.encode_png(image) for image in pixels])
-    classifier = Classifier(model, config)
+    classifier = Classifier(model, config.data.view, config.dataset.classes)
     result, same = served(image=encoded), classifier.classify(encoded)
     assert result["probabilities"].dtype == tf.float32
     np.testing.assert_array_equal(result["probabilities"], same["probabilities"])
@@ -116,8 +117,8 @@ def test_what_is_served_computes_as_in_training_and_answers_in_float32(trained, 
 
 def test_averages_and_weights_are_each_had_on_request(trained, pixels):
     config = run_config.read(str(trained))
-    raw, _ = network.restore(config, str(trained), "latest")
-    average, _ = network.restore(config, str(trained), "latest", average=True)
+    raw, _ = restore.load_model(config, str(trained), "latest")
+    average, _ = restore.load_model(config, str(trained), "latest", average=True)
     saved = variables(trained)
     kernels = [v.numpy() for v in raw.trainable_variables]
     assert all(any(np.array_equal(kernel, value) for value in saved.values()) for kernel in kernels)

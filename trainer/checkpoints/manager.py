@@ -20,7 +20,6 @@ import tensorflow as tf
 from headrace.errors import UserError
 from trainer import run_dir
 from trainer.checkpoints import paths, restore, verified_dir
-from trainer.checkpoints.restore import restore_model as restore_model
 from trainer.checkpoints.snapshot import Snapshot
 from trainer.checkpoints.train_state import TrainState
 from trainer.config import resume

@@ -1,4 +1,4 @@
-"""Reading checkpoints: the newest sound one, and what to say of those that are damaged."""
+"""Reading checkpoints: a trained model, the newest sound one, and what to say of damaged ones."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -7,7 +7,10 @@ import keras
 import tensorflow as tf
 
 from headrace.errors import UserError
+from trainer import run_model
 from trainer.checkpoints import paths, verified_dir
+from trainer.config.run import RunConfig
+from trainer.optimization import optimizers
 
 # TensorFlow's files in the folder of a checkpoint begin with this.
 PREFIX = "variables"
@@ -24,6 +27,33 @@ class NoSoundCheckpointError(UserError):
         self.damaged = damaged
         reasons = "; ".join(f"{path}: {reason}" for path, reason in damaged.items())
         super().__init__(f"{home} has no sound checkpoint ({reasons}); {remedy}")
+
+
+def load_model(
+    config: RunConfig, workdir: str, which: str, average: bool = False
+) -> tuple[keras.Model, int]:
+    """Build the network of a run and restore its weights from a checkpoint.
+
+    Args:
+        config: configuration of the run.
+        workdir: the run directory.
+        which: checkpoint, `latest` or `best`.
+        average: take the moving average of the weights, of a run that was trained with one.
+
+    Returns:
+        The network, and the step of the checkpoint.
+
+    Raises:
+        NoSoundCheckpointError: all of them are damaged.
+        UserError: there is no such checkpoint, or it does not fit the run's config.
+    """
+    model = run_model.build_from_run_dir(config, workdir)
+    if not average:
+        return model, restore_model(workdir, model, which)
+    optimizer = optimizers.build(config, model)
+    step = restore_model(workdir, model, which, optimizer=optimizer)
+    optimizer.finalize_variable_values(model.trainable_variables)
+    return model, step
 
 
 def restore_model(

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from trainer import run_model
 from trainer.config.run import RunConfig
 from trainer.distribution import strategies
 from trainer.optimization import optimizers
@@ -66,12 +67,10 @@ class TrainState:
         Args:
             config: configuration of the run.
             strategy: strategy that the model is trained under.
-            mean_image: see `network.build`.
+            mean_image: see `run_model.build`.
         """
-        from trainer import network  # which imports this package
-
         with strategies.scope(strategy):
-            model = network.build(config, mean_image)
+            model = run_model.build(config, mean_image)
             optimizer = optimizers.build(config, model)
         return cls(model, optimizer)
 

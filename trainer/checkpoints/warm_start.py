@@ -102,12 +102,12 @@ def _restore_source(
         Model and optimizer of the other run, which of its checkpoints it is, and the step of that.
         The weights are their moving average where that is taken.
     """
-    from trainer import network  # with TensorFlow, takes seconds
+    from trainer import run_model  # with TensorFlow, takes seconds
     from trainer.checkpoints import restore
     from trainer.optimization import optimizers
 
     home, damaged = config.checkpoints.init_from, dict[str, str]()
-    model = network.of_run(source, home)
+    model = run_model.build_from_run_dir(source, home)
     optimizer = optimizers.build(source, model)
     restores_optimizer = config.checkpoints.init_optimizer == RESTORE
     takes_average = bool(source.optimization.ema_decay) and not restores_optimizer
@@ -152,14 +152,14 @@ def _copy(config: RunConfig, source: "keras.Model", target: "keras.Model", head:
 def _head(config: RunConfig, model: "keras.Model") -> set[str]:
     """Return paths of the weights whose shape depends on the number of classes: with one more, it
     is another."""
-    from trainer import network
+    from trainer import run_model
 
     more = dataclasses.replace(
         config,
         dataset=dataclasses.replace(config.dataset, classes=[*config.dataset.classes, ""]),
         model=dataclasses.replace(config.model, normalization="none"),
     )
-    wider = network.build(more)
+    wider = run_model.build(more)
     return {
         one.path
         for one, other in zip(model.weights, wider.weights, strict=True)

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-import models
 from headrace.config_flags import ValueParser, option
+from models import registry
 from models.layers import normalization
 
 
@@ -55,7 +55,11 @@ class ModelConfig:
     """The network."""
 
     name: str = option(
-        None, f"The model: {', '.join(models.names())}.", flag="model", on_resume="same"
+        None,
+        "The model, with its options here: "
+        f"{', '.join(map(registry.signature, registry.names()))}.",
+        flag="model",
+        on_resume="same",
     )
     options: dict[str, object] = option(
         {},

@@ -12,7 +12,7 @@ import tensorflow as tf
 from headrace.errors import StoppedError
 from input.dataset.dataset_dir import Card
 from input.loading import read_records
-from trainer import network, run_dir
+from trainer import run_dir, run_model
 from trainer.checkpoints import paths, restore
 from trainer.checkpoints.manager import CheckpointManager
 from trainer.checkpoints.train_state import TrainState
@@ -83,7 +83,7 @@ class _Evaluator:
         strategy = tf.distribute.get_strategy()
         self._config, self._workdir, self._progress = config, workdir, progress
         self._data = Data(config, card, strategy, progress)
-        self._model = network.build(config, self._data.mean_image(workdir))
+        self._model = run_model.build(config, self._data.mean_image(workdir))
         self._optimizer = optimizers.build(config, self._model)
         self._evaluate = eval_step.make_evaluate(strategy, self._model)
         self._metrics_log = MetricsLog(workdir, self._data.order.steps_per_epoch)

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from headrace.errors import StoppedError
 from input.dataset.dataset_dir import Card
-from trainer import network, run_dir
+from trainer import run_dir, run_model
 from trainer.checkpoints.manager import CheckpointManager
 from trainer.checkpoints.train_state import TrainState
 from trainer.config.run import RunConfig
@@ -196,7 +196,7 @@ def _make_step_fns(
         return async_step.make_step_fns(
             *arguments,
             workers=len(cluster.addresses["worker"]),
-            local_model=network.build(config, mean_image),
+            local_model=run_model.build(config, mean_image),
             clip_norm=config.optimization.clip_norm,
         )
     return train_step.make_step_fns(

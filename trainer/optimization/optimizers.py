@@ -57,6 +57,3 @@ def build(config: RunConfig, model):
 def learning_rate(optimizer) -> float:
     """Return the learning rate as it is now, to the digits that 32 bits have."""
     return float(f"{float(optimizer.learning_rate.numpy()):.7g}")
-
-
-of = build  # `trainer.network` calls it so

@@ -1,25 +1,33 @@
 """A grid of images, each with its class under it.
 
-    images = with_captions(batch, card.classes)      # [(image, ("dog 0.83", "cat 0.17")), …]
-    picture = draw(images[:32], columns=8, file_format="PNG")
+    images = first_images(iter(stream.training(…)), card.classes, 32)
+    picture = draw(images, columns=8, file_format="PNG")
 
 Small images are enlarged by a whole number, so that every pixel is one square of the grid's;
 nothing is made smaller. Image i lies in row i // columns; `pixel_offset` says at which pixels.
 """
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-_SIDE = 128  # of an image, about
+_SIDE = 128  # pixels of an image, about
 _GAP, _FONT_SIZE, _LINE = 6, 12, 15
 _FONT = f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf"
 
-# An image, uint8 `[rows, columns, channels]`, and the lines under it.
+# An image, uint8 `[rows, columns, channels]`, and the lines under it: ("dog 0.83", "cat 0.17").
 CaptionedImage = tuple[np.ndarray, tuple[str, ...]]
+
+
+def first_images(batches: Iterator, classes: Sequence[str], count: int) -> list[CaptionedImage]:
+    """Return the first `count` images of the batches of `stream.training`, with their captions."""
+    images: list[CaptionedImage] = []
+    while len(images) < count:
+        images += with_captions(next(batches), classes)
+    return images[:count]
 
 
 def with_captions(batch: Mapping, classes: Sequence[str]) -> list[CaptionedImage]:

@@ -1,6 +1,8 @@
 """How fast a run trains."""
 
 import dataclasses
+import time
+from collections.abc import Iterator
 
 
 @dataclasses.dataclass
@@ -31,3 +33,13 @@ class Throughput:
     def mean(self) -> float:
         """The throughput of all calls, in images per second; 0 before there was one."""
         return self.images / self.seconds if self.seconds else 0.0
+
+
+def time_batches(batches: Iterator, seconds: float) -> tuple[int, float]:
+    """Take batches for so many seconds, one at least; return their number and the seconds."""
+    started, count, elapsed = time.perf_counter(), 0, 0.0
+    while not count or elapsed < seconds:
+        next(batches)
+        count += 1
+        elapsed = time.perf_counter() - started
+    return count, elapsed

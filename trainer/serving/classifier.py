@@ -4,31 +4,41 @@ Decoding and resizing are those of the input pipeline, and normalisation is a la
 so serving cannot differ from training.
 """
 
+from collections.abc import Sequence
+
 import keras
 import tensorflow as tf
 
+from headrace.errors import UserError
 from input.loading import decode
 from input.preprocessing import resize
-from trainer.config.run import RunConfig
+from input.preprocessing.spec import View
 
 
 class Classifier(tf.Module):
-    """What `export` writes and `predict` runs; needs nothing of Headrace once saved."""
+    """A network between the bytes of image files and labels; once saved, it needs nothing of
+    Headrace."""
 
-    def __init__(self, model: keras.Model, config: RunConfig) -> None:
+    def __init__(self, network: keras.Model, view: View, classes: Sequence[str]) -> None:
+        """Put decoding in front of a network, and labels behind it.
+
+        Args:
+            network: from uint8 `[batch, rows, columns, channels]` to logits `[batch, classes]`.
+            view: how an image becomes its input.
+            classes: names of the classes, in the order of the logits.
+        """
         super().__init__()
         # Keras models are tracked by attribute; a plain function of it would lose its variables.
-        self._model = model
+        self._network = network
         # TensorFlow's C++ loader (Serving, Java, Go) restores variables of TensorFlow alone, and
         # those of Keras 3 are wrappers: without this list it runs with none of them filled.
-        self._variables = [variable.value for variable in model.variables]
-        self._channels = config.dataset.channels
-        self._view = config.data.view
-        self._classes = tf.constant(config.dataset.classes)
+        self._variables = [variable.value for variable in network.variables]
+        self._view = view
+        self._classes = tf.constant(classes)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image")])
     def classify(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Classifies encoded images.
+        """Classify encoded images.
 
         Args:
             image: string `[batch]`, each the bytes of a JPEG, PNG, GIF or BMP file.
@@ -38,8 +48,9 @@ class Classifier(tf.Module):
             its probability; `probabilities`: float32 `[batch, classes]`, in the order of the
             dataset card's classes.
         """
-        pixels = tf.map_fn(self._pixels, image, fn_output_signature=self._spec())
-        probabilities = tf.nn.softmax(self._model(pixels, training=False))
+        spec = tf.TensorSpec(self._network.input_shape[1:], tf.uint8)
+        pixels = tf.map_fn(self._pixels, image, fn_output_signature=spec)
+        probabilities = tf.nn.softmax(self._network(pixels, training=False))
         return {
             "label": tf.gather(self._classes, tf.argmax(probabilities, axis=1)),
             "probability": tf.reduce_max(probabilities, axis=1),
@@ -47,7 +58,25 @@ class Classifier(tf.Module):
         }
 
     def _pixels(self, encoded: tf.Tensor) -> tf.Tensor:
-        return resize.see(decode.decode(encoded, self._channels), self._view)
+        channels = self._network.input_shape[-1]
+        return resize.see(decode.decode(encoded, channels), self._view)
 
-    def _spec(self) -> tf.TensorSpec:
-        return tf.TensorSpec([*self._view.size, self._channels], tf.uint8)
+
+def classify_file(classifier: Classifier, file: str, encoded: bytes) -> tuple[str, float]:
+    """Return the most probable class of an image file, and its probability.
+
+    Args:
+        classifier: the model.
+        file: path of the file, for the error.
+        encoded: bytes of the file.
+
+    Raises:
+        UserError: it is no image that the model's decoder reads.
+    """
+    try:
+        result = classifier.classify(tf.constant([encoded]))
+    except tf.errors.InvalidArgumentError:
+        raise UserError(
+            f"{file} is no sound JPEG, PNG, GIF or BMP image; convert it or leave it out"
+        ) from None
+    return result["label"][0].numpy().decode(), float(result["probability"][0])

@@ -11,7 +11,7 @@ SHAPES = [(6, 5, 4, 3), (16, 8, 8, 1), (4, 3, 3, 16), (8, 7)]
 
 
 def in_training(layer: keras.Layer, images: tf.Tensor, weights: tf.Tensor) -> list[np.ndarray]:
-    """Outputs, gradients with respect to images, scale and shift, and the moving statistics."""
+    """Return outputs, gradients (images, scale and shift) and the moving statistics."""
     layer.build(images.shape)
     scale, shift = layer.trainable_variables
     scale.assign(np.linspace(0.5, 2, scale.shape[0]))
@@ -32,9 +32,9 @@ def test_a_step_is_that_of_keras(shape, epsilon):
     images, weights = (tf.constant(rng.normal(2, 3, shape), tf.float32) for _ in range(2))
     options = {"epsilon": epsilon, "momentum": 0.9}
     expected = in_training(keras.layers.BatchNormalization(**options), images, weights)
-    found = in_training(GlobalBatchNormalization(**options), images, weights)
-    assert len(found) == 6
-    for ours, theirs in zip(found, expected, strict=True):
+    actual = in_training(GlobalBatchNormalization(**options), images, weights)
+    assert len(actual) == 6
+    for ours, theirs in zip(actual, expected, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=2e-5)
 
 

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from headrace.errors import UsageError
 from models.layers import normalization
+from models.layers.normalization import Normalization
 from tests.conftest import ROOT
 
 RNG = np.random.default_rng(0)
@@ -34,14 +35,8 @@ DEFINED = {
 
 def network(mode, channels=3, shape=(6, 7)):
     pixels = keras.Input((*shape, channels), dtype="uint8")
-    numbers = normalization.normalise(
-        pixels,
-        mode,
-        mean=MEAN[channels],
-        std=STD[channels],
-        image=MEAN_IMAGE[channels],
-    )
-    return keras.Model(pixels, numbers)
+    spec = Normalization(mode, MEAN[channels], STD[channels], MEAN_IMAGE[channels])
+    return keras.Model(pixels, normalization.normalise(pixels, spec))
 
 
 def cases():
@@ -53,19 +48,19 @@ def cases():
 @pytest.mark.parametrize(("mode", "channels"), list(cases()))
 def test_a_mode_is_as_defined(mode, channels):
     images = IMAGES[channels]
-    found = network(mode, channels)(images).numpy()
-    assert found.dtype == np.float32
-    wanted = DEFINED[mode](images.astype(np.float64), channels)
-    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-4)
+    actual = network(mode, channels)(images).numpy()
+    assert actual.dtype == np.float32
+    expected = DEFINED[mode](images.astype(np.float64), channels)
+    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-4)
 
 
 def test_saved_networks_give_the_same_and_need_nothing_of_ours(tmp_path):
-    wanted = {}
+    expected = {}
     for mode, channels in cases():
         model = network(mode, channels)
         model.save(tmp_path / f"{mode}-{channels}.keras")
         np.save(tmp_path / f"{mode}-{channels}.images.npy", IMAGES[channels])
-        wanted[f"{mode}-{channels}"] = model(IMAGES[channels]).numpy()
+        expected[f"{mode}-{channels}"] = model(IMAGES[channels]).numpy()
     code = """
 import pathlib, sys, keras, numpy as np
 for path in pathlib.Path().glob("*.keras"):
@@ -75,36 +70,36 @@ assert "models" not in sys.modules
 """
     # In a folder and a process that do not see Headrace's modules.
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
-    for name, numbers in wanted.items():
+    for name, numbers in expected.items():
         np.testing.assert_array_equal(np.load(tmp_path / f"{name}.npy"), numbers, err_msg=name)
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 @pytest.mark.parametrize("mode", normalization.MODES)
 def test_sixteen_bits_lose_nothing(mode, policy):
-    wanted = network(mode)(IMAGES[3])
+    expected = network(mode)(IMAGES[3])
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
-        found = network(mode)(IMAGES[3])
+        actual = network(mode)(IMAGES[3])
     finally:
         keras.config.set_dtype_policy(before)
-    assert found.dtype == tf.float32
-    np.testing.assert_array_equal(found, wanted)
+    assert actual.dtype == tf.float32
+    np.testing.assert_array_equal(actual, expected)
 
 
-@pytest.mark.parametrize("name", normalization.OF_APPLICATIONS)
+@pytest.mark.parametrize("name", normalization.APPLICATION_MODES)
 def test_an_application_gets_what_its_own_function_gives(name):
     module = importlib.import_module(f"keras.applications.{name}")
-    wanted = module.preprocess_input(IMAGES[3].astype(np.float32))
-    found = network(normalization.OF_APPLICATIONS[name])(IMAGES[3])
-    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+    expected = module.preprocess_input(IMAGES[3].astype(np.float32))
+    actual = network(normalization.APPLICATION_MODES[name])(IMAGES[3])
+    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_every_application_is_there():
     modules = {module.name for module in pkgutil.iter_modules(keras.applications.__path__)}
     # The one holds what all share, the other names again what `resnet` has.
-    assert modules - {"imagenet_utils", "resnet50"} == set(normalization.OF_APPLICATIONS)
+    assert modules - {"imagenet_utils", "resnet50"} == set(normalization.APPLICATION_MODES)
 
 
 def test_the_mean_image_is_that_of_the_records_and_not_of_the_padding():
@@ -112,14 +107,14 @@ def test_the_mean_image_is_that_of_the_records_and_not_of_the_padding():
     exact = images.mean(0, dtype=np.float64)
     for size in (1, 2, 3, 5, 8):
         padded = np.pad(images, [(0, -len(images) % size), (0, 0), (0, 0), (0, 0)])
-        weight = np.float32(np.arange(len(padded)) < len(images))
-        batches = [
-            {"image": tf.constant(padded[i : i + size]), "weight": weight[i : i + size]}
+        weight = (np.arange(len(padded)) < len(images)).astype(np.float32)
+        batches: list[dict[str, np.ndarray]] = [
+            {"image": padded[i : i + size], "weight": weight[i : i + size]}
             for i in range(0, len(padded), size)
         ]
-        found = normalization.mean_image(batches)
-        assert found.dtype == np.float32
-        np.testing.assert_array_equal(found, np.float32(exact))
+        actual = normalization.compute_mean_image(batches)
+        assert actual.dtype == np.float32
+        np.testing.assert_array_equal(actual, np.float32(exact))
 
 
 def test_a_flat_image_is_not_divided_by_zero():
@@ -140,6 +135,12 @@ def test_what_cannot_be_is_refused(mode, channels, shape, words):
     with pytest.raises(UsageError) as error:
         network(mode, channels, shape)
     assert words in str(error.value)
+
+
+def test_a_mean_image_that_was_not_given_is_missed():
+    pixels = keras.Input((6, 7, 3), dtype="uint8")
+    with pytest.raises(UsageError, match=r"mean image of 6×7×3, received none; compute it"):
+        normalization.normalise(pixels, Normalization("mean_image"))
 
 
 def test_modes_are_known_without_tensorflow():

@@ -14,8 +14,8 @@ from tests.trainer.checkpoints.damage import DAMAGES, FILES, cut
 from tests.trainer.configs import with_values
 from tests.trainer.conftest import TASK
 from tests.trainer.test_task import variables
-from trainer import network, run_dir
-from trainer.checkpoints import warm_start
+from trainer import run_dir, run_model
+from trainer.checkpoints import restore, warm_start
 from trainer.checkpoints.manager import CheckpointManager
 from trainer.checkpoints.train_state import TrainState
 from trainer.config import run as run_config
@@ -28,7 +28,7 @@ class Saved:
     def __init__(self, workdir, config, which="latest", **changes) -> None:
         self.config = with_values(config, **changes)
         self.workdir = str(workdir)
-        self.model = network.build(self.config)
+        self.model = run_model.build(self.config)
         self.optimizer = optimizers.build(self.config, self.model)
         rng = np.random.default_rng(3)
         for variable in self.model.weights + self.optimizer.variables[2:]:
@@ -51,7 +51,7 @@ class New:
     def __init__(self, source: Saved, **changes) -> None:
         config = with_values(source.config, init_from=source.workdir, **changes)
         self.notes: list[str] = []
-        self.model = network.build(config)
+        self.model = run_model.build(config)
         self.optimizer = optimizers.build(config, self.model)
         self.before = values(self.model.weights)
         state = TrainState(self.model, self.optimizer)
@@ -260,11 +260,11 @@ def test_a_run_on_other_data_starts_from_one_that_may_go_once_it_has_begun(
         np.testing.assert_array_equal(value, first[name], err_msg=name)
 
     config = run_config.read(str(workdir))
-    model, _ = network.restore(config, str(workdir), "latest")
+    model, _ = restore.load_model(config, str(workdir), "latest")
     (layer,) = (each for each in model.layers if isinstance(each, keras.layers.Normalization))
     card = dataset_dir.read_card(str(other_data))
     np.testing.assert_allclose(np.ravel(layer.mean), card.mean, rtol=1e-6)
-    best, _ = network.restore(run_config.read(str(run)), str(run), "best")
+    best, _ = restore.load_model(run_config.read(str(run)), str(run), "best")
     for now, there in zip(model.trainable_weights[:-2], best.trainable_weights[:-2], strict=True):
         np.testing.assert_array_equal(now, there)
 

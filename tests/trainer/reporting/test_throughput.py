@@ -1,6 +1,12 @@
-"""Images per second, of which the call that compiles is no part."""
+"""Images per second, of which the call that compiles is no part; a stream of batches on its own."""
 
-from trainer.reporting.throughput import Throughput
+import itertools
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from trainer.reporting.throughput import Throughput, time_batches
 
 
 def test_the_first_call_counts_only_until_there_is_another():
@@ -12,3 +18,24 @@ def test_the_first_call_counts_only_until_there_is_another():
     assert (throughput.mean, throughput.since_log()) == (256 / 6, 256 / 6)
     throughput.add(640, 4.0)
     assert (throughput.since_log(), throughput.mean, throughput.calls) == (160, 89.6, 4)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.05])
+def test_batches_are_counted_for_as_long_as_said_and_one_at_least(seconds):
+    batches = itertools.count()
+    started = time.perf_counter()
+    count, elapsed = time_batches(batches, seconds)
+    assert count >= 1
+    assert next(batches) == count
+    assert seconds <= elapsed <= time.perf_counter() - started
+
+
+def test_a_slow_batch_counts_in_full():
+    def slow_batches() -> Iterator[int]:
+        for number in itertools.count():
+            time.sleep(0.02)
+            yield number
+
+    count, elapsed = time_batches(slow_batches(), 0.01)
+    assert count == 1
+    assert elapsed >= 0.02

@@ -1,0 +1,60 @@
+"""A classifier: uint8 pixels in, logits out. Casting and normalising are its first layers."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+
+import keras
+
+from models import registry
+from models.layers.normalization import Normalization, normalise
+
+
+def build(
+    input_shape: tuple[int, int, int],
+    classes: int,
+    *,
+    model: str,
+    normalization: Normalization,
+    options: Mapping[str, object] | None = None,
+    mixed_precision: str = "none",
+) -> keras.Model:
+    """Put a normalisation in front of a model.
+
+    Args:
+        input_shape: rows, columns, channels.
+        classes: number of logits.
+        model: one of `registry.names()`.
+        normalization: what comes before the model. Its numbers are constants of the network, so a
+            served one cannot be given others.
+        options: options of the model, see `registry.options`.
+        mixed_precision: `none`, `bfloat16` or `float16`, which the model computes in wherever it
+            runs, so that what is served is what was evaluated.
+
+    Returns:
+        A Keras model from uint8 `[batch, rows, columns, channels]` to float32 logits
+        `[batch, classes]`.
+
+    Raises:
+        UserError: there is no such model, option or normalisation, or it cannot take this shape.
+    """
+    pixels = keras.Input(input_shape, dtype="uint8", name="image")
+    normalised = normalise(pixels, normalization)
+    with dtype_policy(mixed_precision):
+        logits = registry.build(model, input_shape, classes, **(options or {}))(normalised)
+    if mixed_precision != "none":
+        logits = keras.ops.cast(logits, "float32")
+    return keras.Model(pixels, logits, name=model)
+
+
+@contextlib.contextmanager
+def dtype_policy(mixed_precision: str) -> Iterator[None]:
+    """Make layers meanwhile that compute in `bfloat16`, `float16` or, for `none`, float32; their
+    weights are float32."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(
+        "float32" if mixed_precision == "none" else f"mixed_{mixed_precision}"
+    )
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

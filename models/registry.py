@@ -1,0 +1,96 @@
+"""A name → a Keras model.
+
+    model = registry.build("resnet_cifar", (32, 32, 3), 10, stages=(9, 9, 9))
+
+A model takes normalised float images `[batch, rows, columns, channels]` and gives float32 logits
+`[batch, classes]`; the softmax belongs to the loss and to the exported model.
+
+To add one, put a module into this package with `build(input_shape, classes, *, option=default, …)`.
+Its name is the model's and nothing else names it. It imports Keras in `build`, so that names and
+options can be checked before TensorFlow, which takes seconds, is loaded.
+"""
+
+import importlib
+import inspect
+import pkgutil
+from types import ModuleType
+
+import models
+from headrace.errors import UsageError
+
+# Modules of the package that are no models.
+_OTHERS = ("classifier", "registry")
+
+
+def names() -> list[str]:
+    """Return the names of all models, sorted."""
+    modules = pkgutil.iter_modules(models.__path__)
+    return sorted(
+        module.name for module in modules if not module.ispkg and module.name not in _OTHERS
+    )
+
+
+def options(name: str) -> dict[str, object]:
+    """Return the options of a model, in their order, with their defaults.
+
+    Raises:
+        UsageError: there is no such model.
+    """
+    parameters = inspect.signature(_module(name).build).parameters.values()
+    return {each.name: each.default for each in parameters if each.kind is each.KEYWORD_ONLY}
+
+
+def signature(name: str) -> str:
+    """Return a model's name and its options: `resnet_cifar (stages=(9,9,9); reg=0.0001)`."""
+    defaults = [f"{option}={value}".replace(" ", "") for option, value in options(name).items()]
+    return f"{name} ({'; '.join(defaults)})" if defaults else name
+
+
+def check(name: str, values: dict[str, object]) -> None:
+    """Make sure that there is such a model and that it has such options.
+
+    Raises:
+        UsageError: there is no such model, or an option is unknown or of another kind.
+    """
+    defaults = options(name)
+    for option, value in values.items():
+        if option not in defaults:
+            there = ", ".join(defaults) or "none"
+            raise UsageError(f"{name} has no option {option!r}; it has {there}")
+        default = defaults[option]
+        if not _is_same_kind(value, default):
+            raise UsageError(f"{name}: {option} is of the kind of {default!r}, received {value!r}")
+
+
+def build(name: str, input_shape: tuple[int, int, int], classes: int, **values):
+    """Build a model.
+
+    Args:
+        name: one of `names()`.
+        input_shape: rows, columns, channels.
+        classes: number of logits.
+        **values: options of the model, see `options`.
+
+    Returns:
+        A `keras.Model`.
+
+    Raises:
+        UserError: unknown name or option, or an input shape that the model cannot take.
+    """
+    check(name, values)
+    return _module(name).build(tuple(input_shape), classes, **values)
+
+
+def _module(name: str) -> ModuleType:
+    if name not in names():
+        raise UsageError(f"unknown model {name!r}; there are {', '.join(names())}")
+    return importlib.import_module(f"{models.__name__}.{name}")
+
+
+def _is_same_kind(value: object, default: object) -> bool:
+    """Return whether a value can stand in for an option's default: 1 for 0.5, [1, 2] for (1,)."""
+    if isinstance(default, tuple):
+        return isinstance(value, (tuple, list)) and all(_is_same_kind(v, default[0]) for v in value)
+    if isinstance(default, float):
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return type(value) is type(default)
