@@ -20,6 +20,8 @@ soak: $(INSTALLED)
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
 
 # Pins every version; run it after changing the ranges in setup.py.
 lock: $(INSTALLED)

@@ -23,6 +23,6 @@ class UsageError(UserError):
 
 
 def check(condition: object, message: str) -> None:
-    """Raises `UsageError(message)` unless `condition` holds."""
+    """Raise `UsageError(message)` unless `condition` holds."""
     if not condition:
         raise UsageError(message)

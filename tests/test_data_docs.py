@@ -50,7 +50,8 @@ def test_every_way_to_cache_and_to_make_up_batches_is_in_a_table():
 
 def test_the_picture_of_the_order_shows_what_the_stream_reads():
     given = re.search(r"(\d+) records, `--batch_size=(\d+) --lanes=(\d+) --seed=(\d+)`", STREAM)
-    order = Order(*map(int, given.groups()))
+    records, batch_size, lanes, seed = map(int, given.groups())
+    order = Order(records, batch_size, lanes, seed)
     picture = (ROOT / "docs/stream.svg").read_text()
     for step in range(order.steps_per_epoch):
         cells = picture.partition(f">step {step}<")[2].partition(">step")[0]

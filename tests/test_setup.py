@@ -64,14 +64,17 @@ def owners() -> dict[str, str]:
 def distributions_of(module: str) -> set[str]:
     """Names of the distributions that may have brought a module."""
     if module.startswith("google."):
-        return {normalised(owners()[importlib.util.find_spec(module).origin])}
+        spec = importlib.util.find_spec(module)
+        assert spec is not None
+        assert spec.origin is not None
+        return {normalised(owners()[spec.origin])}
     found = importlib.metadata.packages_distributions()[module.partition(".")[0]]
     return {normalised(name) for name in found}
 
 
 def normalised(requirement: str) -> str:
     """`Google_Auth[x]>=2` → `google-auth`."""
-    return re.match(r"[\w.-]+", requirement)[0].lower().replace("_", "-")
+    return re.split(r"[^\w.-]", requirement, maxsplit=1)[0].lower().replace("_", "-")
 
 
 def undeclared(modules: set[str], requirements: Iterable[str]) -> set[str]:

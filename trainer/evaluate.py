@@ -18,7 +18,7 @@ from headrace.errors import UserError, check
 from headrace.tensorflow_import import import_tensorflow
 from input.dataset import dataset_dir, split_spec
 from trainer import run_dir
-from trainer.config import trained_flags
+from trainer.config import trained_model
 from trainer.config.run import RunConfig
 from trainer.distribution import devices
 from trainer.evaluation import class_report
@@ -32,7 +32,7 @@ FLAGS = flags.FLAGS
 _TABLE_ROWS, _WORST_ROWS = 100, 20
 _MEAN = "mean of classes"
 
-flags.adopt_module_key_flags(trained_flags)
+trained_model.define()
 flags.DEFINE_string(
     "split", "test", "The split to evaluate on, or slices of splits, such as train[90%:]."
 )
@@ -50,7 +50,7 @@ flags.DEFINE_enum(
 
 def main() -> None:
     """Run the program."""
-    config, average = trained_flags.asked()
+    config, average = trained_model.parse()
     data_dir = FLAGS.data_dir or config.data.data_dir
     card = _read_card(data_dir, config)
     split_spec.parse(data_dir, card, FLAGS.split)

@@ -16,17 +16,17 @@ from absl import flags
 from headrace import program
 from headrace.tensorflow_import import import_tensorflow
 from trainer import run_dir
-from trainer.config import trained_flags
+from trainer.config import trained_model
 from trainer.distribution import devices
 
 FLAGS = flags.FLAGS
 
-flags.adopt_module_key_flags(trained_flags)
+trained_model.define()
 
 
 def main() -> None:
     """Run the program."""
-    config, average = trained_flags.asked()
+    config, average = trained_model.parse()
     import_tensorflow()
     devices.configure()
     from trainer.checkpoints import restore  # with TensorFlow, takes seconds

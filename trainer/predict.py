@@ -11,18 +11,18 @@ from etils import epath
 from headrace import program
 from headrace.errors import UserError, check
 from headrace.tensorflow_import import import_tensorflow
-from trainer.config import trained_flags
+from trainer.config import trained_model
 from trainer.distribution import devices
 
 FLAGS = flags.FLAGS
 
-flags.adopt_module_key_flags(trained_flags)
+trained_model.define()
 
 
 def main(*files: str) -> None:
     """Run the program."""
     check(files, "no image given: name one or more files")
-    config, average = trained_flags.asked()
+    config, average = trained_model.parse()
     encoded = [_read(file) for file in files]
     import_tensorflow()
     devices.configure()

@@ -39,7 +39,7 @@ class Data:
         self.order = config.data.order(len(self.reader))
 
     def training(self, start: int) -> tf.distribute.DistributedDataset:
-        """Training batches from a step on, without end."""
+        """Return training batches from a step on, without end."""
         config, augmentation = self._config, self._config.augmentation
         kept = self._keep(self.reader, augmentation.crop)
 
@@ -58,7 +58,7 @@ class Data:
         return strategies.distribute(self._strategy, batches, config.data.batch_size)
 
     def evaluation(self, split: str) -> tuple[tf.distribute.DistributedDataset, Reader]:
-        """Every record of a split once, and the reader that they come from."""
+        """Return every record of a split once, and the reader that they come from."""
         config, reader = self._config, self._open(split)
         kept = self._keep(reader) if split == config.training.validation_split else None
 
@@ -75,13 +75,13 @@ class Data:
         return strategies.distribute(self._strategy, batches, config.data.batch_size), reader
 
     def class_weights(self) -> np.ndarray | None:
-        """By which the loss of each class's records is multiplied, if it is."""
+        """Return what the loss of each class's records is multiplied by, if it is."""
         if self._config.optimization.class_weights == "none":
             return None
         return class_sampling.class_weights(self.reader.labels(), len(self._card.classes))
 
     def mean_image(self, workdir: str) -> np.ndarray | None:
-        """The mean of each pixel of what is trained on, if the network subtracts it."""
+        """Return the mean of each pixel of what is trained on, if the network subtracts it."""
         if self._config.model.normalization != "mean_image":
             return None
         config, found = self._config, run_dir.read_mean_image(workdir)
@@ -98,7 +98,7 @@ class Data:
         return Reader(self._config.data.data_dir, self._card, split, skips)
 
     def _keep(self, reader: Reader, crop: str = "none") -> Kept | None:
-        """The decoded records of a split, if they are to be kept."""
+        """Return the decoded records of a split, if they are to be kept."""
         if reader.split not in self._kept:
             config = self._config
             view = cache_policy.keepable(self._card, config.data.view, crop)

@@ -6,7 +6,7 @@ metrics.jsonl            one line per logging step and per evaluation
 tensorboard/             train/ and validation/
 curves.png               redrawn at every evaluation
 result.json              final numbers; written last
-time_up                  beside parameter servers, while a run rests that --max_minutes has ended
+time_up                  beside parameter servers, while a run rests that `max_minutes` has ended
 mean_image.npy           the mean of each pixel, where the network subtracts it
 export/0001/             SavedModel
 """
@@ -17,6 +17,7 @@ import io
 import json
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from etils import epath
@@ -41,7 +42,7 @@ WHICH = ("latest", "best")
 
 
 def make(workdir: str, config: str, flagfile: str, mean_image: np.ndarray | None = None) -> None:
-    """Makes the run directory, or brings the one that is there up to date: the result of a run
+    """Make the run directory, or bring the one that is there up to date: the result of a run
     that goes on is none any more.
 
     Killed at any moment, it leaves a directory that the same run can start in: a config, which
@@ -58,8 +59,8 @@ def make(workdir: str, config: str, flagfile: str, mean_image: np.ndarray | None
         directory.mkdir(parents=True, exist_ok=True)
         for name in (RESULT, TIME_UP):
             (directory / name).unlink(missing_ok=True)
-    kept = None if mean_image is None else read_mean_image(workdir)
-    if kept is not None and not np.array_equal(kept, mean_image):
+    earlier = None if mean_image is None else read_mean_image(workdir)
+    if mean_image is not None and earlier is not None and not np.array_equal(earlier, mean_image):
         (directory / MEAN_IMAGE).unlink()  # before a config says that it is its own
     write_whole(directory / CONFIG, config.encode())
     write_whole(directory / FLAGS, flagfile.encode())
@@ -69,7 +70,7 @@ def make(workdir: str, config: str, flagfile: str, mean_image: np.ndarray | None
 
 @contextlib.contextmanager
 def held(workdir: str) -> Iterator[None]:
-    """Keeps other processes of this machine from training in a run directory meanwhile: the two
+    """Keep other processes of this machine from training in a run directory meanwhile: the two
     would remove each other's checkpoints. A process that is killed holds it no longer.
 
     Made if need be; nothing is left of it that was not there before, if nothing is written to it.
@@ -88,7 +89,7 @@ def held(workdir: str) -> Iterator[None]:
     except BlockingIOError:
         os.close(descriptor)
         raise UserError(
-            f"another process is training in --workdir={workdir}; end it first, or use another one"
+            f"another process is training in `workdir`={workdir}; end it first, or use another one"
         ) from None
     except OSError:
         pass  # a network's disk without locks
@@ -101,14 +102,14 @@ def held(workdir: str) -> Iterator[None]:
 
 
 def append_metrics(workdir: str, row: dict[str, object]) -> None:
-    """Adds one line to `metrics.jsonl`."""
+    """Add one line to `metrics.jsonl`."""
     path = epath.Path(workdir) / METRICS
     with writing(path), path.open("a") as file:
         file.write(json.dumps(row) + "\n")
 
 
-def read_metrics(workdir: str) -> list[dict[str, object]]:
-    """The lines of `metrics.jsonl`; a last line that a kill cut short is passed over.
+def read_metrics(workdir: str) -> list[dict[str, Any]]:
+    """Return the lines of `metrics.jsonl`; a last line that a kill cut short is passed over.
 
     Raises:
         UserError: another one is no such line.
@@ -122,7 +123,7 @@ def read_metrics(workdir: str) -> list[dict[str, object]]:
 
 
 def forget_metrics_after(workdir: str, step: int, evaluated: int) -> None:
-    """Drops what a restored checkpoint has not seen: it will be made again.
+    """Drop what a restored checkpoint has not seen: it will be made again.
 
     Args:
         workdir: the run directory.
@@ -140,7 +141,7 @@ def forget_metrics_after(workdir: str, step: int, evaluated: int) -> None:
 
 
 def read_mean_image(workdir: str) -> np.ndarray | None:
-    """The mean of each pixel over the training split, float32, 0-255; None where there is none.
+    """Return the mean of each pixel of the training split, float32, 0-255; None for none.
 
     Raises:
         UserError: it is damaged.
@@ -152,8 +153,8 @@ def read_mean_image(workdir: str) -> np.ndarray | None:
         return np.load(io.BytesIO(path.read_bytes()))
 
 
-def read_result(workdir: str) -> dict[str, object] | None:
-    """`result.json`, or None while the run is unfinished.
+def read_result(workdir: str) -> dict[str, Any] | None:
+    """Return `result.json`, or None while the run is unfinished.
 
     Raises:
         UserError: it is damaged.
@@ -166,7 +167,7 @@ def read_result(workdir: str) -> dict[str, object] | None:
 
 
 def is_finished(workdir: str, end: int) -> bool:
-    """Whether a run has been trained to the step `end`, and its result is written."""
+    """Return whether a run has been trained to the step `end`, and its result is written."""
     result = read_result(workdir)
     return result is not None and result["steps"] >= end
 
@@ -182,12 +183,12 @@ def write_time_up(workdir: str) -> None:
 
 
 def write_result(workdir: str, result: dict[str, object]) -> None:
-    """Writes `result.json`: the run is finished."""
+    """Write `result.json`: the run is finished."""
     write_whole(epath.Path(workdir) / RESULT, (json.dumps(result, indent=2) + "\n").encode())
 
 
 def write_whole(path: epath.Path, content: bytes) -> None:
-    """Writes a file so that it is there in full or not at all."""
+    """Write a file so that it is there in full or not at all."""
     temporary = path.with_name(f".{path.name}.tmp")
     with writing(path):
         temporary.write_bytes(content)
@@ -196,7 +197,7 @@ def write_whole(path: epath.Path, content: bytes) -> None:
 
 @contextlib.contextmanager
 def writing(path: epath.PathLike) -> Iterator[None]:
-    """Says which file or folder of the run directory cannot be written, and what to do.
+    """Say which file or folder of the run directory cannot be written, and what to do.
 
     Raises:
         UserError: it cannot; of an `OSError` inside.
@@ -221,7 +222,7 @@ def _reading(path: epath.Path) -> Iterator[None]:
         ) from None
 
 
-def _object(text: str, *names: str) -> dict[str, object]:
+def _object(text: str, *names: str) -> dict[str, Any]:
     found = json.loads(text)
     if not isinstance(found, dict) or not set(names) <= found.keys():
         raise ValueError(f"{' and '.join(names)} are missing")

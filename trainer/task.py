@@ -8,6 +8,7 @@ further, give more --epochs or --steps.
 """
 
 import os
+from typing import Any
 
 from absl import flags
 
@@ -99,7 +100,7 @@ def _records(config: RunConfig, card: dataset_dir.Card) -> int:
 def _finished(config: RunConfig) -> str:
     """Return why there is nothing left to train, or an empty text."""
     result = run_dir.read_result(FLAGS.workdir)
-    if run_dir.is_finished(FLAGS.workdir, config.training.steps):
+    if result and run_dir.is_finished(FLAGS.workdir, config.training.steps):
         return f"{FLAGS.workdir} is finished, at step {result['steps']}; more `epochs` train on"
     if result and monitor.should_stop(result["evaluations_since_best"], config.training.patience):
         return (
@@ -111,7 +112,7 @@ def _finished(config: RunConfig) -> str:
 
 
 def flags_as_text() -> str:
-    """This program's flags as a flagfile: `--flagfile=RUN/flags.txt` repeats the run."""
+    """Return this program's flags as a flagfile: `--flagfile=RUN/flags.txt` repeats the run."""
     return "".join(
         f"{flag.serialize()}\n"
         for flag in program.own_flags()
@@ -119,8 +120,8 @@ def flags_as_text() -> str:
     )
 
 
-def print_result(result: dict[str, object]) -> None:
-    """Prints the final numbers, a line per split."""
+def print_result(result: dict[str, Any]) -> None:
+    """Print the final numbers, a line per split."""
     for split, numbers in result["splits"].items():
         print(
             f"{split}: rank-1 {numbers['rank1']:.4f}  rank-5 {numbers['rank5']:.4f}  "

@@ -8,6 +8,7 @@ the weights after `STEPS` steps, and `CASE/STRATEGY/sums`, cross-entropy and hit
 """
 
 import sys
+from typing import Any
 
 import keras
 import numpy as np
@@ -21,7 +22,7 @@ from trainer.optimization.ema import average_weights
 
 BATCH, STEPS, FEATURES, CLASSES = 16, 8, 5, 3
 
-CASES = {
+CASES: dict[str, dict[str, Any]] = {
     "plain": {},
     "plain_in_one_call": {"calls": (STEPS,)},
     "norm": {"norm": True},
@@ -54,13 +55,13 @@ def main(output: str) -> None:
     one = tf.distribute.get_strategy()
     two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     central = strategies.create("central_storage")
-    found = {}
+    found: dict[str, np.ndarray] = {}
     for name, options in CASES.items():
         made = [("one", one), ("two", two)] + [("central", central)] * (name in CENTRAL)
         for strategy_name, strategy in made:
             for key, value in trained(strategy, **options).items():
                 found[f"{name}/{strategy_name}/{key}"] = value
-    np.savez(output, **found)
+    np.savez(output, **found)  # type: ignore[arg-type]  # NumPy's types know one keyword alone
 
 
 def trained(
@@ -87,7 +88,7 @@ def trained(
     train_steps = train_step.make_train_steps(strategy, model, made, BATCH, **options)
     iterator = iter(strategy.experimental_distribute_dataset(batches(overflows)))
     sums = train_step.first_sums(strategy)
-    found = {"devices_before": devices_of(strategy, sums)}
+    found: dict[str, Any] = {"devices_before": devices_of(strategy, sums)}
     for count in calls:
         sums = train_steps(iterator, tf.constant(count, tf.int64), sums)
     found |= {"sums": train_step.total(strategy, sums), "devices": devices_of(strategy, sums)}

@@ -25,7 +25,7 @@ def trained(tmp_path_factory):
     output = tmp_path_factory.mktemp("options") / "out.npz"
     finished = run_program("tests.trainer.options", output)
     assert finished.returncode == 0, finished.stderr
-    found = {}
+    found: dict[tuple[str, str], dict[str, np.ndarray]] = {}
     for key, value in np.load(output).items():
         case, strategy, name = key.split("/", 2)
         found.setdefault((case, strategy), {})[name] = value

@@ -92,7 +92,7 @@ class CheckpointManager:
             checkpoint = self._checkpoint if complete else self._without_optimizer
             restore.read(checkpoint, folder, prefix, complete)
 
-        remedy = "put a copy back, or start in another --workdir"
+        remedy = "put a copy back, or start in another `workdir`"
         damaged = restore.restore_newest(self._latest, read, remedy)
         for folder, reason in damaged.items():
             self._note(f"checkpoint {folder} is damaged ({reason}): going on from the one before")

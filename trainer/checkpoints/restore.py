@@ -163,7 +163,7 @@ def read(checkpoint: tf.train.Checkpoint, folder: str, prefix: str, complete: bo
             status.assert_consumed()
     except (AssertionError, ValueError, tf.errors.InvalidArgumentError) as error:
         raise UserError(
-            f"checkpoint {folder} is of another model ({reason(error)}); use another --workdir"
+            f"checkpoint {folder} is of another model ({reason(error)}); use another `workdir`"
         ) from None
     except tf.errors.OpError as error:
         raise verified_dir.DamagedError(f"TensorFlow cannot read it: {reason(error)}") from None

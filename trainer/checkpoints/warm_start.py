@@ -1,4 +1,4 @@
-"""`--init_from`: a new run that starts from the weights of another one.
+"""`init_from`: a new run that starts from the weights of another one.
 
 The two have the same model with the same options. What the weights of the last layers stand for is
 their run's own: where the classes are others, these layers keep the new weights that they have.
@@ -34,7 +34,7 @@ def check(config: RunConfig) -> None:
             optimizer cannot be restored.
     """
     source = run_config.read(config.checkpoints.init_from, "init_from")
-    start = f"--init_from={config.checkpoints.init_from}"
+    start = f"`init_from`={config.checkpoints.init_from}"
     if not _candidates(config):
         raise UserError(f"{start} has no latest checkpoint yet; train it first")
     changes = resume.differences(resume.fingerprint(source), resume.fingerprint(config))
@@ -51,12 +51,12 @@ def check(config: RunConfig) -> None:
     others = [line for name, line in changes.items() if resume.affected([name], "optimizer")]
     if others:
         raise UserError(
-            f"{start}: {'; '.join(others)}; use the same values, or --init_optimizer={RESET}"
+            f"{start}: {'; '.join(others)}; use the same values, or `init_optimizer`={RESET}"
         )
     if source.dataset.classes != config.dataset.classes:
         raise UserError(
             f"{start} has other classes: its last layer starts afresh, and an optimizer that has "
-            f"come far would move that too fast; use --init_optimizer={RESET}"
+            f"come far would move that too fast; use `init_optimizer`={RESET}"
         )
 
 
@@ -125,7 +125,7 @@ def _restore_source(
         return model, optimizer, which, step
     reasons = "; ".join(f"{folder}: {reason}" for folder, reason in damaged.items())
     raise UserError(
-        f"--init_from={home} has no sound checkpoint ({reasons}); put a copy back, or start from "
+        f"`init_from`={home} has no sound checkpoint ({reasons}); put a copy back, or start from "
         "another run"
     )
 
@@ -141,8 +141,8 @@ def _copy(config: RunConfig, source: "keras.Model", target: "keras.Model", head:
     for variable, value in pairs:
         if variable.shape != value.shape:
             raise UserError(
-                f"--init_from={home}: weight {value.path} is {_by(value.shape)} there and "
-                f"{_by(variable.shape)} here; use the same --image_size "
+                f"`init_from`={home}: weight {value.path} is {_by(value.shape)} there and "
+                f"{_by(variable.shape)} here; use the same `image_size` "
                 f"({','.join(map(str, run_config.read(home).data.image_size))})"
             )
     for variable, value in pairs:

@@ -100,7 +100,7 @@ def resolve(config: RunConfig, card: Card) -> RunConfig:
     augment_config.check(augmentation, order.batch_size // order.lanes, resolved.view)
     kept_view = cache_policy.keepable(card, resolved.view, augmentation.crop)
     cache_policy.choose(resolved.cache, card, records, kept_view)
-    validation = splits.watched(
+    validation = splits.validation_split(
         resolved.data_dir, card, resolved.train_split, training.validation_split
     )
     check(

@@ -5,48 +5,46 @@ from input.dataset import split_spec
 from input.dataset.dataset_dir import Card
 
 
-def train_records(data_dir: str, card: Card, asked: str) -> int:
-    """How many records there are to train on.
+def train_records(data_dir: str, card: Card, name: str) -> int:
+    """Return how many records there are to train on.
 
     Raises:
-        UsageError: `asked` is no name of a part of a dataset.
+        UsageError: `name` is no name of a part of a dataset.
         UserError: there is no such part.
     """
-    if asked == "train" and asked not in card.splits:
+    if name == "train" and name not in card.splits:
         names = list(card.splits)
         raise UserError(
             f"{data_dir} has no split 'train' to train on; it has {', '.join(map(repr, names))}: "
-            f"say which, as in --train_split={'+'.join(names[:-1] or names)}"
+            f"say which, as in `train_split`={'+'.join(names[:-1] or names)}"
         )
-    return split_spec.records(split_spec.parse(data_dir, card, asked))
+    return split_spec.records(split_spec.parse(data_dir, card, name))
 
 
-def watched(data_dir: str, card: Card, train: str, asked: str | None) -> str | None:
-    """The part to evaluate while training on `train`.
+def validation_split(data_dir: str, card: Card, train: str, name: str | None) -> str | None:
+    """Return the part to evaluate while training on `train`.
 
     Args:
         data_dir: the dataset directory.
         card: of the dataset.
         train: what is trained on.
-        asked: by the user; else it is the validation split, or the test split, or none.
+        name: name of the part; None for the validation split, or the test split, or none.
 
     Raises:
-        UsageError: what was asked for is no name of a part, or shares records with `train`.
+        UsageError: it is no name of a part, or shares records with `train`.
         UserError: there is no such part.
     """
     trained = split_spec.parse(data_dir, card, train)
-    if asked is None:
+    if name is None:
         free = _untouched(card, trained)
         return next((split for split in ("validation", "test") if split in free), None)
-    common = split_spec.shared(trained, split_spec.parse(data_dir, card, asked))
+    common = split_spec.shared(trained, split_spec.parse(data_dir, card, name))
     if common:
         raise UsageError(
-            f"--train_split={train} and --validation_split={asked} share {common:,} records; "
+            f"`train_split`={train} and `validation_split`={name} share {common:,} records; "
             "name parts that share none"
         )
-    return (
-        "train[0:]" if asked == "train" else asked
-    )  # in the metrics `train` is what is trained on
+    return "train[0:]" if name == "train" else name  # in the metrics `train` is what is trained on
 
 
 def final_splits(data_dir: str, card: Card, train: str, validation: str | None) -> list[str]:

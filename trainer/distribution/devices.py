@@ -18,8 +18,8 @@ def configure(logical: int = 1, memory_limit_mb: int = 0) -> None:
     gpus = tf.config.list_physical_devices("GPU")
     if gpus and logical > 1 and not memory_limit_mb:
         raise UsageError(
-            f"--logical_devices={logical} splits GPUs, whose parts each need a limit of their own: "
-            "give --memory_limit_mb as well"
+            f"`logical_devices`={logical} splits GPUs, whose parts each need a limit of their own: "
+            "give `memory_limit_mb` as well"
         )
     for gpu in gpus:
         if memory_limit_mb:

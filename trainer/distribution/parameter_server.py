@@ -46,7 +46,7 @@ def connect(cluster: Cluster, note: Callable[[str], None]) -> tf.distribute.Para
             strategy = tf.distribute.ParameterServerStrategy(resolver)
     if strategy.num_replicas_in_sync > 1:
         raise UserError(
-            f"--strategy=parameter_server: each worker has {strategy.num_replicas_in_sync} GPUs; "
+            f"`strategy`=parameter_server: each worker has {strategy.num_replicas_in_sync} GPUs; "
             "start a worker for each GPU, with CUDA_VISIBLE_DEVICES set to it"
         )
     note(f"parameter servers: {_count(cluster, 'worker')}, {_count(cluster, 'ps')}")

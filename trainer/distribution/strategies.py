@@ -1,4 +1,4 @@
-"""`--strategy`: a name → a `tf.distribute.Strategy`."""
+"""`strategy`: a name → a `tf.distribute.Strategy`."""
 
 import contextlib
 import functools
@@ -130,7 +130,7 @@ def _device_names(logical_devices: Sequence, devices: Sequence[str]) -> list[str
     for device in devices:
         if device not in names:
             raise UsageError(
-                f"--devices={','.join(devices)}: there is no {device} here; there are "
+                f"`devices`={','.join(devices)}: there is no {device} here; there are "
                 f"{', '.join(names)}"
             )
     return [names[device] for device in devices or names]
@@ -169,7 +169,7 @@ def _tpu(name: str) -> "tf.distribute.Strategy":
     except (tf.errors.OpError, OSError, ValueError, RuntimeError) as error:
         (reason, *_) = str(error).splitlines() or [type(error).__name__]
         raise UserError(
-            f"--tpu={name}: there is no such TPU ({reason[:200]}); check its name or address, or "
-            "leave out --tpu and --strategy to train on what this machine has"
+            f"`tpu`={name}: there is no such TPU ({reason[:200]}); check its name or address, or "
+            "leave out `tpu` and `strategy` to train on what this machine has"
         ) from None
     return tf.distribute.TPUStrategy(resolver)

@@ -20,21 +20,21 @@ def check_cluster(name: str, cluster: Cluster, devices: Sequence[str] = (), tpu:
     """
     if name == "multi_worker_mirrored" and not cluster.is_distributed:
         raise UsageError(
-            "--strategy=multi_worker_mirrored needs to know its workers: set TF_CONFIG, start it "
+            "`strategy`=multi_worker_mirrored needs to know its workers: set TF_CONFIG, start it "
             "as a Slurm step of several tasks, or by `python -m trainer.launch --workers=N`"
         )
     if name in ("one_device", "mirrored", "central_storage") and cluster.is_distributed:
         raise UsageError(
-            f"--strategy={name} is for one process, and this one is of several; use "
-            "--strategy=multi_worker_mirrored, or start it by itself"
+            f"`strategy`={name} is for one process, and this one is of several; use "
+            "`strategy`=multi_worker_mirrored, or start it by itself"
         )
     _check_servers(name, cluster)
     for flag, value, owner in (("devices", devices, "mirrored"), ("tpu", tpu, "tpu")):
         if value and name not in (owner, "auto"):
-            raise UsageError(f"--{flag} is for --strategy={owner}, not for --strategy={name}")
+            raise UsageError(f"`{flag}` is for `strategy`={owner}, not for `strategy`={name}")
     if devices and (cluster.is_distributed or tpu):
         raise UsageError(
-            "--devices is for a process that trains alone on GPUs; leave it out, and choose those "
+            "`devices` is for a process that trains alone on GPUs; leave it out, and choose those "
             "of each worker by CUDA_VISIBLE_DEVICES"
         )
 
@@ -47,14 +47,14 @@ def _check_servers(name: str, cluster: Cluster) -> None:
         )
     if cluster.has_servers and name not in ("auto", "parameter_server"):
         raise UsageError(
-            f"--strategy={name} has no use for the parameter servers (ps) of TF_CONFIG; use "
-            "--strategy=parameter_server"
+            f"`strategy`={name} has no use for the parameter servers (ps) of TF_CONFIG; use "
+            "`strategy`=parameter_server"
         )
     if cluster.has_servers or name == "parameter_server":
         missing = [task for task in ("chief", "worker", "ps") if not cluster.addresses.get(task)]
         if missing:
             raise UsageError(
-                "--strategy=parameter_server needs a chief, workers and servers (ps), and "
+                "`strategy`=parameter_server needs a chief, workers and servers (ps), and "
                 f"TF_CONFIG has no {' and no '.join(missing)}; set it, or start them by "
                 "`python -m trainer.launch --workers=N --servers=N`"
             )
@@ -78,7 +78,7 @@ def check_batch_size(
         below = batch_size // replicas * replicas
         sizes = " or ".join(str(size) for size in (below, below + replicas) if size)
         raise UsageError(
-            f"--batch_size={batch_size} does not divide over {replicas} {plural}; use {sizes}"
+            f"`batch_size`={batch_size} does not divide over {replicas} {plural}; use {sizes}"
         )
     _check_parts(batch_size // replicas, accumulate)
 
@@ -94,6 +94,6 @@ def _check_parts(images: int, accumulate: int) -> None:
         nearest = [n for n in divisors if n < accumulate][-1:]
         nearest += [n for n in divisors if n > accumulate][:1]
         raise UsageError(
-            f"--grad_accum_steps={accumulate} does not divide a replica's {images} images of a "
+            f"`grad_accum_steps`={accumulate} does not divide a replica's {images} images of a "
             f"batch; use {' or '.join(map(str, nearest))}"
         )

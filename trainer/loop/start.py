@@ -79,7 +79,7 @@ def restore(run: Run, state: TrainState, manager: CheckpointManager, allow_chang
     if manager.changes:
         run.progress.note(f"going on with changes: {'; '.join(manager.changes.values())}")
         _take_up_changes(run, state, manager.changes)
-    _check_same_step(run.collectives, state.step, "--workdir")
+    _check_same_step(run.collectives, state.step, "`workdir`")
 
 
 def begin(
@@ -104,7 +104,7 @@ def begin(
     starts_warm = bool(run.config.checkpoints.init_from) and manager.latest_step is None
     if starts_warm:
         step = warm_start.load(run.config, state, run.progress.note)
-        _check_same_step(run.collectives, step, "--init_from")
+        _check_same_step(run.collectives, step, "`init_from`")
     if run.collectives.is_chief:
         # All workers are here and have found the same in the directory: it may change now.
         run_dir.make(run.workdir, run_config.to_json(run.config), flagfile, mean_image)

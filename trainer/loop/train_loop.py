@@ -105,9 +105,9 @@ class TrainLoop:
         """
         if not math.isfinite(loss):
             raise UserError(
-                f"the loss is {loss} at step {self._state.step}; lower --learning_rate "
+                f"the loss is {loss} at step {self._state.step}; lower `learning_rate` "
                 f"(now {self._config.optimization.learning_rate:g}) and start again in another "
-                "--workdir"
+                "`workdir`"
             )
 
     def _act(self, actions: Sequence[Action]) -> None:

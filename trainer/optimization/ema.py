@@ -1,4 +1,4 @@
-"""`--ema_decay`: the moving average of weights, which the optimizer keeps and evaluation takes."""
+"""`ema_decay`: the moving average of weights, which the optimizer keeps and evaluation takes."""
 
 import contextlib
 from collections.abc import Iterator

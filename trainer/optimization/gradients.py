@@ -79,9 +79,9 @@ def check_compiles(model: keras.Model, replicas: int) -> None:
     """
     if replicas > 1 and any(layer.synchronized for layer in _batch_normalisation(model)):
         raise UserError(
-            f"--jit_compile: XLA cannot compile {model.name} for {replicas} replicas, because its "
+            f"`jit_compile`: XLA cannot compile {model.name} for {replicas} replicas, because its "
             "batch normalisation waits for sums over all of them in the middle of the model; "
-            "leave out --jit_compile, or use one device"
+            "leave out `jit_compile`, or use one device"
         )
 
 

@@ -1,6 +1,6 @@
-"""`--optimizer`: a name → a Keras optimizer with the settings that the name stands for.
+"""`optimizer`: a name → a Keras optimizer with the settings that the name stands for.
 
-It keeps the moving average of weights (`--ema_decay`) and the loss scale (float16) as well, so that
+It keeps the moving average of weights (`ema_decay`) and the loss scale (float16) as well, so that
 they are in checkpoints wherever the optimizer is.
 """
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import typing
+from typing import Any
 
 import pytest
 
@@ -13,10 +14,10 @@ from trainer.config.data import DataConfig
 from trainer.config.model import ModelConfig
 from trainer.config.run import RunConfig
 
-PARTS = [(part.name, part.type) for part in dataclasses.fields(RunConfig)]
+PARTS: list[tuple[str, Any]] = [(part.name, part.type) for part in dataclasses.fields(RunConfig)]
 
 
-def other(value: object, kind: object, field: dataclasses.Field) -> object:
+def other(value: object, kind: Any, field: dataclasses.Field) -> object:
     """A value of a field that is not its default."""
     choices = field.metadata["choices"]
     if choices:
@@ -26,8 +27,9 @@ def other(value: object, kind: object, field: dataclasses.Field) -> object:
     if kind == dict[str, object]:
         return {"x": [1, 2]}
     if typing.get_origin(kind) in (tuple, list):
+        collection: Any = typing.get_origin(kind)
         (item, *_) = typing.get_args(kind)
-        return typing.get_origin(kind)([item(3), item(4)])
+        return collection([item(3), item(4)])
     return 3 if kind in (int, int | None) else 0.25 if kind in (float, float | None) else "other"
 
 

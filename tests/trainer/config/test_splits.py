@@ -22,29 +22,29 @@ def folds(tmp_path_factory):
     return folder / "data"
 
 
-def cards(prepared, folds):
+def cards(prepared, folds) -> list[tuple[str, dataset_dir.Card]]:
     return [(str(folder), dataset_dir.read_card(str(folder))) for folder in (prepared, folds)]
 
 
 def test_what_is_watched_shares_nothing_with_what_is_trained_on(prepared, folds):
     whole, parts = cards(prepared, folds)
-    assert splits.watched(*whole, "train", None) == "validation"
-    assert splits.watched(*whole, "train+validation", None) == "test"
-    assert splits.watched(*whole, "train[:90%]", "train[90%:]") == "train[90%:]"
-    assert splits.watched(*whole, "all", None) is None
-    assert splits.watched(*parts, "fold_0+fold_1", None) is None
-    assert splits.watched(*parts, "fold_0+fold_1", "fold_2") == "fold_2"
+    assert splits.validation_split(*whole, "train", None) == "validation"
+    assert splits.validation_split(*whole, "train+validation", None) == "test"
+    assert splits.validation_split(*whole, "train[:90%]", "train[90%:]") == "train[90%:]"
+    assert splits.validation_split(*whole, "all", None) is None
+    assert splits.validation_split(*parts, "fold_0+fold_1", None) is None
+    assert splits.validation_split(*parts, "fold_0+fold_1", "fold_2") == "fold_2"
     with pytest.raises(UsageError, match="share 12 records"):
-        splits.watched(*whole, "train[:60]", "train[48:]")
+        splits.validation_split(*whole, "train[:60]", "train[48:]")
     with pytest.raises(UsageError, match="share 24 records"):
-        splits.watched(*whole, "train+test", "test")
+        splits.validation_split(*whole, "train+test", "test")
     with pytest.raises(UserError, match="no split 'vali'"):
-        splits.watched(*whole, "train", "vali")
+        splits.validation_split(*whole, "train", "vali")
 
 
 def test_in_the_metrics_what_is_watched_is_not_called_train(prepared, folds):
     whole, _ = cards(prepared, folds)
-    assert splits.watched(*whole, "test", "train") == "train[0:]"
+    assert splits.validation_split(*whole, "test", "train") == "train[0:]"
 
 
 def test_records_to_train_on_are_counted_and_folds_must_be_named(prepared, folds):

@@ -1,4 +1,4 @@
-"""Ends a run that gets no better: `--patience`."""
+"""Ends a run that gets no better: `patience`."""
 
 import dataclasses
 from collections.abc import Callable

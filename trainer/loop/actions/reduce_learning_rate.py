@@ -1,4 +1,4 @@
-"""Lowers the learning rate on a plateau: `--reduce_lr_patience`."""
+"""Lowers the learning rate on a plateau: `reduce_lr_patience`."""
 
 import dataclasses
 from collections.abc import Callable

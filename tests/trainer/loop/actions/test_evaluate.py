@@ -53,7 +53,7 @@ def test_a_split_is_evaluated_once_at_a_step():
     at = state(6)
     batches: list = []
 
-    def count(numbers) -> dict[str, object]:
+    def count(numbers) -> dict[str, Any]:
         batches.append([*numbers])
         return {**RESULT, "confusion": np.eye(3)}
 
