@@ -32,7 +32,7 @@ class _TrainedModel:
     weights: str = option(
         "auto",
         "raw for the weights that training reached, ema for their moving average; auto takes the "
-        "average of a run that was trained with `ema_decay`.",
+        "average of a run that was trained with --ema_decay.",
         choices=("auto", "raw", "ema"),
     )
 
