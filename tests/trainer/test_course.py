@@ -173,6 +173,6 @@ def test_each_start_gets_somewhere_however_few_its_minutes(copy):
 
 def test_a_run_whose_last_step_spoils_the_weights_has_no_result(copy):
     """No training step comes after it that would tell."""
-    with pytest.raises(UserError, match=r"the loss is nan at step 81; lower --learning_rate"):
+    with pytest.raises(UserError, match=r"the loss is nan at step 81; lower `learning_rate`"):
         go_on(copy, allow_changes=True, steps=81, learning_rate=1e38)
     assert run_dir.read_result(str(copy)) is None

@@ -65,7 +65,7 @@ def test_without_a_tpu_the_error_is_one_line(prepared, tmp_path):
 def test_a_tpu_is_for_its_own_strategy():
     check_cluster("tpu", Cluster(), tpu="local")
     check_cluster("auto", Cluster(), tpu="local")
-    with pytest.raises(UsageError, match="--tpu is for --strategy=tpu, not for --strategy=mirr"):
+    with pytest.raises(UsageError, match="`tpu` is for `strategy`=tpu, not for `strategy`=mirr"):
         check_cluster("mirrored", Cluster(), tpu="local")
-    with pytest.raises(UsageError, match="--devices is for a process that trains alone"):
+    with pytest.raises(UsageError, match="`devices` is for a process that trains alone"):
         check_cluster("auto", Cluster(), ["GPU:0"], tpu="local")

@@ -160,7 +160,7 @@ def test_a_run_without_a_sound_checkpoint_is_refused_with_all_that_is_wrong(twic
     cut(latest / FILES[2])
     (best / FILES[0]).unlink()
     words = (
-        rf"--init_from={source.workdir} has no sound checkpoint \({best}: .*; {latest}: .*\); put"
+        rf"`init_from`={source.workdir} has no sound checkpoint \({best}: .*; {latest}: .*\); put"
     )
     with pytest.raises(UserError, match=words):
         New(source)
@@ -195,7 +195,7 @@ def test_a_network_of_another_shape_is_refused_with_the_size_that_fits(config, t
     assert New(source).step == 7
     with pytest.raises(
         UserError,
-        match=r"f6/kernel is 120×84 there and 480×84 here; use the same --image_size \(32,32\)",
+        match=r"f6/kernel is 120×84 there and 480×84 here; use the same `image_size` \(32,32\)",
     ):
         New(source, image_size=[36, 36])
 
@@ -210,7 +210,7 @@ def test_a_network_of_another_shape_is_refused_with_the_size_that_fits(config, t
             {"init_optimizer": "restore", "optimizer": "adam", "ema_decay": 0.5},
             "`optimizer` was momentum and is adam; `ema_decay` was 0.0 and is 0.5; use .*=reset",
         ),
-        ({"init_optimizer": "restore", "classes": ["a"]}, "other classes.*--init_optimizer=reset"),
+        ({"init_optimizer": "restore", "classes": ["a"]}, "other classes.*`init_optimizer`=reset"),
         ({"init_from": "/nowhere"}, "/nowhere is no run directory.*or check `init_from`"),
     ],
 )

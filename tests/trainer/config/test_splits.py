@@ -51,7 +51,7 @@ def test_records_to_train_on_are_counted_and_folds_must_be_named(prepared, folds
     whole, parts = cards(prepared, folds)
     assert splits.train_records(*whole, "train[:50%]+test") == 36 + 24
     with pytest.raises(
-        UserError, match=r"'fold_2': say which, as in --train_split=fold_0\+fold_1$"
+        UserError, match=r"'fold_2': say which, as in `train_split`=fold_0\+fold_1$"
     ):
         splits.train_records(*parts, "train")
 

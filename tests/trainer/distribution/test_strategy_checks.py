@@ -18,15 +18,15 @@ def test_what_trains_alone_or_together_is_said_by_the_strategy():
         strategy_checks.check_cluster("multi_worker_mirrored", ALONE)
     for name in ("one_device", "mirrored"):
         strategy_checks.check_cluster(name, ALONE)
-        with pytest.raises(UsageError, match=f"--strategy={name} is for one process"):
+        with pytest.raises(UsageError, match=f"`strategy`={name} is for one process"):
             strategy_checks.check_cluster(name, WORKERS)
 
 
 def test_devices_are_for_mirroring():
     strategy_checks.check_cluster("mirrored", ALONE, ["GPU:0"])
-    with pytest.raises(UsageError, match="--devices is for --strategy=mirrored"):
+    with pytest.raises(UsageError, match="`devices` is for `strategy`=mirrored"):
         strategy_checks.check_cluster("one_device", ALONE, ["GPU:0"])
-    with pytest.raises(UsageError, match="--devices is for a process that trains alone"):
+    with pytest.raises(UsageError, match="`devices` is for a process that trains alone"):
         strategy_checks.check_cluster("auto", WORKERS, ["GPU:0"])
 
 
@@ -35,7 +35,7 @@ def test_parameter_servers_are_for_their_own_strategy():
         cluster = Cluster(SERVED, task, 0)
         for name in ("auto", "parameter_server"):
             strategy_checks.check_cluster(name, cluster)
-        with pytest.raises(UsageError, match="use --strategy=parameter_server"):
+        with pytest.raises(UsageError, match="use `strategy`=parameter_server"):
             strategy_checks.check_cluster("multi_worker_mirrored", cluster)
 
 
@@ -74,5 +74,5 @@ def test_a_batch_that_does_not_divide_is_refused_with_sizes_that_do():
 )
 def test_parts_that_do_not_divide_a_replicas_share_are_refused(accumulate, use):
     strategy_checks.check_batch_size(64, 2, 16)
-    with pytest.raises(UsageError, match=f"--grad_accum_steps={accumulate} .* 32 images .*{use}"):
+    with pytest.raises(UsageError, match=f"`grad_accum_steps`={accumulate} .* 32 images .*{use}"):
         strategy_checks.check_batch_size(64, 2, accumulate)

@@ -167,7 +167,7 @@ def test_a_start_gets_somewhere_however_little_time_it_has():
 
 
 def test_a_loss_that_is_no_number_ends_the_run():
-    with pytest.raises(UserError, match=r"the loss is nan at step 1; lower --learning_rate"):
+    with pytest.raises(UserError, match=r"the loss is nan at step 1; lower `learning_rate`"):
         Training(state(), loss=float("nan")).loop.run([])
 
 
