@@ -125,7 +125,7 @@ def evaluate(
         )
 
     batches = strategies.distribute(strategy, dataset, batch_size)
-    with read_records.errors_of(reader):
+    with read_records.reader_errors(reader):
         result = train_step.make_evaluate(strategy, model, len(card.classes))(batches)
     confusion = result.pop("confusion")
     per_class = [

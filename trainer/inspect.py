@@ -23,7 +23,7 @@ from input.augment.config import Augmentation
 from input.dataset import dataset_dir
 from input.dataset.dataset_dir import Card
 from input.loading import cache_policy
-from input.preprocessing.spec import View
+from input.preprocessing.spec import Preprocessing
 from input.sampling import order
 from input.sampling.order import Order
 from trainer.config import data_flags, splits
@@ -46,38 +46,40 @@ _WARM_SECONDS, _SECONDS = 1.0, 3.0
 
 
 @dataclasses.dataclass(frozen=True)
-class _Asked:
+class _Stream:
     """The training stream to look at, in the words of `RunConfig`."""
 
     data_dir: str
     card: Card
     train_split: str
     order: Order
-    view: View
+    preprocessing: Preprocessing
     augmentation: Augmentation
     on_bad_record: str
-    cache_policy: str
+    cache: str
     cache_dir: str
 
     @property
-    def kept_view(self) -> View | None:
-        return cache_policy.keepable(self.card, self.view, self.augmentation.crop)
+    def cacheable(self) -> Preprocessing | None:
+        return cache_policy.cacheable_preprocessing(
+            self.card, self.preprocessing, self.augmentation.crop
+        )
 
     @property
     def where(self) -> str:
-        """Where decoded images are kept."""
-        return cache_policy.choose(self.cache, self.card, self.order.records, self.kept_view)
+        """Where decoded images are cached."""
+        return cache_policy.choose(self.cache, self.card, self.order.records, self.cacheable)
 
 
 def main() -> None:
-    """Runs the program."""
+    """Run the program."""
     check(FLAGS.workdir or FLAGS.data_dir, "say what to look at: --data_dir, or a run's --workdir")
     file_format = _FORMATS.get(os.path.splitext(FLAGS.output)[1])
     check(file_format, f"--output={FLAGS.output}: expected a name that ends in .png or .jpg")
     files.check(FLAGS.output, "output")
-    asked = _of_run(FLAGS.workdir) if FLAGS.workdir else _of_flags()
-    order.check(asked.order)
-    where = asked.where
+    source = _stream_of_run(FLAGS.workdir) if FLAGS.workdir else _stream_of_flags()
+    order.check(source.order)
+    where = source.where
     folder = os.path.dirname(FLAGS.output)
     if folder and not files.is_remote(folder) and not files.exists(folder):
         raise UserError(f"--output={FLAGS.output}: there is no folder {folder}; make it first")
@@ -88,45 +90,45 @@ def main() -> None:
     from input.loading import read_records
     from trainer.reporting import image_grid
 
-    skips = asked.on_bad_record == "skip"
-    reader = Reader(asked.data_dir, asked.card, asked.train_split, skips)
-    with read_records.errors_of(reader):
+    skips = source.on_bad_record == "skip"
+    reader = Reader(source.data_dir, source.card, source.train_split, skips)
+    with read_records.reader_errors(reader):
         batches = iter(
             stream.training(
                 reader,
-                asked.order,
-                asked.view,
+                source.order,
+                source.preprocessing,
                 start_step=FLAGS.step,
-                augmentation=asked.augmentation,
-                kept=_kept(asked, reader, where),
+                augmentation=source.augmentation,
+                decoded_cache=_build_cache(source, reader, where),
             )
         )
-        shown = _first(batches, FLAGS.rows * FLAGS.columns, asked)
+        shown = _first(batches, FLAGS.rows * FLAGS.columns, source)
         _write(FLAGS.output, image_grid.draw(shown, FLAGS.columns, file_format))
         print(f"{FLAGS.output}: {len(shown):,} images, as in training from step {FLAGS.step} on")
-        print(f"{_rate(batches, asked.order.batch_size)}, decoded images {_KEPT[where]}")
+        print(f"{_rate(batches, source.order.batch_size)}, decoded images {_KEPT[where]}")
 
 
-def _of_flags() -> _Asked:
-    """What training with these flags would see."""
+def _stream_of_flags() -> _Stream:
+    """Return the stream that training with these flags would see."""
     data_dir, train = FLAGS.data_dir, FLAGS.train_split
     files.check(data_dir, "data_dir")
-    card, seen = data_flags.asked_data()
-    return _Asked(
+    card, preprocessing = data_flags.asked_data()
+    return _Stream(
         data_dir,
         card,
         train,
         data_flags.asked_order(card, splits.train_records(data_dir, card, train)),
-        seen,
-        data_flags.asked_augmentation(seen),
+        preprocessing,
+        data_flags.asked_augmentation(preprocessing),
         FLAGS.on_bad_record,
         FLAGS.cache,
         FLAGS.cache_dir,
     )
 
 
-def _of_run(workdir: str) -> _Asked:
-    """What a run sees.
+def _stream_of_run(workdir: str) -> _Stream:
+    """Return the stream that a run sees.
 
     Raises:
         UsageError: flags say otherwise.
@@ -147,7 +149,7 @@ def _of_run(workdir: str) -> _Asked:
             f"{data_dir} does not hold the dataset that the run in {workdir} was trained on; "
             "name its own with --data_dir"
         )
-    return _Asked(
+    return _Stream(
         data_dir,
         card,
         train,
@@ -160,28 +162,29 @@ def _of_run(workdir: str) -> _Asked:
     )
 
 
-def _kept(asked: _Asked, reader, where: str):
-    from input.loading.decoded_cache import keep
+def _build_cache(source: _Stream, reader, where: str):
+    from input.loading.decoded_cache import build_cache
 
     if where == "none":
         return None
-    print(f"decoding {asked.train_split} to keep it ({where}): {len(reader):,} images")
-    return keep(reader, asked.kept_view, where, asked.cache_dir)
+    print(f"decoding {source.train_split} to keep it ({where}): {len(reader):,} images")
+    return build_cache(reader, source.cacheable, where, source.cache_dir)
 
 
-def _first(batches, count: int, asked: _Asked) -> list:
-    """The first images of a stream, with what is to be written under each; see `grid`."""
+def _first(batches, count: int, source: _Stream) -> list:
+    """Return the first images of a stream with their captions, see `image_grid`."""
     from trainer.reporting import image_grid
 
-    steps = math.ceil(count / asked.order.batch_size)
+    steps = math.ceil(count / source.order.batch_size)
     taken = (
-        image_grid.labelled(batch, asked.card.classes) for batch in itertools.islice(batches, steps)
+        image_grid.labelled(batch, source.card.classes)
+        for batch in itertools.islice(batches, steps)
     )
     return list(itertools.chain.from_iterable(taken))[:count]
 
 
 def _rate(batches, batch_size: int) -> str:
-    """Lets a stream run, first to get warm, and says how fast it was."""
+    """Let a stream run, first to get warm, and say how fast it was."""
     _run_for(batches, _WARM_SECONDS)
     count, seconds = _run_for(batches, _SECONDS)
     return (
@@ -191,7 +194,7 @@ def _rate(batches, batch_size: int) -> str:
 
 
 def _run_for(batches, seconds: float) -> tuple[int, float]:
-    """Takes batches for so long, one at least; their number, and the seconds it took."""
+    """Take batches for so long, one at least; return their number, and the seconds it took."""
     started = time.perf_counter()
     for count in itertools.count(1):
         next(batches)

@@ -8,7 +8,7 @@ from input.augment.config import Augmentation
 from input.dataset.dataset_dir import Card
 from input.dataset.reader import Reader
 from input.loading import cache_policy, read_records
-from input.loading.decoded_cache import Kept, keep
+from input.loading.decoded_cache import DecodedCache, build_cache
 from input.sampling import class_sampling
 from models.layers import normalization
 from trainer import run_dir
@@ -19,11 +19,11 @@ from trainer.reporting.progress import TrainingProgress
 
 
 class Data:
-    """Opens the splits of a run's dataset, and keeps those that are read again and again.
+    """The splits of a run's dataset; those that are read again and again are cached.
 
     Attributes:
-        reader: of what is trained on.
-        order: in which it is.
+        reader: reader of what is trained on.
+        order: order in which it is.
     """
 
     def __init__(
@@ -35,14 +35,14 @@ class Data:
     ) -> None:
         self._config, self._card = config, card
         self._strategy, self._progress = strategy, progress
-        self._kept: dict[str, Kept | None] = {}
+        self._caches: dict[str, DecodedCache | None] = {}
         self.reader = self._open(config.train_split)
         self.order = config.order(len(self.reader))
 
     def training(self, start: int) -> tf.distribute.DistributedDataset:
-        """Training batches from a step on, without end."""
+        """Return training batches from a step on, without end."""
         config, augmentation = self._config, Augmentation(**self._config.augmentation)
-        kept = self._keep(self.reader, augmentation.crop)
+        cache = self._cache(self.reader, augmentation.crop)
 
         def batches(pipeline: int, pipelines: int) -> tf.data.Dataset:
             return stream.training(
@@ -53,15 +53,15 @@ class Data:
                 pipeline=pipeline,
                 pipelines=pipelines,
                 augmentation=augmentation,
-                kept=kept,
+                decoded_cache=cache,
             )
 
         return strategies.distribute(self._strategy, batches, config.batch_size)
 
     def evaluation(self, split: str) -> tuple[tf.distribute.DistributedDataset, Reader]:
-        """Every record of a split once, and the reader that they come from."""
+        """Return every record of a split once, and the reader that they come from."""
         config, reader = self._config, self._open(split)
-        kept = self._keep(reader) if split == config.validation_split else None
+        cache = self._cache(reader) if split == config.validation_split else None
 
         def batches(pipeline: int, pipelines: int) -> tf.data.Dataset:
             return stream.evaluation(
@@ -70,41 +70,43 @@ class Data:
                 batch_size=config.batch_size,
                 pipeline=pipeline,
                 pipelines=pipelines,
-                kept=kept,
+                decoded_cache=cache,
             )
 
         return strategies.distribute(self._strategy, batches, config.batch_size), reader
 
     def class_weights(self) -> np.ndarray | None:
-        """By which the loss of each class's records is multiplied, if it is."""
+        """Return the factor of the loss of each class's records, float32 `[classes]`, if any."""
         if self._config.class_weights == "none":
             return None
         return class_sampling.class_weights(self.reader.labels(), len(self._card.classes))
 
     def mean_image(self, workdir: str) -> np.ndarray | None:
-        """The mean of each pixel of what is trained on, if the network subtracts it."""
+        """Return the mean of each pixel of what is trained on, if the network subtracts it."""
         if self._config.normalization != "mean_image":
             return None
-        config, found = self._config, run_dir.read_mean_image(workdir)
-        if found is not None and resume.agree(workdir, config, resume.OF_MEAN_IMAGE):
-            return found
+        config, image = self._config, run_dir.read_mean_image(workdir)
+        if image is not None and resume.agree(workdir, config, resume.OF_MEAN_IMAGE):
+            return image
         batches = stream.evaluation(self.reader, config.view, batch_size=config.batch_size)
-        with read_records.errors_of(self.reader):
+        with read_records.reader_errors(self.reader):
             return normalization.mean_image(batches.as_numpy_iterator())
 
     def _open(self, split: str) -> Reader:
         skips = self._config.on_bad_record == "skip"
         return Reader(self._config.data_dir, self._card, split, skips)
 
-    def _keep(self, reader: Reader, crop: str = "none") -> Kept | None:
-        """The decoded records of a split, if they are to be kept."""
-        if reader.split not in self._kept:
-            config = self._config
-            view = cache_policy.keepable(self._card, config.view, crop)
-            where = cache_policy.choose(config.cache, self._card, len(reader), view)
-            self._kept[reader.split] = None
-            if where != "none":
+    def _cache(self, reader: Reader, crop: str = "none") -> DecodedCache | None:
+        """Return the decoded records of a split, if they are to be cached."""
+        if reader.split not in self._caches:
+            config, card = self._config, self._card
+            preprocessing = cache_policy.cacheable_preprocessing(card, config.view, crop)
+            where = cache_policy.choose(config.cache, card, len(reader), preprocessing)
+            self._caches[reader.split] = None
+            if preprocessing and where != "none":
                 what = f"decoding {reader.split} to keep it ({where})"
                 advance = self._progress.count(what, len(reader))
-                self._kept[reader.split] = keep(reader, view, where, config.cache_dir, advance)
-        return self._kept[reader.split]
+                self._caches[reader.split] = build_cache(
+                    reader, preprocessing, where, config.cache_dir, advance
+                )
+        return self._caches[reader.split]

@@ -20,7 +20,7 @@ from headrace.tensorflow_import import import_tensorflow
 from input.augment.config import Augmentation
 from input.dataset import dataset_dir
 from input.loading import cache_policy
-from input.preprocessing.spec import View
+from input.preprocessing.spec import Preprocessing
 from input.sampling import order
 from models.layers import normalization
 from trainer import run_dir
@@ -163,7 +163,7 @@ def main() -> None:
 def make_config(
     card: dataset_dir.Card,
     model_options: dict[str, object],
-    seen: View,
+    seen: Preprocessing,
     varied: Augmentation,
 ) -> RunConfig:
     """The run that the flags describe on the dataset of `card`.
@@ -177,7 +177,10 @@ def make_config(
     asked = data_flags.asked_order(card, splits.train_records(data_dir, card, train))
     order.check(asked, _workers())
     cache_policy.choose(
-        FLAGS.cache, card, asked.records, cache_policy.keepable(card, seen, varied.crop)
+        FLAGS.cache,
+        card,
+        asked.records,
+        cache_policy.cacheable_preprocessing(card, seen, varied.crop),
     )
     watched = splits.watched(data_dir, card, train, FLAGS.validation_split)
     return RunConfig(

@@ -23,7 +23,7 @@ from input.dataset import dataset_dir
 from input.dataset.dataset_dir import Card
 from input.loading import cache_policy
 from input.preprocessing import spec
-from input.preprocessing.spec import View
+from input.preprocessing.spec import Preprocessing
 from input.sampling import class_sampling, order
 from input.sampling.order import Order
 from trainer.config import run as run_config
@@ -117,7 +117,7 @@ for _field in _VARIED:
     _DEFINE.get(_field.type, flags.DEFINE_string)(_field.name, None, _field.metadata["help"])
 
 
-def asked_data() -> tuple[Card, View]:
+def asked_data() -> tuple[Card, Preprocessing]:
     """The card of the dataset, and how its images are to become the model's input.
 
     Raises:
@@ -126,12 +126,12 @@ def asked_data() -> tuple[Card, View]:
     """
     asked, base = (parse_size(name, FLAGS[name].value) for name in ("image_size", "resize_to"))
     card = dataset_dir.read_card(FLAGS.data_dir)
-    seen = View(tuple(run_config.image_size(card, asked)), tuple(base), FLAGS.resize)
+    seen = Preprocessing(tuple(run_config.image_size(card, asked)), tuple(base), FLAGS.resize)
     spec.check(seen)
     return card, seen
 
 
-def asked_augmentation(seen: View) -> Augmentation:
+def asked_augmentation(seen: Preprocessing) -> Augmentation:
     """The preset of --augment, with what its flags change.
 
     Raises:

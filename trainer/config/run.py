@@ -8,7 +8,7 @@ from etils import epath
 import headrace
 from headrace.errors import UserError
 from input.dataset.dataset_dir import Card
-from input.preprocessing.spec import View
+from input.preprocessing.spec import Preprocessing
 from input.sampling.order import Order
 from trainer.run_dir import CONFIG
 
@@ -111,9 +111,9 @@ class RunConfig:
         return (*self.image_size, self.channels)
 
     @property
-    def view(self) -> View:
+    def view(self) -> Preprocessing:
         """How an image becomes the model's input."""
-        return View(tuple(self.image_size), tuple(self.resize_to), self.resize)
+        return Preprocessing(tuple(self.image_size), tuple(self.resize_to), self.resize)
 
     def order(self, records: int) -> Order:
         """The order of a training split of so many records."""

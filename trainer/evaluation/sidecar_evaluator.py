@@ -85,7 +85,7 @@ class _Evaluator:
         split = self.config.validation_split
         step = manager.restore_model(self.workdir, self.model, "latest", optimizer=self.optimizer)
         batches, reader = self.data.evaluation(split)
-        with read_records.errors_of(reader), optimizers.averaged(self.model, self.optimizer):
+        with read_records.reader_errors(reader), optimizers.averaged(self.model, self.optimizer):
             result = self.batches(batches)
         result = {name: result[name] for name in ("rank1", "rank5", "loss", "records")}
         self.saved.save_best(step, monitor.worth(result, self.config.monitor))

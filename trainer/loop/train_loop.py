@@ -190,7 +190,7 @@ class Loop:
         while self.step < stop:
             count = self._steps_to(stop)
             started = time.perf_counter()
-            with read_records.errors_of(self.data.reader):
+            with read_records.reader_errors(self.data.reader):
                 self.sums = self.compiled.train(batches, tf.constant(count, tf.int64), self.sums)
             self.saved.sums.assign(train_step.total(self.strategy, self.sums))
             seconds = time.perf_counter() - started
@@ -298,7 +298,7 @@ class Loop:
 
     def _evaluate(self, split: str) -> dict[str, float]:
         batches, reader = self.data.evaluation(split)
-        with read_records.errors_of(reader), optimizers.averaged(self.model, self.optimizer):
+        with read_records.reader_errors(reader), optimizers.averaged(self.model, self.optimizer):
             result = self.compiled.evaluate(self._heeding(batches))
         return {name: result[name] for name in ("rank1", "rank5", "loss", "records")}
 

@@ -47,7 +47,7 @@ class Classifier(tf.Module):
         }
 
     def _pixels(self, encoded: tf.Tensor) -> tf.Tensor:
-        return resize.see(decode.decode(encoded, self._channels), self._view)
+        return resize.preprocess(decode.decode(encoded, self._channels), self._view)
 
     def _spec(self) -> tf.TensorSpec:
         return tf.TensorSpec([*self._view.size, self._channels], tf.uint8)
