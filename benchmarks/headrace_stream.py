@@ -25,8 +25,8 @@ from input.dataset import dataset_dir
 from input.dataset.dataset_dir import Card
 from input.dataset.reader import Reader
 from input.loading import decode
-from input.loading.decoded_cache import keep
-from input.preprocessing.spec import View
+from input.loading.decoded_cache import build_cache
+from input.preprocessing.spec import Preprocessing
 from input.sampling.order import Order, default_lanes
 
 SEED = 1
@@ -40,14 +40,14 @@ def with_contract(asked: argparse.Namespace, card: Card) -> tf.data.Dataset:
     order = Order(len(reader), asked.batch, default_lanes(asked.batch), SEED)
     crop = {"pad": PAD} if card.bare else {"crop": "resized"}
     augmentation = Augmentation(horizontal_flip=True, **crop)
-    view = View(_size(card))
+    preprocessing = Preprocessing(_size(card))
     return stream.training(
         reader,
         order,
-        view,
+        preprocessing,
         start_step=asked.start_step,
         augmentation=augmentation,
-        kept=keep(reader, view, "memory") if asked.kept else None,
+        decoded_cache=build_cache(reader, preprocessing, "memory") if asked.kept else None,
     )
 
 
@@ -59,20 +59,20 @@ def without_contract(asked: argparse.Namespace, card: Card) -> tf.data.Dataset:
         "label": tf.io.FixedLenFeature([], tf.int64),
         "shape": tf.io.FixedLenFeature([3], tf.int64),
     }
-    size, draws = _size(card), _Stateful(asked.batch)
+    size, rng = _size(card), _Stateful(asked.batch)
 
     def bare(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
         found = tf.io.parse_example(encoded, features)
         image = decode.pixels(found["image"], found["shape"], card)
         image = tf.ensure_shape(image, [asked.batch, *size, card.channels])
-        image = warp.flip(crops.pad_and_crop(image, draws, PAD), draws)
+        image = warp.flip(crops.pad_and_crop(image, rng, PAD), rng)
         return {"image": image, "label": found["label"]}
 
     def choose(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
         found = tf.io.parse_example(encoded, features)
-        numbers = draws.uniform("resized crop", resized_crops.TRIES, 4)
+        numbers = rng.uniform("resized crop", resized_crops.TRIES, 4)
         window = resized_crops.windows(numbers, found["shape"][:, :2])
-        return {**found, "window": window, "mirror": warp.mirrors(draws, True)}
+        return {**found, "window": window, "mirror": warp.mirrors(rng, True)}
 
     def part(found: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         image = decode.part(found["image"], found["shape"], found["window"], card, size)
@@ -105,7 +105,7 @@ class _Stateful:
         del name
         return tf.random.uniform([self._count, *shape])
 
-    def chance(self, name: str, probability: float) -> tf.Tensor:
+    def bernoulli(self, name: str, probability: float) -> tf.Tensor:
         return self.uniform(name) < probability
 
 

@@ -90,7 +90,9 @@ def main() -> None:
 
 def in_memory(config: RunConfig, reader: Reader) -> tuple[np.ndarray, np.ndarray]:
     """Images, uint8 `[records, rows, columns, channels]`, and labels of a split."""
-    batches = stream.evaluation(reader, config.data.view, batch_size=config.data.batch_size)
+    batches = stream.evaluation(
+        reader, config.data.preprocessing, batch_size=config.data.batch_size
+    )
     found = list(batches.as_numpy_iterator())
     images, labels = (np.concatenate([each[name] for each in found]) for name in ("image", "label"))
     return images[: len(reader)], labels[: len(reader)]

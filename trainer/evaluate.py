@@ -55,7 +55,7 @@ def main() -> None:
     card = _read_card(data_dir, config)
     split_spec.parse(data_dir, card, FLAGS.split)
     check(
-        FLAGS.crops == "1" or config.data.view.crops,
+        FLAGS.crops == "1" or config.data.preprocessing.crops,
         f"--crops={FLAGS.crops}: the run in {FLAGS.workdir} sees whole images; more than one crop "
         "needs a run that was trained with a larger --resize_to",
     )
@@ -109,7 +109,7 @@ def evaluate(
         labels.append(true)
         predictions.append(predicted)
 
-    with read_records.errors_of(reader):
+    with read_records.reader_errors(reader):
         metrics = eval_step.make_evaluate(strategy, model, collect)(
             _batches(strategy, config, reader, crops)
         )
@@ -135,7 +135,7 @@ def _batches(strategy, config: RunConfig, reader: "Reader", crops: int):
     def dataset(pipeline: int, pipelines: int):
         return stream.evaluation(
             reader,
-            config.data.view,
+            config.data.preprocessing,
             batch_size=batch_size,
             crops=crops,
             pipeline=pipeline,

@@ -34,7 +34,7 @@ def main() -> None:
     from trainer.serving.classifier import Classifier
 
     network, _ = restore.load_model(config, FLAGS.workdir, FLAGS.checkpoint, average)
-    classifier = Classifier(network, config.data.view, config.dataset.classes)
+    classifier = Classifier(network, config.data.preprocessing, config.dataset.classes)
     print(saved_model.write(classifier, os.path.join(FLAGS.workdir, run_dir.EXPORT)))
 
 

@@ -60,7 +60,7 @@ def main() -> None:
     from trainer.run_data import Data
 
     data = Data(config, card, tf.distribute.get_strategy(), TrainingProgress(0))
-    with read_records.errors_of(data.reader):
+    with read_records.reader_errors(data.reader):
         batches = iter(data.training(FLAGS.step))
         images = image_grid.first_images(batches, card.classes, FLAGS.rows * FLAGS.columns)
         _write(FLAGS.output, image_grid.draw(images, FLAGS.columns, file_format))
@@ -80,7 +80,7 @@ def _flags_config() -> tuple[RunConfig, Card]:
     config, augmentation = training_flags.parse_data()
     card = dataset_dir.read_card(config.data_dir)
     config = data_config.resolve(config, card)
-    augment_config.check(augmentation, config.batch_size // config.lanes, config.view)
+    augment_config.check(augmentation, config.batch_size // config.lanes, config.preprocessing)
     return RunConfig(data=config, augmentation=augmentation), card
 
 
@@ -113,8 +113,10 @@ def _check_stream(config: RunConfig, card: Card) -> str:
     """Make sure that there are such batches; return where their decoded images are kept."""
     records = splits.train_records(config.data.data_dir, card, config.data.train_split)
     order.check(config.data.order(records))
-    view = cache_policy.keepable(card, config.data.view, config.augmentation.crop)
-    return cache_policy.choose(config.data.cache, card, records, view)
+    cacheable = cache_policy.cacheable_preprocessing(
+        card, config.data.preprocessing, config.augmentation.crop
+    )
+    return cache_policy.choose(config.data.cache, card, records, cacheable)
 
 
 def _output_format(output: str) -> str:

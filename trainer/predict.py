@@ -30,7 +30,7 @@ def main(*files: str) -> None:
     from trainer.serving.classifier import Classifier, classify_file
 
     network, _ = restore.load_model(config, FLAGS.workdir, FLAGS.checkpoint, average)
-    classifier = Classifier(network, config.data.view, config.dataset.classes)
+    classifier = Classifier(network, config.data.preprocessing, config.dataset.classes)
     for file, image in zip(files, encoded, strict=True):
         label, probability = classify_file(classifier, file, image)
         print(f"{file}\t{label}\t{probability:.4f}")

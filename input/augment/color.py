@@ -7,7 +7,7 @@ it and the hue, and rounded once: less is lost, and an image is read and written
 
 import tensorflow as tf
 
-from input.augment.rng import Draws
+from input.augment.rng import BatchRng
 
 # Of red, green and blue in grey (ITU-R 601). They add up to 1, so that grey colours stay grey.
 _GREY_WEIGHTS = (0.299, 0.587, 0.114)
@@ -15,19 +15,19 @@ _GREY_WEIGHTS = (0.299, 0.587, 0.114)
 
 def jitter(
     images: tf.Tensor,
-    draws: Draws,
+    rng: BatchRng,
     *,
     brightness: float = 0.0,
     contrast: float = 0.0,
     saturation: float = 0.0,
     hue: float = 0.0,
 ) -> tf.Tensor:
-    """Changes the colours of each image by its own draws, in the order of the arguments.
+    """Changes the colours of each image by its own rng, in the order of the arguments.
 
     Args:
         images: uint8 `[batch, rows, columns, channels]`, grey or RGB. Saturation and hue do
             nothing to grey ones.
-        draws: of these images.
+        rng: of these images.
         brightness: x gives factors from [1 - x, 1 + x], not below 0; 0 leaves it as it is.
         contrast: as brightness.
         saturation: as brightness.
@@ -40,12 +40,12 @@ def jitter(
         saturation = hue = 0.0
     given = {"brightness": brightness, "contrast": contrast, "saturation": saturation}
     changes = {
-        name: draws.between(f"color/{name}", max(0.0, 1 - x), 1 + x)
+        name: rng.uniform(f"color/{name}", low=max(0.0, 1 - x), high=1 + x)
         for name, x in given.items()
         if x
     }
     if hue:
-        changes["hue"] = draws.between("color/hue", -hue, hue)
+        changes["hue"] = rng.uniform("color/hue", low=-hue, high=hue)
     if not changes:
         return images
     # One by one: so the last bit does not depend on how many images come along, and what is worked

@@ -1,9 +1,9 @@
-"""What is done to training images: a value per augmentation, presets, and all of them on a batch.
+"""What is done to training images: a value per augmentation, presets, and what fits together.
 
     Augmentation(pad=4, horizontal_flip=True)
     dataclasses.replace(PRESETS["tiny_imagenet"], rotation=10.0)
 
-Order: crop, warp, colour, policy, erasing, mixing. No TensorFlow is imported before `apply`.
+`augment_batch` does it. No TensorFlow is imported here.
 """
 
 import dataclasses
@@ -12,12 +12,11 @@ from typing import Any
 from headrace import config_flags
 from headrace.config_flags import option
 from headrace.errors import UsageError
-from input.preprocessing.spec import View
+from input.preprocessing.spec import Preprocessing
 
 CROPS = ("none", "random", "resized")
 FILLS = ("nearest", "reflect", "constant")
 POLICIES = ("none", "rand", "trivial", "auto_cifar10")
-_MIXING = ("mixup", "cutmix")
 
 
 def _fraction(default: float, text: str, maximum: float = 1) -> Any:
@@ -30,7 +29,7 @@ def _amount(default: float, text: str) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """How training images are varied; the defaults do nothing."""
+    """What is done to training images; the defaults do nothing."""
 
     crop: str = option(
         "none",
@@ -81,7 +80,8 @@ class Augmentation:
         return self.horizontal_flip and not (self.pad or warps)
 
 
-# The seed documents' experiments, by what they were for (Rosebrock, Practitioner Bundle, 2017).
+# Rosebrock's experiments, by their data (Deep Learning for Computer Vision with Python,
+# Practitioner Bundle, 2017).
 PRESETS = {
     "none": Augmentation(),
     "flowers17": Augmentation(
@@ -100,13 +100,13 @@ PRESETS = {
 }
 
 
-def check(augmentation: Augmentation, per_lane: int, view: View) -> None:
-    """Makes sure that the values make sense together.
+def check(augmentation: Augmentation, per_lane: int, preprocessing: Preprocessing) -> None:
+    """Make sure that the values make sense together.
 
     Args:
-        augmentation: what is asked for.
+        augmentation: values of all augmentations.
         per_lane: records of a batch that come from one lane.
-        view: what the model sees of an image.
+        preprocessing: how images come to the model's size.
 
     Raises:
         UsageError: one is out of its range, two exclude each other, or one has no use for this
@@ -120,79 +120,14 @@ def check(augmentation: Augmentation, per_lane: int, view: View) -> None:
             "--mixup and --cutmix mix images of one lane: give two or more to each, by a larger "
             "--batch_size or fewer --lanes"
         )
-    if augmentation.crop == "random" and not view.crops:
+    if augmentation.crop == "random" and not preprocessing.crops:
         raise UsageError(
             "--crop=random cuts the model's input from a larger image: give --resize_to=ROWS,"
-            f"COLUMNS, more than {view.size[0]},{view.size[1]}, or take --crop=resized"
+            f"COLUMNS, more than {preprocessing.size[0]},{preprocessing.size[1]}, or take "
+            "--crop=resized"
         )
-    if augmentation.pad >= min(view.size):
+    if augmentation.pad >= min(preprocessing.size):
         raise UsageError(
             f"--pad={augmentation.pad}: expected less than the image's shorter side, "
-            f"{min(view.size)}"
+            f"{min(preprocessing.size)}"
         )
-
-
-def apply(
-    augmentation: Augmentation, batch: dict, draws, per_lane: int, size: tuple[int, int]
-) -> dict:
-    """Augments a batch.
-
-    Args:
-        augmentation: how.
-        batch: `{"image": uint8 [batch, rows, columns, channels], "label": int64 [batch], …}`.
-        draws: `input.augment.rng.Draws` of the batch.
-        per_lane: records of the batch that come from one lane.
-        size: rows and columns of the model's input.
-
-    Returns:
-        The batch, its images of that size; mixing adds `"other_label"`, int64 `[batch]`, and
-        `"share"`, float32 `[batch]`: the part of an image that is its own label's.
-    """
-    from input.augment import color, crops, erasing, mixing, policies, warp
-    from input.preprocessing import resize
-
-    asked, image = augmentation, batch["image"]
-    if asked.crop == "random":
-        image = crops.random_crop(image, draws, size)
-    else:
-        image = resize.centre(image, size)
-    if asked.pad:
-        border = "constant" if asked.fill == "constant" else "reflect"
-        image = crops.pad_and_crop(image, draws, asked.pad, border)
-    image = warp.random_warp(
-        image,
-        draws,
-        rotation=asked.rotation,
-        width_shift=asked.width_shift,
-        height_shift=asked.height_shift,
-        shear=asked.shear,
-        zoom=asked.zoom,
-        horizontal_flip=asked.horizontal_flip,
-        vertical_flip=asked.vertical_flip,
-        fill=asked.fill,
-    )
-    if asked.brightness or asked.contrast or asked.saturation or asked.hue:
-        image = color.jitter(
-            image,
-            draws,
-            brightness=asked.brightness,
-            contrast=asked.contrast,
-            saturation=asked.saturation,
-            hue=asked.hue,
-        )
-    if asked.policy == "rand":
-        image = policies.apply(image, policies.rand_augment(draws, size))
-    elif asked.policy == "trivial":
-        image = policies.apply(image, policies.trivial_augment(draws))
-    elif asked.policy == "auto_cifar10":
-        image = policies.apply(image, policies.auto_augment_cifar10(draws, size))
-    if asked.cutout:
-        image = erasing.cutout(image, draws, asked.cutout, fill_value=128)
-    if asked.erasing:
-        image = erasing.random_erasing(image, draws, probability=asked.erasing)
-    for name in _MIXING:
-        if alpha := getattr(asked, name):
-            mix = getattr(mixing, name)
-            image, _, other, share = mix(image, batch["label"], draws, per_lane, alpha)
-            return {**batch, "image": image, "other_label": other, "share": share}
-    return {**batch, "image": image}

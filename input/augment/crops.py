@@ -1,20 +1,20 @@
 """Random crops of a batch of images that have one size.
 
-    images = crops.pad_and_crop(images, draws, pad=4, fill="reflect")    # 32×32 stay 32×32
-    images = crops.random_crop(images, draws, size=(227, 227))           # of 256×256
+    images = crops.pad_and_crop(images, rng, pad=4, fill="reflect")    # 32×32 stay 32×32
+    images = crops.random_crop(images, rng, size=(227, 227))           # of 256×256
 
 For crops of images that differ in size, see `resized_crops`.
 """
 
 import tensorflow as tf
 
-from input.augment.rng import Draws
+from input.augment.rng import BatchRng
 
 FILLS = ("reflect", "constant")
 
 
 def pad_and_crop(
-    images: tf.Tensor, draws: Draws, pad: int, fill: str = "reflect", fill_value: int = 0
+    images: tf.Tensor, rng: BatchRng, pad: int, fill: str = "reflect", fill_value: int = 0
 ) -> tf.Tensor:
     """Moves each image by up to `pad` pixels up or down and left or right.
 
@@ -23,7 +23,7 @@ def pad_and_crop(
 
     Args:
         images: uint8 `[batch, rows, columns, channels]`, of static size.
-        draws: of the batch.
+        rng: of the batch.
         pad: pixels of border on each side, less than the shorter side.
         fill: the border: "reflect", the image mirrored at its outermost pixels, or "constant".
         fill_value: 0-255, of a constant border.
@@ -38,7 +38,7 @@ def pad_and_crop(
     if fill == "constant":
         pixels = tf.concat([pixels, tf.fill([1, channels], tf.cast(fill_value, tf.uint8))], 0)
 
-    shift = tf.cast(draws.uniform("pad and crop", 2) * (2 * pad + 1), tf.int32) - pad
+    shift = tf.cast(rng.uniform("pad and crop", 2) * (2 * pad + 1), tf.int32) - pad
     places = []
     for axis, length in enumerate((rows, columns)):
         place = shift[:, axis, None] + tf.range(length)
@@ -56,12 +56,12 @@ def pad_and_crop(
     return tf.ensure_shape(tf.gather(pixels, place), images.shape)
 
 
-def random_crop(images: tf.Tensor, draws: Draws, size: tuple[int, int]) -> tf.Tensor:
+def random_crop(images: tf.Tensor, rng: BatchRng, size: tuple[int, int]) -> tf.Tensor:
     """Cuts a part out of each image, each place as likely as any other; the seeds' "patch".
 
     Args:
         images: uint8 `[batch, rows, columns, channels]`, of static size.
-        draws: of the batch.
+        rng: of the batch.
         size: rows and columns to keep; at most those of the images.
 
     Returns:
@@ -71,7 +71,7 @@ def random_crop(images: tf.Tensor, draws: Draws, size: tuple[int, int]) -> tf.Te
     if (rows, columns) == tuple(size):
         return images
     places = tf.constant([rows - size[0] + 1, columns - size[1] + 1], tf.float32)
-    corners = tf.cast(draws.uniform("random crop", 2) * places, tf.int32)
+    corners = tf.cast(rng.uniform("random crop", 2) * places, tf.int32)
 
     def crop(image_and_corner: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
         image, corner = image_and_corner

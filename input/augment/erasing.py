@@ -1,7 +1,7 @@
 """Rectangles taken out of images, so that a model learns from the whole of the object.
 
-    images = erasing.random_erasing(images, draws, probability=0.25, fill="random")
-    images = erasing.cutout(images, draws, side=16)
+    images = erasing.random_erasing(images, rng, probability=0.25, fill="random")
+    images = erasing.cutout(images, rng, side=16)
 
 Both replace what is there, and keep the label.
 """
@@ -11,14 +11,14 @@ import dataclasses
 import tensorflow as tf
 
 from input.augment import resized_crops
-from input.augment.rng import Draws
+from input.augment.rng import BatchRng
 
 FILLS = ("mean", "constant", "random")
 
 
 def random_erasing(
     images: tf.Tensor,
-    draws: Draws,
+    rng: BatchRng,
     *,
     probability: float = 0.5,
     area: tuple[float, float] = (0.02, 0.4),
@@ -33,7 +33,7 @@ def random_erasing(
 
     Args:
         images: uint8 `[batch, rows, columns, channels]`, of static size.
-        draws: of the batch.
+        rng: of the batch.
         probability: with which an image loses a rectangle.
         area: smallest and largest fraction of the image's area.
         aspect: smallest and largest columns per row.
@@ -45,20 +45,20 @@ def random_erasing(
     Returns:
         uint8, the shape of `images`.
     """
-    numbers = draws.uniform("random erasing", resized_crops.TRIES, 4)
+    numbers = rng.uniform("random erasing", resized_crops.TRIES, 4)
     shape = tf.constant([[*images.shape[1:3]]])
     *edges, fits = resized_crops.tries(numbers, shape, area, aspect)
     first = tf.argmax(tf.cast(fits, tf.uint8), -1)
     top, left, rows, columns = (
         tf.cast(tf.gather(edge, first, batch_dims=1), tf.int32) for edge in edges
     )
-    happens = draws.chance("random erasing happens", probability) & tf.reduce_any(fits, -1)
+    happens = rng.bernoulli("random erasing happens", probability) & tf.reduce_any(fits, -1)
     rows = tf.where(happens, rows, 0)
-    filling = _filling(images, draws, fill, fill_value)
+    filling = _filling(images, rng, fill, fill_value)
     return _paste(images, filling, (top, top + rows), (left, left + columns))
 
 
-def cutout(images: tf.Tensor, draws: Draws, side: int, fill_value: int = 0) -> tf.Tensor:
+def cutout(images: tf.Tensor, rng: BatchRng, side: int, fill_value: int = 0) -> tf.Tensor:
     """Replaces a square of each image (DeVries & Taylor 2017).
 
     Its centre is any pixel with the same chance, so it may reach over the border and then takes
@@ -66,7 +66,7 @@ def cutout(images: tf.Tensor, draws: Draws, side: int, fill_value: int = 0) -> t
 
     Args:
         images: uint8 `[batch, rows, columns, channels]`, of static size.
-        draws: of the batch.
+        rng: of the batch.
         side: of the square, in pixels; 0 for none.
         fill_value: 0-255.
 
@@ -74,13 +74,13 @@ def cutout(images: tf.Tensor, draws: Draws, side: int, fill_value: int = 0) -> t
         uint8, the shape of `images`.
     """
     size = tf.constant([*images.shape[1:3]], tf.float32)
-    centres = tf.cast(draws.uniform("cutout", 2) * size, tf.int32)
+    centres = tf.cast(rng.uniform("cutout", 2) * size, tf.int32)
     top, left = tf.unstack(centres - side // 2, axis=-1)
-    filling = _filling(images, draws, "constant", fill_value)
+    filling = _filling(images, rng, "constant", fill_value)
     return _paste(images, filling, (top, top + side), (left, left + side))
 
 
-def _filling(images: tf.Tensor, draws: Draws, fill: str, fill_value: int) -> tf.Tensor:
+def _filling(images: tf.Tensor, rng: BatchRng, fill: str, fill_value: int) -> tf.Tensor:
     """What comes in place of pixels; broadcasts over `[batch, rows, columns × channels]`."""
     rows, columns, channels = images.shape[1:]
     if fill == "constant":
@@ -89,8 +89,8 @@ def _filling(images: tf.Tensor, draws: Draws, fill: str, fill_value: int) -> tf.
         mean = tf.reduce_mean(tf.cast(images, tf.float32), [1, 2])
         return tf.tile(tf.cast(tf.round(mean), tf.uint8), [1, columns])[:, None]
     # Noise for each image would be drawn for the whole global batch by each pipeline.
-    whole = dataclasses.replace(draws, batch_size=1, first=0, count=1)
-    noise = whole.between("random erasing noise", 0, 256, rows, columns * channels)
+    whole = dataclasses.replace(rng, batch_size=1, first=0, count=1)
+    noise = whole.uniform("random erasing noise", rows, columns * channels, low=0, high=256)
     return tf.cast(noise, tf.uint8)
 
 

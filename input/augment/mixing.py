@@ -4,25 +4,27 @@ An image is mixed with the next one of its *lane*: a lane's images come one afte
 pipeline has all of them, so the batch is the same through any number of pipelines. Which records
 are neighbours is the shuffle's business. The label is then two labels and a share:
 
-    images, labels, others, share = mixup(images, labels, draws, per_lane=16, alpha=0.2)
+    images, labels, others, share = mixup(images, labels, rng, per_lane=16, alpha=0.2)
     loss = share * cross_entropy(labels) + (1 - share) * cross_entropy(others)
 """
 
 import tensorflow as tf
 
 from headrace.errors import UsageError
-from input.augment.rng import Draws
+from input.augment.rng import BatchRng
 
 Mixed = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
 
 
-def mixup(images: tf.Tensor, labels: tf.Tensor, draws: Draws, per_lane: int, alpha: float) -> Mixed:
+def mixup(
+    images: tf.Tensor, labels: tf.Tensor, rng: BatchRng, per_lane: int, alpha: float
+) -> Mixed:
     """The weighted mean of two images (Zhang et al., mixup, 2018), rounded to whole levels.
 
     Args:
         images: uint8 `[batch, rows, columns, channels]`, those of whole lanes.
         labels: int64 `[batch]`.
-        draws: of these images.
+        rng: of these images.
         per_lane: images of one lane, `batch_size / lanes`.
         alpha: the share is from Beta(alpha, alpha), drawn for each image; the paper has 0.1 to 0.4
             on ImageNet and 1 on CIFAR.
@@ -34,7 +36,7 @@ def mixup(images: tf.Tensor, labels: tf.Tensor, draws: Draws, per_lane: int, alp
     Raises:
         UsageError: a lane has only one image.
     """
-    share = draws.beta("mixup/share", alpha)
+    share = rng.beta("mixup/share", alpha)
     others = _partners(images, per_lane)
     part = share[:, None, None, None]
     mixed = part * tf.cast(images, tf.float32) + (1 - part) * tf.cast(others, tf.float32)
@@ -42,7 +44,7 @@ def mixup(images: tf.Tensor, labels: tf.Tensor, draws: Draws, per_lane: int, alp
 
 
 def cutmix(
-    images: tf.Tensor, labels: tf.Tensor, draws: Draws, per_lane: int, alpha: float
+    images: tf.Tensor, labels: tf.Tensor, rng: BatchRng, per_lane: int, alpha: float
 ) -> Mixed:
     """A rectangle of another image in each (Yun et al., CutMix, 2019).
 
@@ -52,7 +54,7 @@ def cutmix(
     Args:
         images: uint8 `[batch, rows, columns, channels]`, those of whole lanes.
         labels: int64 `[batch]`.
-        draws: of these images.
+        rng: of these images.
         per_lane: images of one lane, `batch_size / lanes`.
         alpha: 1 in the paper.
 
@@ -63,9 +65,9 @@ def cutmix(
         UsageError: a lane has only one image.
     """
     rows, columns = images.shape[1:3]
-    area = 1 - draws.beta("cutmix/share", alpha)
-    row = _between(area, draws.below("cutmix/row", rows), rows)
-    column = _between(area, draws.below("cutmix/column", columns), columns)
+    area = 1 - rng.beta("cutmix/share", alpha)
+    row = _between(area, rng.randint("cutmix/row", rows), rows)
+    column = _between(area, rng.randint("cutmix/column", columns), columns)
     others = _partners(images, per_lane)
     inside = row[:, :, None, None] & column[:, None, :, None]
     covered = tf.math.count_nonzero(row, 1) * tf.math.count_nonzero(column, 1)

@@ -3,7 +3,7 @@
 A policy draws a *plan*, which operations of `input.augment.ops` each image gets and with which
 values, and `apply` carries it out, one image at a time and only what was chosen:
 
-    images = policies.apply(images, policies.rand_augment(draws, images.shape[1:3]))
+    images = policies.apply(images, policies.rand_augment(rng, images.shape[1:3]))
 """
 
 from typing import NamedTuple
@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from input.augment import ops
-from input.augment.rng import Draws
+from input.augment.rng import BatchRng
 
 # Magnitudes of RandAugment and TrivialAugment go from 0 to this.
 MAX_MAGNITUDE = 30
@@ -65,7 +65,7 @@ CIFAR10 = (
 
 
 def rand_augment(
-    draws: Draws, size: tuple[int, int], *, count: int = 2, magnitude: int = 9
+    rng: BatchRng, size: tuple[int, int], *, count: int = 2, magnitude: int = 9
 ) -> Plan:
     """RandAugment (Cubuk et al. 2020): `count` of 14 operations, all of one magnitude.
 
@@ -74,7 +74,7 @@ def rand_augment(
     operation has two directions, each is as likely.
 
     Args:
-        draws: of the images.
+        rng: of the images.
         size: rows and columns of the images.
         count: operations per image, with repetition; N of the paper.
         magnitude: from 0, where only AutoContrast and Equalize change anything, to 30; M of the
@@ -83,18 +83,18 @@ def rand_augment(
     share = magnitude / MAX_MAGNITUDE
     shift = [150 / 331 * side for side in size]
     table = _table(share, shear=0.3, shift=shift, degrees=30, enhance=0.9, bits=4)
-    op = draws.below("randaugment/op", len(_OPS), count)
-    return Plan(op, _values(table, op, draws.uniform("randaugment/sign", count)))
+    op = rng.randint("randaugment/op", len(_OPS), count)
+    return Plan(op, _values(table, op, rng.uniform("randaugment/sign", count)))
 
 
-def trivial_augment(draws: Draws) -> Plan:
+def trivial_augment(rng: BatchRng) -> Plan:
     """TrivialAugment (Müller and Hutter 2021), wide: one of 14 operations, of any magnitude.
 
     The magnitude is one of 31, up to: shear 0.99, shift 32 pixels, 135 degrees, enhancement by
     factors from 0.01 to 1.99, posterizing down to 2 bits, solarizing all.
 
     Args:
-        draws: of the images.
+        rng: of the images.
     """
     table = np.stack(
         [
@@ -104,12 +104,12 @@ def trivial_augment(draws: Draws) -> Plan:
             for step in range(MAX_MAGNITUDE + 1)
         ]
     ).reshape(-1, 2)
-    op = draws.below("trivialaugment/op", len(_OPS), 1)
-    place = draws.below("trivialaugment/magnitude", MAX_MAGNITUDE + 1, 1) * len(_OPS) + op
-    return Plan(op, _values(table, place, draws.uniform("trivialaugment/sign", 1)))
+    op = rng.randint("trivialaugment/op", len(_OPS), 1)
+    place = rng.randint("trivialaugment/magnitude", MAX_MAGNITUDE + 1, 1) * len(_OPS) + op
+    return Plan(op, _values(table, place, rng.uniform("trivialaugment/sign", 1)))
 
 
-def auto_augment_cifar10(draws: Draws, size: tuple[int, int]) -> Plan:
+def auto_augment_cifar10(rng: BatchRng, size: tuple[int, int]) -> Plan:
     """AutoAugment's policy for CIFAR-10: one of 25 pairs, each half with its own probability.
 
     Magnitudes mean what they do in the code that the authors trained with: enhancement is by a
@@ -117,10 +117,10 @@ def auto_augment_cifar10(draws: Draws, size: tuple[int, int]) -> Plan:
     fewer. The authors end with a Cutout of 16 × 16 pixels, which is no part of this.
 
     Args:
-        draws: of the images.
+        rng: of the images.
         size: rows and columns of the images; a shift of one magnitude is 1/32 of the side.
     """
-    pair = draws.below("autoaugment/pair", len(CIFAR10))
+    pair = rng.randint("autoaugment/pair", len(CIFAR10))
     names, chances, magnitudes = (np.array(column) for column in np.transpose(CIFAR10, (2, 0, 1)))
     chances, magnitudes = chances.astype(np.float32), magnitudes.astype(int)
     table = [
@@ -129,8 +129,8 @@ def auto_augment_cifar10(draws: Draws, size: tuple[int, int]) -> Plan:
     ]
     place = pair[:, None] * 2 + [0, 1]
     op = tf.gather([ops.NAMES.index(name) for name in names.ravel()], place)
-    happens = draws.uniform("autoaugment/chance", 2) < tf.gather(chances.ravel(), place)
-    value = _values(np.array(table), place, draws.uniform("autoaugment/sign", 2))
+    happens = rng.uniform("autoaugment/chance", 2) < tf.gather(chances.ravel(), place)
+    value = _values(np.array(table), place, rng.uniform("autoaugment/sign", 2))
     return Plan(tf.where(happens, op, ops.NAMES.index("Identity")), value)
 
 

@@ -3,7 +3,7 @@
 The augmentation of Inception (Szegedy et al. 2015) as torchvision's `RandomResizedCrop` defines it,
 in three steps that a pipeline can place where they cost least:
 
-    windows = resized_crops.windows(draws.uniform("resized crop", 10, 4), shapes)   # for a batch
+    windows = resized_crops.windows(rng.uniform("resized crop", 10, 4), shapes)   # for a batch
     part = resized_crops.decode(encoded, window, channels=3, size=(224, 224))       # per image
     image = resized_crops.resize(part, (224, 224))                                  # per image
 """

@@ -1,11 +1,11 @@
 """The random numbers of a batch: the same for an image whichever input pipeline it comes through.
 
-Numbers are drawn for the whole global batch from (seed, step, name), and each pipeline keeps its
-part; so nothing is remembered, and what one augmentation draws changes no other.
+Numbers are made for the whole global batch from (seed, step, name), and each pipeline takes its
+part; so nothing is remembered, and the numbers of one augmentation change those of no other.
 
-    draws = Draws(seed, step, batch_size=128, first=32, count=32)
-    draws.uniform("flip")            # float32 [32]
-    draws.uniform("shift", 2)        # float32 [32, 2]
+    rng = BatchRng(seed, step, batch_size=128, first=32, count=32)
+    rng.uniform("flip")            # float32 [32]
+    rng.uniform("shift", 2)        # float32 [32, 2]
 """
 
 import dataclasses
@@ -15,14 +15,14 @@ import tensorflow as tf
 
 
 @dataclasses.dataclass(frozen=True)
-class Draws:
-    """Where random numbers come from.
+class BatchRng:
+    """The random numbers of a batch, or of a pipeline's part of it.
 
     Attributes:
-        seed: of the run.
-        step: of the batch, int64 scalar; graph code.
+        seed: seed of the run.
+        step: step of the batch, int64 scalar; graph code.
         batch_size: records of the global batch.
-        first, count: which of them are wanted.
+        first, count: the part of them that numbers are for.
     """
 
     seed: int
@@ -31,31 +31,32 @@ class Draws:
     first: int
     count: int
 
-    def uniform(self, name: str, *shape: int) -> tf.Tensor:
-        """Numbers from [0, 1) for each image, float32 `[count, *shape]`.
+    def uniform(self, name: str, *shape: int, low: float = 0.0, high: float = 1.0) -> tf.Tensor:
+        """Draw numbers from [low, high) for each image.
 
         Args:
             name: what they are for; another name gives independent numbers.
-            shape: of the numbers of one image.
+            shape: shape of the numbers of one image.
+            low: smallest number.
+            high: number that is just not reached.
+
+        Returns:
+            float32 `[count, *shape]`.
         """
-        drawn = tf.random.stateless_uniform([self.batch_size, *shape], self._seed(name))
-        return self._part(drawn)
+        numbers = tf.random.stateless_uniform([self.batch_size, *shape], self._seed(name))
+        return low + (high - low) * self._part(numbers)
 
-    def between(self, name: str, low: float, high: float, *shape: int) -> tf.Tensor:
-        """As `uniform`, from [low, high)."""
-        return low + (high - low) * self.uniform(name, *shape)
-
-    def chance(self, name: str, probability: float) -> tf.Tensor:
-        """For each image, whether it happens; bool `[count]`."""
+    def bernoulli(self, name: str, probability: float) -> tf.Tensor:
+        """Draw for each image whether something happens to it; bool `[count]`."""
         return self.uniform(name) < probability
 
-    def below(self, name: str, limit: int, *shape: int) -> tf.Tensor:
-        """Whole numbers from 0 to `limit` - 1, int32 `[count, *shape]`."""
+    def randint(self, name: str, limit: int, *shape: int) -> tf.Tensor:
+        """Draw whole numbers from 0 to `limit` - 1, int32 `[count, *shape]`."""
         # The largest number below 1, times the limit, is still below it in float32.
         return tf.cast(self.uniform(name, *shape) * limit, tf.int32)
 
     def beta(self, name: str, alpha: float) -> tf.Tensor:
-        """Numbers from the symmetric distribution Beta(alpha, alpha), float32 `[count]`.
+        """Draw numbers from the symmetric distribution Beta(alpha, alpha), float32 `[count]`.
 
         Their mean is 1/2, their variance 1 / (8 alpha + 4). Any `alpha` above 0 will do.
         """
@@ -63,7 +64,7 @@ class Draws:
         return self._part(tf.sigmoid(one - other))
 
     def _log_gamma(self, name: str, alpha: float) -> tf.Tensor:
-        """Logarithms of numbers from Gamma(alpha), which for a small alpha round to 0 themselves.
+        """Draw logarithms of numbers from Gamma(alpha), which round to 0 themselves if it is small.
 
         For the whole batch: the last bit of a logarithm differs between the places of a vector.
         """
@@ -77,5 +78,5 @@ class Draws:
         word = tf.constant([zlib.crc32(name.encode()), self.seed], tf.int64)
         return tf.random.experimental.stateless_fold_in(word, self.step)
 
-    def _part(self, drawn: tf.Tensor) -> tf.Tensor:
-        return drawn[self.first : self.first + self.count]
+    def _part(self, numbers: tf.Tensor) -> tf.Tensor:
+        return numbers[self.first : self.first + self.count]

@@ -1,15 +1,16 @@
 """Rotation, shift, shear, zoom and flips as one projective warp of a batch.
 
-As `ImageDataGenerator` of Keras in 2017 composed them, which the seed documents used: a pixel at
-(row, column) from the image's centre takes the value found at
+As `ImageDataGenerator` of Keras in 2017 composed them, which Rosebrock's book used (Deep Learning
+for Computer Vision with Python, 2017): a pixel at (row, column) from the image's centre takes the
+value at
 
     rotation · shift · shear · zoom · flip · (row, column)
 
 from the centre, interpolated between the four pixels around it. So positive angles turn clockwise,
 positive shifts move the picture up and left, and zooms below 1 magnify. (The Keras of today reads
-shear as degrees, and shifts columns where it was asked to shift rows.)
+shear as degrees, and shifts columns where it is to shift rows.)
 
-    images = warp.random_warp(images, draws, rotation=18, width_shift=0.2, height_shift=0.2,
+    images = warp.random_warp(images, rng, rotation=18, width_shift=0.2, height_shift=0.2,
                               shear=0.15, zoom=0.15, horizontal_flip=True)
 """
 
@@ -18,7 +19,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from input.augment.rng import Draws
+from input.augment.rng import BatchRng
 
 FILLS = ("nearest", "reflect", "constant")
 
@@ -27,7 +28,7 @@ _HALF = 0.5
 
 def random_warp(
     images: tf.Tensor,
-    draws: Draws,
+    rng: BatchRng,
     *,
     rotation: float = 0.0,
     width_shift: float = 0.0,
@@ -39,11 +40,11 @@ def random_warp(
     fill: str = "nearest",
     fill_value: float = 0.0,
 ) -> tf.Tensor:
-    """Warps each image by amounts drawn uniformly; with flips only, or nothing, does not warp.
+    """Warp each image by amounts drawn uniformly; with flips only, or nothing, does not warp.
 
     Args:
         images: uint8 `[batch, rows, columns, channels]`, of static size.
-        draws: of the batch.
+        rng: random numbers of the batch.
         rotation: at most so many degrees, either way.
         width_shift: at most this fraction of the columns, either way.
         height_shift: at most this fraction of the rows, either way.
@@ -53,42 +54,42 @@ def random_warp(
         vertical_flip: mirror top and bottom of half of the images.
         fill: what lies beyond the border, one of `FILLS`: the outermost pixel, the image mirrored
             (its outermost pixels twice), or `fill_value`.
-        fill_value: 0-255.
+        fill_value: level beyond the border for "constant", 0-255.
 
     Returns:
         uint8, the shape of `images`.
     """
     if not (rotation or width_shift or height_shift or shear or zoom):
-        return flip(images, draws, horizontal=horizontal_flip, vertical=vertical_flip)
+        return flip(images, rng, horizontal=horizontal_flip, vertical=vertical_flip)
     rows, columns = images.shape[1:3]
 
-    def between(name: str, most: float) -> tf.Tensor:
-        return draws.between(f"warp {name}", -most, most)
+    def amounts(name: str, most: float) -> tf.Tensor:
+        return rng.uniform(f"warp {name}", low=-most, high=most)
 
     transforms = matrices(
         (rows, columns),
-        rotation=between("rotation", rotation * math.pi / 180.0),
-        row_shift=between("row shift", height_shift * rows),
-        column_shift=between("column shift", width_shift * columns),
-        shear=between("shear", shear),
-        row_zoom=1.0 + between("row zoom", zoom),
-        column_zoom=1.0 + between("column zoom", zoom),
-        mirror_rows=_mirrors(draws, "vertical", vertical_flip),
-        mirror_columns=_mirrors(draws, "horizontal", horizontal_flip),
+        rotation=amounts("rotation", rotation * math.pi / 180.0),
+        row_shift=amounts("row shift", height_shift * rows),
+        column_shift=amounts("column shift", width_shift * columns),
+        shear=amounts("shear", shear),
+        row_zoom=1.0 + amounts("row zoom", zoom),
+        column_zoom=1.0 + amounts("column zoom", zoom),
+        mirror_rows=_mirrors(rng, "vertical", vertical_flip),
+        mirror_columns=_mirrors(rng, "horizontal", horizontal_flip),
     )
     return apply(images, transforms, fill, fill_value)
 
 
 def flip(
-    images: tf.Tensor, draws: Draws, *, horizontal: bool = True, vertical: bool = False
+    images: tf.Tensor, rng: BatchRng, *, horizontal: bool = True, vertical: bool = False
 ) -> tf.Tensor:
-    """Mirrors half of the images left to right, and half of them top to bottom; copies pixels.
+    """Mirror half of the images left to right, and half of them top to bottom; copies pixels.
 
     The images that are mirrored are those that `random_warp` mirrors.
 
     Args:
         images: uint8 `[batch, rows, columns, channels]`, of static size.
-        draws: of the batch.
+        rng: random numbers of the batch.
         horizontal: mirror left and right of half of them.
         vertical: mirror top and bottom of half of them.
 
@@ -96,16 +97,16 @@ def flip(
         uint8, the shape of `images`.
     """
     if horizontal:
-        images = _of_some(images, _mirrors(draws, "horizontal", True), _reverse_columns)
+        images = _change_some(images, _mirrors(rng, "horizontal", True), _reverse_columns)
     if vertical:
-        mirrors = _mirrors(draws, "vertical", True)
-        images = _of_some(images, mirrors, lambda some: tf.reverse(some, [1]))
+        mirrors = _mirrors(rng, "vertical", True)
+        images = _change_some(images, mirrors, lambda images: tf.reverse(images, [1]))
     return images
 
 
-def mirrors(draws: Draws, asked: bool) -> tf.Tensor:
-    """Which images `flip` mirrors left to right, bool `[batch]`; none if not `asked`."""
-    return _mirrors(draws, "horizontal", asked)
+def mirrors(rng: BatchRng, happens: bool) -> tf.Tensor:
+    """Choose what `flip` mirrors left to right, bool `[batch]`; nothing if it never `happens`."""
+    return _mirrors(rng, "horizontal", happens)
 
 
 def matrices(
@@ -120,7 +121,7 @@ def matrices(
     mirror_rows: tf.Tensor,
     mirror_columns: tf.Tensor,
 ) -> tf.Tensor:
-    """What takes a place of the warped image to its place in the original.
+    """Compose what takes a place of the warped image to its place in the original.
 
     Args:
         size: rows and columns of the images.
@@ -169,13 +170,13 @@ def matrices(
 def apply(
     images: tf.Tensor, transforms: tf.Tensor, fill: str = "nearest", fill_value: float = 0.0
 ) -> tf.Tensor:
-    """Warps images, bilinear.
+    """Warp images, bilinear.
 
     Args:
         images: uint8 `[batch, rows, columns, channels]`.
-        transforms: `[batch, 8]`, of `matrices`.
+        transforms: transforms as `matrices` returns them, `[batch, 8]`.
         fill: one of `FILLS`.
-        fill_value: 0-255, for "constant".
+        fill_value: level beyond the border for "constant", 0-255.
 
     Returns:
         uint8, the shape of `images`, rounded to the nearest level.
@@ -194,18 +195,18 @@ def apply(
     return warped
 
 
-def _mirrors(draws: Draws, name: str, asked: bool) -> tf.Tensor:
-    return draws.chance(f"{name} flip", _HALF if asked else 0.0)
+def _mirrors(rng: BatchRng, name: str, happens: bool) -> tf.Tensor:
+    return rng.bernoulli(f"{name} flip", _HALF if happens else 0.0)
 
 
-def _of_some(
-    images: tf.Tensor, chosen: tf.Tensor, change: Callable[[tf.Tensor], tf.Tensor]
+def _change_some(
+    images: tf.Tensor, mask: tf.Tensor, change: Callable[[tf.Tensor], tf.Tensor]
 ) -> tf.Tensor:
-    """Changes the chosen images; the others are copied whole, and not compared pixel by pixel."""
+    """Change the images of a mask; the others are copied whole, and not compared pixel by pixel."""
     places = tf.range(tf.shape(images)[0])
-    parts = tf.dynamic_partition(places, tf.cast(chosen, tf.int32), 2)
-    kept, changed = (tf.gather(images, part) for part in parts)
-    return tf.ensure_shape(tf.dynamic_stitch(parts, [kept, change(changed)]), images.shape)
+    parts = tf.dynamic_partition(places, tf.cast(mask, tf.int32), 2)
+    same, others = (tf.gather(images, part) for part in parts)
+    return tf.ensure_shape(tf.dynamic_stitch(parts, [same, change(others)]), images.shape)
 
 
 def _reverse_columns(images: tf.Tensor) -> tf.Tensor:
@@ -215,7 +216,7 @@ def _reverse_columns(images: tf.Tensor) -> tf.Tensor:
 
 
 def _matrix(rows: list[list[object]]) -> tf.Tensor:
-    """3×3 matrices, float64 `[count or 1, 3, 3]`, from numbers and tensors `[count]`."""
+    """Make 3×3 matrices, float64 `[count or 1, 3, 3]`, of numbers and tensors `[count]`."""
     numbers = [tf.reshape(tf.cast(number, tf.float64), [-1]) for row in rows for number in row]
     count = tf.reduce_max([tf.size(number) for number in numbers])
     flat = tf.stack([tf.broadcast_to(number, [count]) for number in numbers], -1)

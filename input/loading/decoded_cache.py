@@ -1,9 +1,9 @@
-"""Decoded images of a split, kept in memory or on disk: decoded once, and not in every epoch.
+"""Decoded images of a split, in memory or on disk: decoded once, and not in every epoch.
 
-    kept = keep(reader, View((32, 32)), "memory")
-    kept.batches(numbers, 32)                   # as `fetch.records`, with pixels in place of files
+    cache = build_cache(reader, Preprocessing((32, 32)), "memory")
+    cache.batches(record_indices, 32)     # as `read_records.read`, with pixels in place of files
 
-What is kept are the pixels that the stream would decode, so batches are the same with and without.
+They are the pixels that the stream would decode, so batches are the same with and without a cache.
 On disk it is a folder of NumPy files, which later runs on the same dataset use again.
 """
 
@@ -21,78 +21,83 @@ from headrace.errors import UserError
 from input.dataset.reader import Reader
 from input.loading import decode_batches, disk_cache, python_calls, read_records
 from input.loading.read_records import Batch
-from input.preprocessing.spec import View
+from input.preprocessing.spec import Preprocessing
 
 _AT_ONCE = 256
 _ALIGNMENT = 64  # bytes; TensorFlow stops the process over less
 
 
 @dataclasses.dataclass(frozen=True)
-class Kept:
+class DecodedCache:
     """The decoded records of a split.
 
     Attributes:
-        batch: numbers of records, int64 `[n]` → `{"image": uint8 [n, rows, columns, channels],
-            "label": int64 [n], "weight": float32 [n], "good": bool [n], "shape": int64 [n, 3]}`.
+        batch: function of record indices, int64 `[n]`, to `{"image": uint8 [n, rows, columns,
+            channels], "label": int64 [n], "weight": float32 [n], "good": bool [n],
+            "shape": int64 [n, 3]}`.
     """
 
     batch: Callable[[tf.Tensor], Batch]
 
-    def batches(self, numbers: tf.data.Dataset, count: int) -> tf.data.Dataset:
-        """The records of batches of numbers, int64 `[count]` each."""
+    def batches(self, record_indices: tf.data.Dataset, count: int) -> tf.data.Dataset:
+        """Look up the records of batches of indices, int64 `[count]` each."""
 
-        def batch(asked: tf.Tensor) -> Batch:
-            return self.batch(tf.ensure_shape(asked, [count]))
+        def batch(indices: tf.Tensor) -> Batch:
+            return self.batch(tf.ensure_shape(indices, [count]))
 
-        return numbers.map(batch, tf.data.AUTOTUNE, deterministic=True)
+        return record_indices.map(batch, tf.data.AUTOTUNE, deterministic=True)
 
 
 @tf.autograph.experimental.do_not_convert
-def keep(
+def build_cache(
     reader: Reader,
-    view: View,
+    preprocessing: Preprocessing,
     where: str,
     folder: str = "",
     advance: Callable[[int], None] = lambda records: None,
-) -> Kept:
-    """Decodes a split, or finds it decoded on disk.
+) -> DecodedCache:
+    """Decode a split, or find it decoded on disk.
+
+    On disk, what a process left unfinished that was killed is removed.
 
     Args:
-        reader: of the split.
-        view: images are kept at its base.
+        reader: reader of the split.
+        preprocessing: images are cached at its `resize_to`.
         where: `memory` or `disk`.
-        folder: below which folders of decoded splits are, on disk.
+        folder: folder below which those of decoded splits are, on disk.
         advance: called with the number of records decoded since the last call.
 
     Raises:
         UserError: a record is bad, or the disk is full or cannot be written.
     """
     if where == "disk":
-        arrays = _on_disk(reader, view, pathlib.Path(folder).expanduser(), advance)
-        return _kept(arrays, _from_disk(arrays["image"]))
-    arrays = {name: _aligned(*kind) for name, kind in _kinds(reader, view).items()}
-    _fill(arrays, reader, view, advance)
+        arrays = _on_disk(reader, preprocessing, pathlib.Path(folder).expanduser(), advance)
+        return _cache_of(arrays, _from_disk(arrays["image"]))
+    arrays = {name: _aligned(*kind) for name, kind in _kinds(reader, preprocessing).items()}
+    _fill(arrays, reader, preprocessing, advance)
     image = tf.experimental.dlpack.from_dlpack(arrays["image"].__dlpack__())  # makes no copy
-    return _kept(arrays, lambda numbers: tf.gather(image, numbers))
+    return _cache_of(arrays, lambda indices: tf.gather(image, indices))
 
 
-def _kept(arrays: disk_cache.Arrays, images: Callable[[tf.Tensor], tf.Tensor]) -> Kept:
+def _cache_of(
+    arrays: disk_cache.Arrays, images_at: Callable[[tf.Tensor], tf.Tensor]
+) -> DecodedCache:
     with tf.device("CPU"):
         others = {name: tf.constant(arrays[name]) for name in ("label", "weight", "good")}
     shape = tf.constant(arrays["image"].shape[1:], tf.int64)
 
-    def batch(numbers: tf.Tensor) -> Batch:
-        found = {name: tf.gather(values, numbers) for name, values in others.items()}
-        shapes = tf.broadcast_to(shape, [numbers.shape[0], 3])
-        return {**found, "image": images(numbers), "shape": shapes}
+    def batch(indices: tf.Tensor) -> Batch:
+        values = {name: tf.gather(array, indices) for name, array in others.items()}
+        shapes = tf.broadcast_to(shape, [indices.shape[0], 3])
+        return {**values, "image": images_at(indices), "shape": shapes}
 
-    return Kept(batch)
+    return DecodedCache(batch)
 
 
-def _kinds(reader: Reader, view: View) -> disk_cache.Kinds:
+def _kinds(reader: Reader, preprocessing: Preprocessing) -> disk_cache.Kinds:
     count = len(reader)
     return {
-        "image": ((count, *view.base, reader.card.channels), np.uint8),
+        "image": ((count, *preprocessing.resize_to, reader.card.channels), np.uint8),
         "label": ((count,), np.int64),
         "weight": ((count,), np.float32),
         "good": ((count,), np.bool_),
@@ -100,7 +105,7 @@ def _kinds(reader: Reader, view: View) -> disk_cache.Kinds:
 
 
 def _aligned(shape: tuple[int, ...], kind: type) -> np.ndarray:
-    """An array that TensorFlow takes as it lies in memory."""
+    """Make an array that TensorFlow takes as it lies in memory."""
     size = math.prod(shape) * np.dtype(kind).itemsize
     memory = np.empty(size + _ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % _ALIGNMENT
@@ -108,33 +113,41 @@ def _aligned(shape: tuple[int, ...], kind: type) -> np.ndarray:
 
 
 def _fill(
-    arrays: disk_cache.Arrays, reader: Reader, view: View, advance: Callable[[int], None]
+    arrays: disk_cache.Arrays,
+    reader: Reader,
+    preprocessing: Preprocessing,
+    advance: Callable[[int], None],
 ) -> None:
     last = len(reader) - 1
-    places = tf.data.Dataset.range(0, len(reader), _AT_ONCE)
-    numbers = places.map(lambda first: tf.minimum(tf.range(first, first + _AT_ONCE), last))
-    batches = decode_batches.at_base(
-        read_records.records(numbers, reader, _AT_ONCE), reader.card, view, _AT_ONCE
+    starts = range(0, len(reader), _AT_ONCE)
+    indices = tf.data.Dataset.range(0, len(reader), _AT_ONCE).map(
+        lambda start: tf.minimum(tf.range(start, start + _AT_ONCE), last)
     )
-    with read_records.errors_of(reader):
-        for first, batch in zip(range(0, len(reader), _AT_ONCE), batches, strict=True):
-            count = min(_AT_ONCE, len(reader) - first)
+    batches = decode_batches.resize_batches(
+        read_records.read(indices, reader, _AT_ONCE), reader.card, preprocessing, _AT_ONCE
+    )
+    with read_records.reader_errors(reader):
+        for start, batch in zip(starts, batches, strict=True):
+            count = min(_AT_ONCE, len(reader) - start)
             for name, values in arrays.items():
-                values[first : first + count] = batch[name][:count]
+                values[start : start + count] = batch[name][:count]
             advance(count)
 
 
 def _on_disk(
-    reader: Reader, view: View, parent: pathlib.Path, advance: Callable[[int], None]
+    reader: Reader,
+    preprocessing: Preprocessing,
+    parent: pathlib.Path,
+    advance: Callable[[int], None],
 ) -> disk_cache.Arrays:
     """Map the files of a split into memory; write them unless they are there, whole and good."""
-    folder, kinds = parent / _key(reader, view), _kinds(reader, view)
+    folder, kinds = parent / _key(reader, preprocessing), _kinds(reader, preprocessing)
 
     def usable(arrays: disk_cache.Arrays) -> bool:
         return bool(arrays["good"].all())
 
     def fill(arrays: disk_cache.Arrays) -> None:
-        _fill(arrays, reader, view, advance)
+        _fill(arrays, reader, preprocessing, advance)
 
     disk_cache.remove_abandoned(parent)
     arrays = disk_cache.load(folder, kinds)
@@ -159,9 +172,15 @@ def _from_disk(images: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
     return gather
 
 
-def _key(reader: Reader, view: View) -> str:
-    """Names what decides the pixels; another version may decode otherwise."""
+def _key(reader: Reader, preprocessing: Preprocessing) -> str:
+    """Name what decides the pixels; another version may decode otherwise."""
     card = reader.card
-    decides = (headrace.__version__, card.fingerprint, reader.split, view.base, view.how)
-    digest = hashlib.sha256(repr(decides).encode()).hexdigest()
+    parts = (
+        headrace.__version__,
+        card.fingerprint,
+        reader.split,
+        preprocessing.resize_to,
+        preprocessing.resize,
+    )
+    digest = hashlib.sha256(repr(parts).encode()).hexdigest()
     return f"{card.name}-{digest[:16]}"

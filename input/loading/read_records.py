@@ -1,8 +1,8 @@
-"""Records of a split inside a tf.data pipeline: batches of numbers in, encoded images out.
+"""Records of a split inside a tf.data pipeline: batches of indices in, encoded images out.
 
-encoded = fetch.records(numbers, reader, 32)     # {"image": string [32], "label": …}
-encoded = fetch.of_steps(steps, numbers_of, reader, order, 1)
-with fetch.errors_of(reader):
+encoded = read_records.read(indices, reader, 32)     # {"image": string [32], "label": …}
+encoded = read_records.read_steps(steps, indices_of, reader, order, 1)
+with read_records.reader_errors(reader):
     for batch in encoded: ...                    # a bad record raises what the reader said
 """
 
@@ -15,7 +15,7 @@ import tensorflow as tf
 from headrace.errors import UserError
 from input.dataset.reader import Reader, Records
 from input.loading import chunk_cache, python_calls
-from input.loading.chunk_cache import Chunks
+from input.loading.chunk_cache import ChunkCache
 from input.sampling.order import Order
 
 _READS_AHEAD = 4
@@ -23,58 +23,58 @@ _READS_AHEAD = 4
 Batch = dict[str, tf.Tensor]
 
 
-def records(numbers: tf.data.Dataset, reader: Reader, count: int) -> tf.data.Dataset:
-    """Reads the records of batches of numbers.
+def read(record_indices: tf.data.Dataset, reader: Reader, count: int) -> tf.data.Dataset:
+    """Read the records of batches of indices.
 
     Args:
-        numbers: of records, int64 `[count]` each.
-        reader: of the split.
+        record_indices: indices of records, int64 `[count]` each.
+        reader: reader of the split.
         count: records of a batch.
 
     Returns:
         `{"image": string [count], encoded; "label": int64 [count]; "shape": int64 [count, 3];
         "weight": float32 [count]; "good": bool [count]}`, see `reader.Records`.
     """
-    return _fetched(numbers, reader.read, reader, count)
+    return _read(record_indices, reader.read, reader, count)
 
 
-def of_steps(
+def read_steps(
     steps: tf.data.Dataset,
-    numbers: Callable[[tf.Tensor], tf.Tensor],
+    indices_of: Callable[[tf.Tensor], tf.Tensor],
     reader: Reader,
     order: Order,
     pipelines: int,
 ) -> tf.data.Dataset:
-    """Reads the records of training steps, from remote shards by whole chunks.
+    """Read the records of training steps, from remote shards by whole chunks.
 
     Args:
         steps: int64 scalars, rising one by one.
-        numbers: of the records of a step, int64 `[batch_size / pipelines]`; in the graph.
-        reader: of the split.
-        order: that the numbers follow.
+        indices_of: function from a step to the indices of its records, int64
+            `[batch_size / pipelines]`; graph code.
+        reader: reader of the split.
+        order: order that the indices follow.
         pipelines: how many parts of a batch there are.
 
     Returns:
-        As `records`.
+        As `read`.
     """
-
     count = order.batch_size // pipelines
     if not reader.is_remote or order.sampling != "natural":
-        return records(steps.map(numbers), reader, count)
-    kept = Chunks(reader.frames, order, pipelines, _READS_AHEAD)
-    ahead = chunk_cache.ahead(order)
+        return read(steps.map(indices_of), reader, count)
+    chunks = ChunkCache(reader.frames, order, pipelines, _READS_AHEAD)
+    ahead = chunk_cache.steps_ahead(order)
 
-    def read(asked: np.ndarray, soon: np.ndarray) -> Records:
-        return reader.read(asked, lambda asked: kept.frames(asked, soon))
+    def read_chunks(indices: np.ndarray, soon: np.ndarray) -> Records:
+        return reader.read(indices, lambda indices: chunks.frames(indices, soon))
 
-    asked = steps.map(lambda step: (numbers(step), numbers(step + ahead)))
-    return _fetched(asked, read, reader, count)
+    pairs = steps.map(lambda step: (indices_of(step), indices_of(step + ahead)))
+    return _read(pairs, read_chunks, reader, count)
 
 
-def _fetched(
+def _read(
     arguments: tf.data.Dataset, read: Callable[..., Records], reader: Reader, count: int
 ) -> tf.data.Dataset:
-    """What `read` returns for each element of a dataset of its arguments."""
+    """Call `read` with each element of a dataset of its arguments."""
     output = {
         "image": tf.TensorSpec([count], tf.string),
         "label": tf.TensorSpec([count], tf.int64),
@@ -85,11 +85,11 @@ def _fetched(
 
     def read_arrays(*arrays: np.ndarray) -> dict[str, np.ndarray]:
         try:
-            found = read(*arrays)
+            records = read(*arrays)
         except UserError as error:
             reader.failure = error
             raise
-        return {name: getattr(found, name) for name in output}
+        return {name: getattr(records, name) for name in output}
 
     def in_graph(*tensors: tf.Tensor) -> Batch:
         return python_calls.call(read_arrays, list(tensors), output)
@@ -98,8 +98,8 @@ def _fetched(
 
 
 @contextlib.contextmanager
-def errors_of(reader: Reader) -> Iterator[None]:
-    """Gives an error of the reader as it was, where tf.data made another of it.
+def reader_errors(reader: Reader) -> Iterator[None]:
+    """Raise an error of the reader as it was, where tf.data made another of it.
 
     Raises:
         UserError: a record is damaged or cannot be read.

@@ -1,10 +1,12 @@
-"""Brings images to a model's input size, as a `View` says; nothing here is drawn at random.
+"""Brings images to a model's input size, as a `Preprocessing` says; nothing here is random.
 
-    sizing.see(image, View((224, 224), base=(256, 256)))       # [224, 224, 3] of any image
-    sizing.crops(image, (227, 227), mirrors=True)              # [10, 227, 227, 3] of [256, 256, 3]
+    preprocessing = Preprocessing((224, 224), resize_to=(256, 256))
+    resize.preprocess(image, preprocessing)                    # [224, 224, 3] of any image
+    resize.crops(image, (227, 227), mirrors=True)              # [10, 227, 227, 3] of [256, 256, 3]
 
-Training without random crops, evaluation and the exported model all size images by `see`, so that a
-served model sees what it was trained on. Crops whose predictions are averaged are `crops`.
+Training without random crops, evaluation and the exported model all bring images to size by
+`preprocess`, so that a served model sees what it was trained on. Crops whose predictions are
+averaged are `crops`.
 """
 
 import math
@@ -12,28 +14,40 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from input.preprocessing.spec import View
+from input.preprocessing.spec import Preprocessing
 
 # More pixels than these are not held for one image, beyond its own: in all, and for each wanted.
 _MOST_PIXELS, _MOST_TARGETS = 2**20, 16
 
 
-def see(image: tf.Tensor, view: View) -> tf.Tensor:
-    """What the model sees of an image: uint8 `[*view.size, channels]`."""
-    return centre(to_base(image, view), view.size)
+def preprocess(image: tf.Tensor, preprocessing: Preprocessing) -> tf.Tensor:
+    """Return what the model sees of an image: uint8 `[*preprocessing.size, channels]`."""
+    return centre(resize_image(image, preprocessing), preprocessing.size)
 
 
-def to_base(image: tf.Tensor, view: View) -> tf.Tensor:
-    """The image at the size that crops are cut from: uint8 `[*view.base, channels]`."""
-    return (squash if view.how == "squash" else cover)(image, view.base)
+def resize_image(image: tf.Tensor, preprocessing: Preprocessing) -> tf.Tensor:
+    """Bring an image to the size that crops are cut from.
+
+    Args:
+        image: uint8 `[height, width, channels]`.
+        preprocessing: that size, and the way to it.
+
+    Returns:
+        uint8 `[*preprocessing.resize_to, channels]`.
+    """
+    scale = squash if preprocessing.resize == "squash" else cover
+    return scale(image, preprocessing.resize_to)
 
 
 def centre(images: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
-    """Cuts out the centre; where a row or column cannot be halved, there is more below and right.
+    """Cut out the centre; where a row or column cannot be halved, there is more below and right.
 
     Args:
         images: uint8 `[..., rows, columns, channels]`, of static size, at least `size`.
-        size: rows and columns to keep.
+        size: rows and columns of the result.
+
+    Returns:
+        uint8 `[..., size[0], size[1], channels]`.
     """
     top, left = (images.shape[-3] - size[0]) // 2, (images.shape[-2] - size[1]) // 2
     return images[..., top : top + size[0], left : left + size[1], :]
@@ -109,12 +123,15 @@ def squash(image: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
 
 
 def crops(image: tf.Tensor, size: tuple[int, int], mirrors: bool = False) -> tf.Tensor:
-    """Five crops in the seeds' order, or ten: the same five mirrored left to right after them.
+    """Cut five crops, or ten: the same five mirrored left to right after them.
+
+    The order is that of Rosebrock's `CropPreprocessor` (Deep Learning for Computer Vision with
+    Python, Practitioner Bundle, 2017).
 
     Args:
         image: uint8 `[height, width, channels]`, at least of the size of the crops.
         size: rows and columns of a crop.
-        mirrors: ten crops, not five.
+        mirrors: whether there are ten.
 
     Returns:
         uint8 `[5 or 10, size[0], size[1], channels]`: top left, top right, bottom right, bottom

@@ -1,8 +1,8 @@
-"""How an image of any size becomes a model's input: what `sizing` does to it, as data.
+"""How an image of any size becomes a model's input: what `resize.preprocess` does to it, as data.
 
-    View((224, 224))                                  # scaled to cover it, the centre cut out
-    View((224, 224), base=(256, 256))                 # a crop of a larger image
-    View((224, 224), how="squash")                    # scaled, whatever that does to its shape
+    Preprocessing((224, 224))                             # scaled to cover it, the centre cut out
+    Preprocessing((224, 224), resize_to=(256, 256))       # a crop of a larger image
+    Preprocessing((224, 224), resize="squash")            # scaled, whatever that does to its shape
 
 No TensorFlow is imported here.
 """
@@ -15,39 +15,40 @@ HOW = ("cover", "squash")
 
 
 @dataclasses.dataclass(frozen=True)
-class View:
+class Preprocessing:
     """The way from an image to the model's input.
 
     Attributes:
         size: rows and columns of the model's input.
-        base: rows and columns that images are brought to first, at least `size`; `size` is cut
+        resize_to: rows and columns that images are brought to first, at least `size`; `size` is cut
             from them: the centre, or where training or oversampling wants it. Empty: `size`.
-        how: `cover` scales an image to cover the base, keeping its shape, and cuts the centre;
-            `squash` scales rows and columns to the base.
+        resize: `cover` scales an image to cover `resize_to`, keeping its shape, and cuts the
+            centre; `squash` scales rows and columns to `resize_to`.
     """
 
     size: tuple[int, int]
-    base: tuple[int, int] = ()
-    how: str = "cover"
+    resize_to: tuple[int, int] = ()  # type: ignore[assignment]  # never empty once it is made
+    resize: str = "cover"
 
     def __post_init__(self) -> None:
-        if not self.base:
-            object.__setattr__(self, "base", self.size)
+        if not self.resize_to:
+            object.__setattr__(self, "resize_to", self.size)
 
     @property
     def crops(self) -> bool:
         """Whether there is more of an image than the model sees."""
-        return self.base != self.size
+        return self.resize_to != self.size
 
 
-def check(view: View) -> None:
-    """Makes sure that a view can be had.
+def check(preprocessing: Preprocessing) -> None:
+    """Make sure that images can be brought to size this way.
 
     Raises:
-        UsageError: the base is smaller than what is cut from it.
+        UsageError: images are made smaller than what is cut from them.
     """
-    if any(base < size for base, size in zip(view.base, view.size, strict=True)):
+    size, resize_to = preprocessing.size, preprocessing.resize_to
+    if any(larger < side for larger, side in zip(resize_to, size, strict=True)):
         raise UsageError(
-            f"--resize_to={view.base[0]},{view.base[1]} is smaller than the model's input, "
-            f"{view.size[0]},{view.size[1]}; give as much or more, or a smaller --image_size"
+            f"--resize_to={resize_to[0]},{resize_to[1]} is smaller than the model's input, "
+            f"{size[0]},{size[1]}; give as much or more, or a smaller --image_size"
         )

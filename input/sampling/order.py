@@ -1,4 +1,4 @@
-"""What decides which records make up the global batch of a step; `lanes` finds them.
+"""What decides which records make up the global batch of a step; `index_shuffle` finds them.
 
 An epoch lays all records out in a seeded order, cuts what fills whole batches into equal *lanes*,
 and a batch takes the same number of records from each lane. So a worker that owns some of the
@@ -8,7 +8,7 @@ Where reading single records is dear, as in a bucket far away, a *chunk* of cons
 stays together in the epoch's order, and each lane shuffles the records of a *window* of steps.
 So a batch mixes the records of all chunks that lie in one window of the lanes.
 
-That is the natural order. Batches may also be made up by class, see `sampling`.
+That is the natural order. Batches may also be made up by class, see `class_sampling`.
 
 No TensorFlow is imported here.
 """
@@ -28,14 +28,14 @@ class Order:
     """What decides the order of a training stream.
 
     Attributes:
-        records: in the split.
+        records: number of records in the split.
         batch_size: records per global batch.
         lanes: parts of the data that workers own; divides `batch_size`.
         seed: another one gives another order.
         chunk: consecutive records that are read together; 1 for a shuffle of single records.
         window: steps whose records each lane shuffles among themselves.
-        sampling: `natural`, or how batches are made up by class, one of `sampling.BATCHES`; chunk
-            and window are the natural order's alone.
+        sampling: `natural`, or how batches are made up by class, one of `class_sampling.BATCHES`;
+            chunk and window are the natural order's alone.
     """
 
     records: int
@@ -53,24 +53,26 @@ class Order:
 
 
 def default_lanes(batch_size: int) -> int:
-    """Eight, or as many of them as divide the batch evenly."""
+    """Return eight, or as many of them as divide the batch evenly."""
     return math.gcd(batch_size, _LANES)
 
 
 def default_chunk(records: int, size: int) -> int:
-    """Records of about 1 MiB: in a bucket, a request for so much takes hardly longer than for one.
+    """Return how many records are about 1 MiB.
+
+    In a bucket, a request for so much takes hardly longer than for one record.
 
     Fewer where the split would have less than 128 chunks, because a batch mixes so many.
 
     Args:
-        records: in the split.
-        size: of its shards, in bytes.
+        records: number of records in the split.
+        size: bytes of its shards.
     """
     return max(1, min(round(_CHUNK_BYTES * records / size), records // _CHUNKS_MIXED))
 
 
 def default_window(records: int, batch_size: int, chunk: int) -> int:
-    """Steps that take the records of about 128 chunks, so that batches mix those.
+    """Return how many steps take the records of about 128 chunks, so that batches mix those.
 
     Windows are of one length (64 to 192 chunks, all of a split that has no more), or the last of an
     epoch might mix only a few chunks. Single records need no window.
@@ -83,7 +85,7 @@ def default_window(records: int, batch_size: int, chunk: int) -> int:
 
 
 def check(order: Order, pipelines: int = 1) -> None:
-    """Makes sure that there is such an order.
+    """Make sure that there is such an order.
 
     Raises:
         UserError: the batch is larger than the split.

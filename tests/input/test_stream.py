@@ -17,11 +17,11 @@ from headrace.errors import UserError
 from input import stream
 from input.augment import warp
 from input.augment.config import Augmentation
-from input.augment.rng import Draws
+from input.augment.rng import BatchRng
 from input.dataset import dataset_dir
 from input.dataset.reader import Reader
 from input.loading import read_records
-from input.preprocessing.spec import View
+from input.preprocessing.spec import Preprocessing
 from input.sampling import class_sampling, index_shuffle
 from input.sampling.order import Order
 from tests.beam_pipelines.jobs import prepare
@@ -61,7 +61,7 @@ def batches(data_dir, count, *, batch_size=8, lanes=1, seed=1, **options) -> lis
         name: options.pop(name) for name in ("chunk", "window", "sampling") if name in options
     }
     asked = Order(47, batch_size, lanes, seed, **chosen)
-    dataset = stream.training(reader(data_dir), asked, view=View(SIZE), **options)
+    dataset = stream.training(reader(data_dir), asked, preprocessing=Preprocessing(SIZE), **options)
     return [hashes(batch) for batch in itertools.islice(dataset.as_numpy_iterator(), count)]
 
 
@@ -113,7 +113,9 @@ def test_batches_by_class_have_the_records_that_the_arithmetic_names(shards):
     for kind, make in class_sampling.BATCHES.items():
         asked = Order(47, 12, 2, seed=5, sampling=kind)
         source = reader(shards)
-        found = next(stream.training(source, asked, View(SIZE), start_step=9).as_numpy_iterator())
+        found = next(
+            stream.training(source, asked, Preprocessing(SIZE), start_step=9).as_numpy_iterator()
+        )
         numbers = make(asked, source.labels())(9)
         stored = source.read(numbers)
         assert hashes(found) == hashes({"image": pixels(stored), "label": stored.label})
@@ -126,20 +128,20 @@ def test_a_part_is_flipped_where_a_whole_image_would_be(shards):
     def first(**options) -> np.ndarray:
         augmentation = Augmentation(crop="resized", **options)
         dataset = stream.training(
-            reader(shards), asked, View(SIZE), start_step=5, augmentation=augmentation
+            reader(shards), asked, Preprocessing(SIZE), start_step=5, augmentation=augmentation
         )
         return next(dataset.as_numpy_iterator())["image"]
 
-    draws = Draws(seed=3, step=tf.constant(5, tf.int64), batch_size=8, first=0, count=8)
+    rng = BatchRng(seed=3, step=tf.constant(5, tf.int64), batch_size=8, first=0, count=8)
     plain, flipped = first(), first(horizontal_flip=True)
-    np.testing.assert_array_equal(flipped, warp.flip(plain, draws))
+    np.testing.assert_array_equal(flipped, warp.flip(plain, rng))
     assert (flipped != plain).any()
 
 
 def test_parts_of_bare_pixels_can_be_warped(shards):
     augmentation = Augmentation(crop="resized", horizontal_flip=True, rotation=20.0)
     asked = Order(47, batch_size=8, lanes=2, seed=3)
-    dataset = stream.training(reader(shards), asked, View(SIZE), augmentation=augmentation)
+    dataset = stream.training(reader(shards), asked, Preprocessing(SIZE), augmentation=augmentation)
     assert dataset.element_spec["image"].shape == (8, *SIZE, 1)
 
 
@@ -172,7 +174,7 @@ def test_evaluation_sees_every_record_once_and_masks_the_rest(shards, batch_size
         dataset = stream.evaluation(
             reader(shards),
             batch_size=batch_size,
-            view=View(SIZE),
+            preprocessing=Preprocessing(SIZE),
             pipeline=pipeline,
             pipelines=pipelines,
         )
@@ -196,7 +198,7 @@ def test_every_encoding_gives_the_same_pixels(tmp_path, encoding, size):
     write_images(tmp_path / "source", {"dark": 3, "light": 3})
     card = prepare(tmp_path / "source", tmp_path / "data", splits="train:1", encoding=encoding)
     (batch,) = stream.evaluation(
-        reader(tmp_path / "data"), batch_size=6, view=View(size)
+        reader(tmp_path / "data"), batch_size=6, preprocessing=Preprocessing(size)
     ).as_numpy_iterator()
     assert batch["image"].shape == (6, *size, 1)
     assert batch["image"].dtype == np.uint8
@@ -209,12 +211,12 @@ def test_every_encoding_gives_the_same_pixels(tmp_path, encoding, size):
 def test_a_damaged_record_ends_the_stream_with_its_place(damaged, chosen):
     bad = reader(damaged)
     if chosen == "training":
-        dataset = stream.training(bad, Order(47, 47, 1, 1), view=View(SIZE))
+        dataset = stream.training(bad, Order(47, 47, 1, 1), preprocessing=Preprocessing(SIZE))
     else:
-        dataset = stream.evaluation(bad, batch_size=8, view=View(SIZE))
+        dataset = stream.evaluation(bad, batch_size=8, preprocessing=Preprocessing(SIZE))
     with (
         pytest.raises(UserError, match=r"record 3 of .*tfrecord-00001-of-00005, at byte \d+, is"),
-        read_records.errors_of(bad),
+        read_records.reader_errors(bad),
     ):
         list(itertools.islice(dataset.as_numpy_iterator(), 6))
 
@@ -224,7 +226,7 @@ def test_a_damaged_record_may_be_skipped_the_same_way_each_time(damaged, shards)
     found = []
     for _ in range(2):
         skipping = reader(damaged, skips=True)
-        dataset = stream.training(skipping, asked, view=View(SIZE))
+        dataset = stream.training(skipping, asked, preprocessing=Preprocessing(SIZE))
         found.append(hashes(next(dataset.as_numpy_iterator())))
         assert len(skipping.bad) == 1
     assert found[0] == found[1]
@@ -235,7 +237,9 @@ def test_a_damaged_record_may_be_skipped_the_same_way_each_time(damaged, shards)
 
 
 def test_evaluation_counts_no_record_in_place_of_a_damaged_one(damaged):
-    dataset = stream.evaluation(reader(damaged, skips=True), batch_size=10, view=View(SIZE))
+    dataset = stream.evaluation(
+        reader(damaged, skips=True), batch_size=10, preprocessing=Preprocessing(SIZE)
+    )
     assert sum(batch["weight"].sum() for batch in dataset.as_numpy_iterator()) == 46
 
 
@@ -261,10 +265,10 @@ def test_a_program_that_ends_amid_reading_ends(shards):
         "from input import stream\n"
         "from input.dataset import dataset_dir\n"
         "from input.dataset.reader import Reader\n"
-        "from input.preprocessing.spec import View\n"
+        "from input.preprocessing.spec import Preprocessing\n"
         "from input.sampling.order import Order\n"
         "reader = Reader(sys.argv[1], dataset_dir.read_card(sys.argv[1]), 'train')\n"
-        "batches = iter(stream.training(reader, Order(47, 8, 1, 0), View((8, 8))))\n"
+        "batches = iter(stream.training(reader, Order(47, 8, 1, 0), Preprocessing((8, 8))))\n"
         "print(next(batches)['label'].shape)\n"
     )
     for _ in range(3):
@@ -283,7 +287,9 @@ def test_the_order_of_the_stream_is_that_of_the_arithmetic(shards):
     asked = Order(47, 8, 2, seed=5)
     numbers = index_shuffle.batch(asked, tf.constant(9, tf.int64)).numpy()
     stored = next(
-        stream.evaluation(reader(shards), batch_size=47, view=View(SIZE)).as_numpy_iterator()
+        stream.evaluation(
+            reader(shards), batch_size=47, preprocessing=Preprocessing(SIZE)
+        ).as_numpy_iterator()
     )
     (found,) = batches(shards, 1, lanes=2, seed=5, start_step=9)
     assert found == [hashes(stored)[number] for number in numbers]

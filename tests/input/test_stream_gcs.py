@@ -12,11 +12,11 @@ from input import stream
 from input.dataset import dataset_dir
 from input.dataset.reader import Reader
 from input.loading import read_records
-from input.preprocessing.spec import View
+from input.preprocessing.spec import Preprocessing
 from input.sampling.order import Order
 from tests.conftest import upload
 
-VIEW = View((8, 8))
+VIEW = Preprocessing((8, 8))
 
 
 def opened(data_dir) -> Reader:
@@ -24,7 +24,9 @@ def opened(data_dir) -> Reader:
 
 
 def batches(data_dir, order: Order, count: int, **options) -> list[np.ndarray]:
-    found = stream.training(opened(data_dir), order, view=VIEW, **options).as_numpy_iterator()
+    found = stream.training(
+        opened(data_dir), order, preprocessing=VIEW, **options
+    ).as_numpy_iterator()
     return [batch["image"] for batch in itertools.islice(found, count)]
 
 
@@ -75,5 +77,9 @@ def test_a_damaged_record_of_a_bucket_is_named(prepared, bucket):
     reader = opened(there)
     asked = Order(72, 24, 8, seed=0, chunk=5, window=2)
     said = f"record 17 of {there}/{shard.file}, at byte {start}, is damaged"
-    with pytest.raises(UserError, match=said), read_records.errors_of(reader):
-        list(itertools.islice(stream.training(reader, asked, view=VIEW).as_numpy_iterator(), 3))
+    with pytest.raises(UserError, match=said), read_records.reader_errors(reader):
+        list(
+            itertools.islice(
+                stream.training(reader, asked, preprocessing=VIEW).as_numpy_iterator(), 3
+            )
+        )

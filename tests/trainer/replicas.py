@@ -101,7 +101,7 @@ def main(data_dir: str, strategy_name: str, cpus: str, folder: str) -> None:
 
     def batches(pipeline: int, pipelines: int) -> tf.data.Dataset:
         return stream.training(
-            reader, order, config.data.view, pipeline=pipeline, pipelines=pipelines
+            reader, order, config.data.preprocessing, pipeline=pipeline, pipelines=pipelines
         )
 
     iterator = iter(strategies.distribute(strategy, batches, BATCH))

@@ -13,7 +13,7 @@ from input import stream
 from input.augment.config import Augmentation
 from input.dataset import dataset_dir
 from input.dataset.reader import Reader
-from input.preprocessing.spec import View
+from input.preprocessing.spec import Preprocessing
 from input.sampling.order import Order
 from tests.conftest import ROOT, assert_one_line_error, run_program
 from trainer.reporting import image_grid
@@ -29,7 +29,7 @@ def stream_images(data_dir, start_step=0, **changes) -> list[tuple[np.ndarray, t
     reader = Reader(str(data_dir), card, "train")
     order = Order(len(reader), **{"batch_size": 16, "lanes": 4, "seed": 3, **changes})
     batches = stream.training(
-        reader, order, View((8, 8)), start_step=start_step, augmentation=AUGMENTATION
+        reader, order, Preprocessing((8, 8)), start_step=start_step, augmentation=AUGMENTATION
     )
     return [
         (image, (card.classes[label],))
@@ -117,7 +117,10 @@ def test_the_shares_are_written_under_mixed_images(prepared, tmp_path):
     card = dataset_dir.read_card(str(prepared))
     reader = Reader(str(prepared), card, "train")
     batches = stream.training(
-        reader, Order(len(reader), 16, 8, 0), View((8, 8)), augmentation=Augmentation(mixup=1)
+        reader,
+        Order(len(reader), 16, 8, 0),
+        Preprocessing((8, 8)),
+        augmentation=Augmentation(mixup=1),
     )
     batch = next(batches.as_numpy_iterator())
     assert output.read_bytes() == image_grid.draw(

@@ -109,7 +109,7 @@ def test_what_is_served_computes_as_in_training_and_answers_in_float32(trained, 
     assert step == 12
     assert model(pixels).dtype == tf.float32
     encoded = tf.stack([tf.io.encode_png(image) for image in pixels])
-    classifier = Classifier(model, config.data.view, config.dataset.classes)
+    classifier = Classifier(model, config.data.preprocessing, config.dataset.classes)
     result, same = served(image=encoded), classifier.classify(encoded)
     assert result["probabilities"].dtype == tf.float32
     np.testing.assert_array_equal(result["probabilities"], same["probabilities"])

@@ -8,7 +8,7 @@ import pytest
 from input import stream
 from input.dataset import dataset_dir
 from input.dataset.reader import Reader
-from input.preprocessing.spec import View
+from input.preprocessing.spec import Preprocessing
 from tests.conftest import assert_one_line_error, run_program
 from tests.trainer.conftest import TASK
 from trainer import run_dir
@@ -31,7 +31,7 @@ def cropped(prepared, tmp_path_factory):
 def test_the_mean_image_of_the_training_split_is_subtracted_and_kept(cropped, prepared):
     card = dataset_dir.read_card(str(prepared))
     reader = Reader(str(prepared), card, "train")
-    view = View((6, 6), (8, 7), "squash")
+    view = Preprocessing((6, 6), (8, 7), "squash")
     batch = next(iter(stream.evaluation(reader, view, batch_size=len(reader))))
     expected = batch["image"].numpy().mean(0, dtype=np.float64)
     mean_image = run_dir.read_mean_image(str(cropped))

@@ -10,7 +10,7 @@ from input.augment.config import PRESETS
 from input.dataset.dataset_dir import Card
 from input.loading import cache_policy
 from input.preprocessing import spec
-from input.preprocessing.spec import View
+from input.preprocessing.spec import Preprocessing
 from input.sampling import class_sampling, order
 from input.sampling.order import Order
 from trainer.config import splits
@@ -133,9 +133,9 @@ class DataConfig:
     )
 
     @property
-    def view(self) -> View:
+    def preprocessing(self) -> Preprocessing:
         """How an image becomes the model's input."""
-        return View(_pair(self.image_size), _pair(self.resize_to), self.resize)
+        return Preprocessing(_pair(self.image_size), _pair(self.resize_to), self.resize)
 
     def order(self, records: int) -> Order:
         """Return the order of a training split of so many records."""
@@ -176,7 +176,7 @@ def resolve(data: DataConfig, card: Card) -> DataConfig:
         shuffle_chunk=chunk,
         shuffle_window=window,
     )
-    spec.check(resolved.view)
+    spec.check(resolved.preprocessing)
     return resolved
 
 

@@ -97,9 +97,11 @@ def resolve(config: RunConfig, card: Card) -> RunConfig:
     augmentation, training = config.augmentation, config.training
     records = splits.train_records(resolved.data_dir, card, resolved.train_split)
     order = resolved.order(records)
-    augment_config.check(augmentation, order.batch_size // order.lanes, resolved.view)
-    kept_view = cache_policy.keepable(card, resolved.view, augmentation.crop)
-    cache_policy.choose(resolved.cache, card, records, kept_view)
+    augment_config.check(augmentation, order.batch_size // order.lanes, resolved.preprocessing)
+    cacheable = cache_policy.cacheable_preprocessing(
+        card, resolved.preprocessing, augmentation.crop
+    )
+    cache_policy.choose(resolved.cache, card, records, cacheable)
     validation = splits.validation_split(
         resolved.data_dir, card, resolved.train_split, training.validation_split
     )

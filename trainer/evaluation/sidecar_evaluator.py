@@ -99,7 +99,7 @@ class _Evaluator:
         model, optimizer = self._model, self._optimizer
         step = restore.restore_model(self._workdir, model, "latest", optimizer=optimizer)
         batches, reader = self._data.evaluation(split)
-        with read_records.errors_of(reader), ema.average_weights(model, optimizer):
+        with read_records.reader_errors(reader), ema.average_weights(model, optimizer):
             result = self._evaluate(batches)
         self._state.step = step
         if self._state.record_evaluation(monitor.score(result, self._config.training.monitor)):

@@ -147,7 +147,7 @@ class TrainLoop:
     def _call(self, batches: Iterator, count: int) -> None:
         state, batch_size = self._state, self._config.data.batch_size
         started = time.perf_counter()
-        with read_records.errors_of(self._data.reader):
+        with read_records.reader_errors(self._data.reader):
             self._sums = self._step_fns.train(batches, tf.constant(count, tf.int64), self._sums)
         state.metric_sums = self._step_fns.total(self._sums)
         seconds = time.perf_counter() - started

@@ -12,19 +12,21 @@ import tensorflow as tf
 from headrace.errors import UserError
 from input.loading import decode
 from input.preprocessing import resize
-from input.preprocessing.spec import View
+from input.preprocessing.spec import Preprocessing
 
 
 class Classifier(tf.Module):
     """A network between the bytes of image files and labels; once saved, it needs nothing of
     Headrace."""
 
-    def __init__(self, network: keras.Model, view: View, classes: Sequence[str]) -> None:
+    def __init__(
+        self, network: keras.Model, preprocessing: Preprocessing, classes: Sequence[str]
+    ) -> None:
         """Put decoding in front of a network, and labels behind it.
 
         Args:
             network: from uint8 `[batch, rows, columns, channels]` to logits `[batch, classes]`.
-            view: how an image becomes its input.
+            preprocessing: how an image becomes its input.
             classes: names of the classes, in the order of the logits.
         """
         super().__init__()
@@ -33,7 +35,7 @@ class Classifier(tf.Module):
         # TensorFlow's C++ loader (Serving, Java, Go) restores variables of TensorFlow alone, and
         # those of Keras 3 are wrappers: without this list it runs with none of them filled.
         self._variables = [variable.value for variable in network.variables]
-        self._view = view
+        self._preprocessing = preprocessing
         self._classes = tf.constant(classes)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image")])
@@ -59,7 +61,7 @@ class Classifier(tf.Module):
 
     def _pixels(self, encoded: tf.Tensor) -> tf.Tensor:
         channels = self._network.input_shape[-1]
-        return resize.see(decode.decode(encoded, channels), self._view)
+        return resize.preprocess(decode.decode(encoded, channels), self._preprocessing)
 
 
 def classify_file(classifier: Classifier, file: str, encoded: bytes) -> tuple[str, float]:

@@ -1,6 +1,6 @@
 """Versions of a served model as SavedModels: `0001`, `0002`, …, where TensorFlow Serving looks.
 
-path = saved_model.write(Classifier(network, view, classes), "RUN/export")
+path = saved_model.write(Classifier(network, preprocessing, classes), "RUN/export")
 tf.saved_model.load(path).signatures["serving_default"](image=tf.constant([encoded]))
 """
 

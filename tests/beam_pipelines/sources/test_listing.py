@@ -15,7 +15,7 @@ from headrace.errors import UserError
 from input import stream
 from input.dataset import dataset_dir
 from input.dataset.reader import Reader
-from input.preprocessing.spec import View
+from input.preprocessing.spec import Preprocessing
 from input.sampling.order import Order
 from tests.beam_pipelines.jobs import list_images, prepare, stored_records
 from tests.conftest import assert_one_line_error, run_program, write_images
@@ -206,7 +206,7 @@ def test_weights_come_with_training_batches_where_a_source_gave_them(photos, tmp
         card = prepare(spec, tmp_path / name, splits="train:1", encoding="raw")
         assert card.weighted == (name == "weighted")
         reader = Reader(str(tmp_path / name), card, "train")
-        batches = stream.training(reader, Order(12, 12, 1, seed=0), View((8, 8)))
+        batches = stream.training(reader, Order(12, 12, 1, seed=0), Preprocessing((8, 8)))
         batch = next(batches.as_numpy_iterator())
         if not card.weighted:
             assert "weight" not in batch

@@ -1,11 +1,11 @@
-"""Batches of random images and their draws."""
+"""Batches of random images and their rng."""
 
 import functools
 
 import numpy as np
 import tensorflow as tf
 
-from input.augment.rng import Draws
+from input.augment.rng import BatchRng
 
 
 def images(count=8, rows=12, columns=10, channels=3, seed=0) -> np.ndarray:
@@ -13,8 +13,8 @@ def images(count=8, rows=12, columns=10, channels=3, seed=0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
-def draws(count=8, step=3, first=0, batch_size=None, seed=1) -> Draws:
-    return Draws(seed, tf.constant(step, tf.int64), batch_size or first + count, first, count)
+def batch_rng(count=8, step=3, first=0, batch_size=None, seed=1) -> BatchRng:
+    return BatchRng(seed, tf.constant(step, tf.int64), batch_size or first + count, first, count)
 
 
 def assert_augments(augment, batch: np.ndarray, steps: int = 3) -> None:
@@ -26,7 +26,7 @@ def assert_augments(augment, batch: np.ndarray, steps: int = 3) -> None:
     @functools.cache
     def graph(first: int, count: int):
         part = tf.constant(batch[first : first + count])
-        return tf.function(lambda step: augment(part, Draws(1, step, len(batch), first, count)))
+        return tf.function(lambda step: augment(part, BatchRng(1, step, len(batch), first, count)))
 
     def run(step: int, first: int, count: int) -> np.ndarray:
         return graph(first, count)(tf.constant(step, tf.int64)).numpy()

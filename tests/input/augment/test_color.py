@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from input.augment import color
-from input.augment.rng import Draws
+from input.augment.rng import BatchRng
 from tests.input.augment.pictures import photo, pictures
 
 KINDS = ("brightness", "contrast", "saturation", "hue")
@@ -93,8 +93,8 @@ def test_factors_of_one_and_no_turn_change_nothing():
 
 def jittered(images, first=0, count=None, step=3, seed=1, **amounts):
     count = len(images) if count is None else count
-    draws = Draws(seed, tf.constant(step, tf.int64), len(images), first, count)
-    jitter = tf.function(lambda part: color.jitter(part, draws, **amounts))
+    rng = BatchRng(seed, tf.constant(step, tf.int64), len(images), first, count)
+    jitter = tf.function(lambda part: color.jitter(part, rng, **amounts))
     return jitter(tf.constant(images[first : first + count])).numpy()
 
 

@@ -12,7 +12,7 @@ from input.augment import config
 from input.augment.config import PRESETS, Augmentation
 from input.dataset import dataset_dir
 from input.dataset.reader import Reader
-from input.preprocessing.spec import View
+from input.preprocessing.spec import Preprocessing
 from input.sampling.order import Order
 
 EVERYTHING = Augmentation(
@@ -39,7 +39,7 @@ def batches(data, asked, pipeline=0, pipelines=1, start_step=0, count=3):
     dataset = stream.training(
         reader,
         Order(len(reader), 16, 8, seed=3),
-        View((8, 8), base=(10, 11)),
+        Preprocessing((8, 8), resize_to=(10, 11)),
         augmentation=asked,
         pipeline=pipeline,
         pipelines=pipelines,
@@ -76,7 +76,7 @@ def test_no_augmentation_changes_nothing(prepared):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_make_sense(name):
-    config.check(PRESETS[name], 2, View((32, 32)))
+    config.check(PRESETS[name], 2, Preprocessing((32, 32)))
 
 
 @pytest.mark.parametrize(
@@ -99,21 +99,21 @@ def test_presets_make_sense(name):
 )
 def test_values_that_make_no_sense_are_refused(asked, said):
     with pytest.raises(UsageError, match=said):
-        config.check(asked, 2, View((32, 32)))
+        config.check(asked, 2, Preprocessing((32, 32)))
 
 
 def test_mixing_needs_two_images_of_a_lane():
-    config.check(Augmentation(rotation=5), 1, View((8, 8)))
+    config.check(Augmentation(rotation=5), 1, Preprocessing((8, 8)))
     with pytest.raises(UsageError, match="a larger --batch_size or fewer --lanes"):
-        config.check(Augmentation(cutmix=1), 1, View((8, 8)))
+        config.check(Augmentation(cutmix=1), 1, Preprocessing((8, 8)))
 
 
 def test_a_random_crop_needs_an_image_larger_than_the_crop():
-    config.check(Augmentation(crop="random"), 2, View((8, 8), base=(9, 8)))
+    config.check(Augmentation(crop="random"), 2, Preprocessing((8, 8), resize_to=(9, 8)))
     with pytest.raises(UsageError, match="--resize_to=ROWS,COLUMNS, more than 8,8"):
-        config.check(Augmentation(crop="random"), 2, View((8, 8)))
+        config.check(Augmentation(crop="random"), 2, Preprocessing((8, 8)))
 
 
 def test_a_border_is_smaller_than_the_image():
     with pytest.raises(UsageError, match=r"--pad=8: expected less than .* 8"):
-        config.check(Augmentation(pad=8), 2, View((8, 10)))
+        config.check(Augmentation(pad=8), 2, Preprocessing((8, 10)))

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from input.augment import erasing
-from tests.input.augment.batches import assert_augments, draws, images
+from tests.input.augment.batches import assert_augments, batch_rng, images
 
 
 def rectangles(mask):
@@ -34,7 +34,7 @@ def bright(count, rows, columns, channels=3):
 @settings(max_examples=60)
 def test_cutout_takes_a_square_and_less_at_the_border(rows, columns, channels, side, step):
     batch = bright(6, rows, columns, channels)
-    cut = erasing.cutout(batch, draws(6, step), side).numpy()
+    cut = erasing.cutout(batch, batch_rng(6, step), side).numpy()
     mask = (cut == 0).all(-1)
     np.testing.assert_array_equal(cut[~mask], batch[~mask])
     sizes = rectangles(mask)
@@ -45,27 +45,32 @@ def test_cutout_takes_a_square_and_less_at_the_border(rows, columns, channels, s
 
 def test_cutout_centres_are_uniform_over_the_image():
     batch = bright(2000, 8, 8)
-    mask = (erasing.cutout(batch, draws(2000), 1).numpy() == 0).all(-1)
+    mask = (erasing.cutout(batch, batch_rng(2000), 1).numpy() == 0).all(-1)
     np.testing.assert_array_equal(mask.sum((1, 2)), 1)
     counts = mask.sum(0)
     assert counts.min() > 10 and counts.max() < 60  # of 31
-    whole = (erasing.cutout(bright(500, 32, 32), draws(500), 16).numpy() == 0).all(-1)
+    whole = (erasing.cutout(bright(500, 32, 32), batch_rng(500), 16).numpy() == 0).all(-1)
     sizes = rectangles(whole)
     assert sizes.max() == 16 and sizes.min() == 8
 
 
 def test_no_square_and_no_chance_change_nothing():
     batch = images()
-    np.testing.assert_array_equal(erasing.cutout(batch, draws(), 0), batch)
+    np.testing.assert_array_equal(erasing.cutout(batch, batch_rng(), 0), batch)
     for fill in erasing.FILLS:
-        kept = erasing.random_erasing(batch, draws(), probability=0.0, fill=fill)
+        kept = erasing.random_erasing(batch, batch_rng(), probability=0.0, fill=fill)
         np.testing.assert_array_equal(kept, batch)
 
 
 def test_erased_rectangles_have_the_areas_and_aspects_asked_for():
     batch = bright(3000, 48, 64, 1)
     erased = erasing.random_erasing(
-        batch, draws(3000), probability=0.25, area=(0.1, 0.3), aspect=(0.5, 2.0), fill="constant"
+        batch,
+        batch_rng(3000),
+        probability=0.25,
+        area=(0.1, 0.3),
+        aspect=(0.5, 2.0),
+        fill="constant",
     ).numpy()
     mask = (erased == 0).all(-1)
     np.testing.assert_array_equal(erased[~mask], batch[~mask])
@@ -82,7 +87,7 @@ def test_erased_rectangles_have_the_areas_and_aspects_asked_for():
 def test_a_rectangle_that_never_fits_is_not_erased():
     batch = bright(50, 4, 64)
     kept = erasing.random_erasing(
-        batch, draws(50), probability=1.0, area=(0.5, 0.6), aspect=(0.9, 1.1), fill="constant"
+        batch, batch_rng(50), probability=1.0, area=(0.5, 0.6), aspect=(0.9, 1.1), fill="constant"
     )
     np.testing.assert_array_equal(kept, batch)
 
@@ -90,7 +95,7 @@ def test_a_rectangle_that_never_fits_is_not_erased():
 def test_the_mean_is_each_image_s_own():
     batch = np.stack([np.full((16, 16, 3), level, np.uint8) for level in (0, 100, 255)])
     batch[:, ::2, :, 0] = 50
-    erased = erasing.random_erasing(batch, draws(3), probability=1.0, fill="mean").numpy()
+    erased = erasing.random_erasing(batch, batch_rng(3), probability=1.0, fill="mean").numpy()
     np.testing.assert_array_equal(erased[..., 1:], batch[..., 1:])
     for image, before, mean in zip(erased, batch, (25, 75, 152), strict=True):
         changed = image[..., 0] != before[..., 0]
@@ -104,7 +109,7 @@ def test_noise_has_every_level_and_differs_per_pixel_and_step(channels):
 
     def noise(step):
         return erasing.random_erasing(
-            flat, draws(2, step), probability=1.0, area=(0.99, 1.0), aspect=(1.0, 1.01)
+            flat, batch_rng(2, step), probability=1.0, area=(0.99, 1.0), aspect=(1.0, 1.01)
         ).numpy()
 
     seen = noise(0)

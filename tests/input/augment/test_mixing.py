@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from headrace.errors import UsageError
 from input.augment import mixing
-from input.augment.rng import Draws
+from input.augment.rng import BatchRng
 
 BOTH = pytest.mark.parametrize("mix", [mixing.mixup, mixing.cutmix])
 
@@ -27,9 +27,9 @@ def batch(count=24, rows=6, columns=9, channels=3, flat=False, seed=0):
 
 def mixed(mix, images, labels, per_lane=6, alpha=1.0, first=0, count=None, step=3):
     count = len(images) if count is None else count
-    draws = Draws(1, tf.constant(step, tf.int64), len(images), first, count)
+    rng = BatchRng(1, tf.constant(step, tf.int64), len(images), first, count)
     part = slice(first, first + count)
-    results = mix(tf.constant(images[part]), tf.constant(labels[part]), draws, per_lane, alpha)
+    results = mix(tf.constant(images[part]), tf.constant(labels[part]), rng, per_lane, alpha)
     return [result.numpy() for result in results]
 
 
@@ -101,8 +101,8 @@ def test_cutmix_puts_a_rectangle_in_and_counts_its_pixels():
 def test_rectangles_have_the_size_that_was_drawn_where_none_is_cut_off():
     count, size = 2000, 64
     images, labels = batch(count, size, size, 1, flat=True)
-    draws = Draws(1, tf.constant(0, tf.int64), count, 0, count)
-    drawn = draws.beta("cutmix/share", 1.0).numpy()
+    rng = BatchRng(1, tf.constant(0, tf.int64), count, 0, count)
+    drawn = rng.beta("cutmix/share", 1.0).numpy()
     share = mixed(mixing.cutmix, images, labels, count, step=0)[3]
     # Cutting off makes the rectangle smaller, and never larger.
     assert (share >= drawn - 1e-6).all()

@@ -10,22 +10,22 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from input.augment import ops, policies
-from input.augment.rng import Draws
+from input.augment.rng import BatchRng
 from tests.input.augment.pictures import photo
 from tests.input.augment.test_ops import PILLOW
 
 SIZE = (32, 64)
 MANY = 20_000
 POLICIES = {
-    "rand": lambda draws: policies.rand_augment(draws, SIZE),
+    "rand": lambda rng: policies.rand_augment(rng, SIZE),
     "trivial": policies.trivial_augment,
-    "auto": lambda draws: policies.auto_augment_cifar10(draws, SIZE),
+    "auto": lambda rng: policies.auto_augment_cifar10(rng, SIZE),
 }
 EACH = pytest.mark.parametrize("policy", POLICIES.values(), ids=list(POLICIES))
 
 
 def planned(policy, count=MANY, first=0, of=None, step=0, seed=1):
-    plan = policy(Draws(seed, tf.constant(step, tf.int64), of or count, first, count))
+    plan = policy(BatchRng(seed, tf.constant(step, tf.int64), of or count, first, count))
     return policies.Plan(*(part.numpy() for part in plan))
 
 
@@ -91,13 +91,13 @@ def test_all_fourteen_operations_are_as_frequent(name):
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_randaugment_has_as_many_operations_as_asked_for(count):
-    plan = planned(lambda draws: policies.rand_augment(draws, SIZE, count=count), 100)
+    plan = planned(lambda rng: policies.rand_augment(rng, SIZE, count=count), 100)
     assert plan.op.shape == plan.value.shape == (100, count)
     assert (plan.op.dtype, plan.value.dtype) == (np.int32, np.float32)
 
 
 def test_the_least_magnitude_of_randaugment_is_the_identity_but_for_histograms():
-    plan = planned(lambda draws: policies.rand_augment(draws, SIZE, magnitude=0), 500)
+    plan = planned(lambda rng: policies.rand_augment(rng, SIZE, magnitude=0), 500)
     image = photo()[:32, :64]
     for name, values in drawn_values(plan).items():
         for value in values if name not in ("AutoContrast", "Equalize") else []:
@@ -106,7 +106,7 @@ def test_the_least_magnitude_of_randaugment_is_the_identity_but_for_histograms()
 
 
 def test_the_largest_magnitude_of_randaugment_is_the_end_of_each_range():
-    plan = planned(lambda draws: policies.rand_augment(draws, SIZE, magnitude=30))
+    plan = planned(lambda rng: policies.rand_augment(rng, SIZE, magnitude=30))
     values = drawn_values(plan)
     assert values["Rotate"] == [-30, 30]
     assert values["TranslateX"] == [-29, 29]  # 150 / 331 of 64 columns

@@ -13,13 +13,13 @@ from PIL import Image
 
 from input.augment import resized_crops
 from input.loading import decode
-from tests.input.augment.batches import draws
+from tests.input.augment.batches import batch_rng
 
 AREA, RATIO = (0.08, 1.0), (3 / 4, 4 / 3)
 
 
 def drawn(count, step=0, tries=resized_crops.TRIES):
-    return draws(count, step).uniform("resized crop", tries, 4)
+    return batch_rng(count, step).uniform("resized crop", tries, 4)
 
 
 def photo(rows, columns, channels=3, seed=0) -> np.ndarray:

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from input.augment.rng import Draws
+from input.augment.rng import BatchRng
 
 
 def drawn(name="flip", seed=1, step=5, first=0, count=64, shape=()):
     step = tf.constant(step, tf.int64)
-    return Draws(seed, step, 64, first, count).uniform(name, *shape).numpy()
+    return BatchRng(seed, step, 64, first, count).uniform(name, *shape).numpy()
 
 
 @given(first=st.integers(0, 63), data=st.data(), step=st.integers(0, 2**40))
@@ -35,18 +35,18 @@ def test_numbers_are_uniform_and_chances_hold():
     many = np.concatenate([drawn(step=step) for step in range(100)])
     assert many.min() >= 0 and many.max() < 1
     np.testing.assert_allclose(many.mean(), 0.5, atol=0.02)
-    draws = Draws(1, tf.constant(0, tf.int64), 10_000, 0, 10_000)
-    np.testing.assert_allclose(draws.chance("erase", 0.25).numpy().mean(), 0.25, atol=0.02)
-    assert -3 <= draws.between("turn", -3, 5).numpy().min() < -2.9
+    rng = BatchRng(1, tf.constant(0, tf.int64), 10_000, 0, 10_000)
+    np.testing.assert_allclose(rng.bernoulli("erase", 0.25).numpy().mean(), 0.25, atol=0.02)
+    assert -3 <= rng.uniform("turn", low=-3, high=5).numpy().min() < -2.9
 
 
 def many(count=20_000, step=0):
-    return Draws(1, tf.constant(step, tf.int64), count, 0, count)
+    return BatchRng(1, tf.constant(step, tf.int64), count, 0, count)
 
 
 @pytest.mark.parametrize("limit", [1, 2, 7, 25, 1000])
 def test_whole_numbers_are_below_their_limit_and_equally_frequent(limit):
-    drawn = many().below("op", limit, 3).numpy()
+    drawn = many().randint("op", limit, 3).numpy()
     assert drawn.dtype == np.int32
     assert drawn.shape == (20_000, 3)
     counts = np.bincount(drawn.ravel(), minlength=limit)
@@ -81,7 +81,7 @@ def test_beta_has_its_distribution(alpha):
 def test_a_pipeline_draws_its_part_of_other_distributions(first, data, step):
     count = data.draw(st.integers(1, 64 - first))
     step = tf.constant(step, tf.int64)
-    whole, part = Draws(1, step, 64, 0, 64), Draws(1, step, 64, first, count)
-    for name, rest in (("beta", ("share", 0.3)), ("below", ("op", 9, 2))):
+    whole, part = BatchRng(1, step, 64, 0, 64), BatchRng(1, step, 64, first, count)
+    for name, rest in (("beta", ("share", 0.3)), ("randint", ("op", 9, 2))):
         numbers = getattr(whole, name)(*rest).numpy()
         np.testing.assert_array_equal(getattr(part, name)(*rest), numbers[first : first + count])

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from input.augment import warp
-from tests.input.augment.batches import assert_augments, draws, images
+from tests.input.augment.batches import assert_augments, batch_rng, images
 
 ROTATION = np.pi / 2
 EVERYTHING = {
@@ -112,7 +112,7 @@ def test_nothing_asked_changes_nothing(fill, channels):
     for size in ((1, 1), (12, 10), (7, 32)):
         batch = images(3, *size, channels)
         np.testing.assert_array_equal(warped(batch, fill), batch)
-        np.testing.assert_array_equal(warp.random_warp(batch, draws(3), fill=fill), batch)
+        np.testing.assert_array_equal(warp.random_warp(batch, batch_rng(3), fill=fill), batch)
 
 
 @pytest.mark.parametrize("fill", warp.FILLS)
@@ -159,14 +159,16 @@ def test_levels_are_rounded_and_not_cut_off():
 
 def test_drawn_flips_alone_are_exact_and_those_of_the_warp():
     batch = images(256, 5, 6)
-    flipped = warp.random_warp(batch, draws(256), horizontal_flip=True, vertical_flip=True).numpy()
+    flipped = warp.random_warp(
+        batch, batch_rng(256), horizontal_flip=True, vertical_flip=True
+    ).numpy()
     kinds = [batch, batch[:, :, ::-1], batch[:, ::-1], batch[:, ::-1, ::-1]]
     same = np.array([(flipped == kind).all((1, 2, 3)) for kind in kinds])
     np.testing.assert_array_equal(same.sum(0), 1)
     np.testing.assert_allclose(same.mean(1), 0.25, atol=0.1)
     # The least of warps sends the same images through the same mirrors.
     nearly = warp.random_warp(
-        batch, draws(256), rotation=1e-9, horizontal_flip=True, vertical_flip=True
+        batch, batch_rng(256), rotation=1e-9, horizontal_flip=True, vertical_flip=True
     )
     np.testing.assert_array_equal(nearly, flipped)
 
@@ -175,7 +177,7 @@ def test_drawn_flips_alone_are_exact_and_those_of_the_warp():
 def test_a_single_image_is_flipped_or_it_is_not(channels):
     image, seen = images(1, 5, 6, channels), set()
     for step in range(40):
-        flipped = warp.flip(image, draws(1, step), horizontal=True, vertical=True).numpy()
+        flipped = warp.flip(image, batch_rng(1, step), horizontal=True, vertical=True).numpy()
         kinds = [image, image[:, :, ::-1], image[:, ::-1], image[:, ::-1, ::-1]]
         seen.update(kind for kind in range(4) if (flipped == kinds[kind]).all())
         assert any((flipped == kind).all() for kind in kinds)
@@ -187,11 +189,13 @@ def test_amounts_stay_in_their_ranges():
     side, count = 64, 200
     ramp = np.broadcast_to(np.arange(side) * 2, [count, side, side])[..., None]
     columns = ramp.astype(np.uint8)
-    moved = warp.random_warp(columns, draws(count), width_shift=0.25).numpy()[:, 32, 32, 0] / 2 - 32
+    moved = (
+        warp.random_warp(columns, batch_rng(count), width_shift=0.25).numpy()[:, 32, 32, 0] / 2 - 32
+    )
     assert -16 <= moved.min() < -14 and 14 < moved.max() <= 16
-    still = warp.random_warp(columns, draws(count), height_shift=0.25).numpy()
+    still = warp.random_warp(columns, batch_rng(count), height_shift=0.25).numpy()
     np.testing.assert_array_equal(still, columns)
-    wide = warp.random_warp(columns, draws(count), zoom=0.3).numpy()[:, 32, :, 0].astype(float)
+    wide = warp.random_warp(columns, batch_rng(count), zoom=0.3).numpy()[:, 32, :, 0].astype(float)
     factor = (wide[:, 40] - wide[:, 24]) / 32
     assert 0.65 < factor.min() < 0.75 and 1.25 < factor.max() < 1.35
 
@@ -200,7 +204,7 @@ def test_rows_and_columns_are_zoomed_apart():
     ramp = np.broadcast_to(np.arange(64) * 2, [200, 64, 64])
     batch = np.stack([ramp, ramp.transpose(0, 2, 1)], -1).astype(np.uint8)
     # The op takes any number of channels: the first tells of columns, the second of rows.
-    seen = warp.random_warp(batch, draws(200), zoom=0.3).numpy().astype(float)
+    seen = warp.random_warp(batch, batch_rng(200), zoom=0.3).numpy().astype(float)
     columns = seen[:, 32, 40, 0] - seen[:, 32, 24, 0]
     rows = seen[:, 40, 32, 1] - seen[:, 24, 32, 1]
     assert abs(np.corrcoef(rows, columns)[0, 1]) < 0.2

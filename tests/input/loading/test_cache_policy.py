@@ -8,9 +8,9 @@ import pytest
 from headrace.errors import UsageError, UserError
 from input.dataset import dataset_dir
 from input.loading import cache_policy
-from input.preprocessing.spec import View
+from input.preprocessing.spec import Preprocessing
 
-VIEW = View((32, 32))
+VIEW = Preprocessing((32, 32))
 
 
 @pytest.fixture
@@ -38,13 +38,13 @@ def test_resized_crops_can_be_kept_only_of_bare_pixels_of_one_size(card):
     bare = dataclasses.replace(card, encoding="raw")
     sizes = {"rows": {"min": 8, "max": 8}, "columns": {"min": 8, "max": 9}}
     assert (
-        cache_policy.keepable(card, VIEW, "none")
-        == cache_policy.keepable(card, VIEW, "random")
+        cache_policy.cacheable_preprocessing(card, VIEW, "none")
+        == cache_policy.cacheable_preprocessing(card, VIEW, "random")
         == VIEW
     )
-    assert cache_policy.keepable(bare, VIEW, "resized") == View((8, 8))
+    assert cache_policy.cacheable_preprocessing(bare, VIEW, "resized") == Preprocessing((8, 8))
     for other in (card, dataclasses.replace(bare, image_size=sizes)):
-        assert cache_policy.keepable(other, VIEW, "resized") is None
+        assert cache_policy.cacheable_preprocessing(other, VIEW, "resized") is None
     assert (
         cache_policy.choose("auto", card, 100, None)
         == cache_policy.choose("none", card, 100, None)

@@ -1,4 +1,4 @@
-"""Chunks in memory: the records asked for, each chunk read once for as long as it is needed."""
+"""ChunkCache in memory: the records asked for, each chunk read once for as long as it is needed."""
 
 import collections
 import concurrent.futures
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from input.loading import chunk_cache
-from input.loading.chunk_cache import Chunks
+from input.loading.chunk_cache import ChunkCache
 from input.sampling import index_shuffle
 from input.sampling.order import Order
 
@@ -54,10 +54,10 @@ def orders(draw):
 @settings(max_examples=30)
 def test_frames_are_those_that_were_asked_for(asked, data):
     numbers = st.lists(st.integers(0, asked.records - 1), max_size=60)
-    kept = Chunks(frames, asked, 1, READS)
+    cache = ChunkCache(frames, asked, 1, READS)
     for _ in range(3):
         wanted, soon = (np.array(data.draw(numbers), np.int64) for _ in range(2))
-        assert kept.frames(wanted, soon) == frames(wanted)
+        assert cache.frames(wanted, soon) == frames(wanted)
 
 
 @given(asked=orders(), first=st.integers(0, 100), data=st.data())
@@ -65,7 +65,7 @@ def test_frames_are_those_that_were_asked_for(asked, data):
 def test_no_chunk_is_read_again_before_its_window_has_ended(asked, first, data):
     """A stream as tf.data reads it: as many steps at once as are read ahead."""
     pipelines = data.draw(st.sampled_from([n for n in (1, 2, 4) if asked.lanes % n == 0]))
-    ahead = chunk_cache.ahead(asked)
+    ahead = chunk_cache.steps_ahead(asked)
     steps = range(first, first + 2 * asked.window + 3)
     graph = tf.function(lambda step: index_shuffle.batch(asked, step, 0, pipelines))
     numbers = {
@@ -73,13 +73,13 @@ def test_no_chunk_is_read_again_before_its_window_has_ended(asked, first, data):
         for step in range(steps[0], steps[-1] + ahead + 1)
     }
     read = Counting(asked.chunk)
-    kept = Chunks(read, asked, pipelines, READS)
+    cache = ChunkCache(read, asked, pipelines, READS)
     with concurrent.futures.ThreadPoolExecutor(READS) as pool:
         calls = []
         for step in steps:
             if len(calls) >= READS:
                 calls[-READS].result(SECONDS)
-            calls.append(pool.submit(kept.frames, numbers[step], numbers[step + ahead]))
+            calls.append(pool.submit(cache.frames, numbers[step], numbers[step + ahead]))
         for step, call in zip(steps, calls, strict=True):
             assert call.result(SECONDS) == frames(numbers[step])
 
@@ -99,28 +99,28 @@ def test_no_chunk_is_read_again_before_its_window_has_ended(asked, first, data):
 
 def test_no_more_chunks_are_kept_than_was_said():
     asked = Order(records=100_000, batch_size=64, lanes=8, seed=0, chunk=10, window=20)
-    kept = Chunks(frames, asked, 2, READS)
+    cache = ChunkCache(frames, asked, 2, READS)
     # Of a lane a window takes 160 records, which lie in up to 18 chunks; two windows are under way.
-    assert kept.kept == 2 * 4 * 18
+    assert cache.capacity == 2 * 4 * 18
     for first in range(0, 100_000, 1000):
-        kept.frames(np.arange(first, first + 1000), np.arange(0))
-    assert len(kept._chunks) == kept.kept
+        cache.frames(np.arange(first, first + 1000), np.arange(0))
+    assert len(cache._chunks) == cache.capacity
 
 
 def test_the_chunk_that_was_used_longest_ago_goes_first():
     read = Counting(10)
-    kept = Chunks(read, Order(1000, 10, 1, 0, chunk=10), 1, READS)
-    for chunk in [*range(kept.kept), 0, kept.kept, 0, 1]:
-        kept.frames(np.array([chunk * 10]), np.arange(0))
+    cache = ChunkCache(read, Order(1000, 10, 1, 0, chunk=10), 1, READS)
+    for chunk in [*range(cache.capacity), 0, cache.capacity, 0, 1]:
+        cache.frames(np.array([chunk * 10]), np.arange(0))
     assert (read.counts[0], read.counts[1]) == (1, 2)
 
 
 def test_a_small_split_is_read_once_for_all_epochs():
     asked = Order(records=90, batch_size=8, lanes=8, seed=0, chunk=7, window=11)
     read = Counting(7)
-    kept = Chunks(read, asked, 1, READS)
+    cache = ChunkCache(read, asked, 1, READS)
     for _ in range(3):
-        kept.frames(np.random.default_rng(0).permutation(90), np.arange(90))
+        cache.frames(np.random.default_rng(0).permutation(90), np.arange(90))
     assert set(read.counts.values()) == {1}
 
 
@@ -134,13 +134,13 @@ def test_a_chunk_that_is_being_read_is_waited_for():
         assert go_on.wait(SECONDS)
         return frames(numbers)
 
-    kept = Chunks(read, Order(100, 10, 1, 0, chunk=10, window=2), 1, READS)
+    cache = ChunkCache(read, Order(100, 10, 1, 0, chunk=10, window=2), 1, READS)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        call = pool.submit(kept.frames, np.array([3]), np.arange(0))
+        call = pool.submit(cache.frames, np.array([3]), np.arange(0))
         assert begun.wait(SECONDS)
-        kept.frames(np.arange(0), np.array([4]))
+        cache.frames(np.arange(0), np.array([4]))
         go_on.set()
-        assert kept.frames(np.array([5]), np.arange(0)) == [b"5"]
+        assert cache.frames(np.array([5]), np.arange(0)) == [b"5"]
         assert call.result(SECONDS) == [b"3"]
     assert len(reads) == 1
 
@@ -152,9 +152,9 @@ def test_sixteen_chunks_are_read_at_the_same_time():
         together.wait(SECONDS)
         return frames(numbers)
 
-    kept = Chunks(read, Order(1600, 160, 1, 0, chunk=10, window=4), 1, READS)
+    cache = ChunkCache(read, Order(1600, 160, 1, 0, chunk=10, window=4), 1, READS)
     numbers = np.arange(0, 160, 10)
-    assert kept.frames(numbers, np.arange(0)) == frames(numbers)
+    assert cache.frames(numbers, np.arange(0)) == frames(numbers)
 
 
 def test_what_is_wanted_soon_is_read_meanwhile_but_not_without_bound():
@@ -165,10 +165,10 @@ def test_what_is_wanted_soon_is_read_meanwhile_but_not_without_bound():
         assert go_on.wait(SECONDS)
         return read(numbers)
 
-    kept = Chunks(blocked, Order(1000, 100, 1, 0, chunk=1, window=5), 1, READS)
-    kept.frames(np.arange(0), np.arange(1000))
+    cache = ChunkCache(blocked, Order(1000, 100, 1, 0, chunk=1, window=5), 1, READS)
+    cache.frames(np.arange(0), np.arange(1000))
     go_on.set()
-    kept._pool.shutdown()
+    cache._pool.shutdown()
     assert 16 <= len(read.counts) <= 32
 
 
@@ -181,7 +181,7 @@ def test_a_read_that_failed_is_told_and_tried_again():
             raise OSError("no way")
         return frames(numbers)
 
-    kept = Chunks(read, Order(100, 10, 1, 0, chunk=10), 1, READS)
+    cache = ChunkCache(read, Order(100, 10, 1, 0, chunk=10), 1, READS)
     with pytest.raises(OSError, match="no way"):
-        kept.frames(np.array([3]), np.arange(0))
-    assert kept.frames(np.array([3]), np.arange(0)) == [b"3"]
+        cache.frames(np.array([3]), np.arange(0))
+    assert cache.frames(np.array([3]), np.arange(0)) == [b"3"]

@@ -16,12 +16,12 @@ from input.augment.config import Augmentation
 from input.dataset import dataset_dir
 from input.dataset.reader import Reader
 from input.loading import cache_policy, decoded_cache
-from input.preprocessing.spec import View
+from input.preprocessing.spec import Preprocessing
 from input.sampling.order import Order
 from tests.beam_pipelines.jobs import prepare
 from tests.conftest import ROOT, write_images
 
-VIEW = View((6, 6), base=(8, 7))
+VIEW = Preprocessing((6, 6), resize_to=(8, 7))
 
 
 @pytest.fixture(scope="module")
@@ -49,18 +49,18 @@ def assert_same(one: tf.data.Dataset, other: tf.data.Dataset, count: int) -> Non
 @pytest.mark.parametrize("crop", ["none", "random"])
 def test_batches_are_the_same_as_without(data, tmp_path, where, crop):
     records, order = reader(data), Order(47, 8, 4, seed=2)
-    found = decoded_cache.keep(records, VIEW, where, str(tmp_path))
+    found = decoded_cache.build_cache(records, VIEW, where, str(tmp_path))
     for options in ({"start_step": 3}, {"pipeline": 1, "pipelines": 2}):
         options["augmentation"] = Augmentation(crop=crop, horizontal_flip=True)
         assert_same(
-            stream.training(records, order, VIEW, kept=found, **options),
+            stream.training(records, order, VIEW, decoded_cache=found, **options),
             stream.training(records, order, VIEW, **options),
             count=8,
         )
     for crops in (1, 10):
         options = {"batch_size": 10, "crops": crops}
         assert_same(
-            stream.evaluation(records, VIEW, kept=found, **options),
+            stream.evaluation(records, VIEW, decoded_cache=found, **options),
             stream.evaluation(records, VIEW, **options),
             count=9,
         )
@@ -71,24 +71,30 @@ def test_resized_crops_of_bare_pixels_are_the_same_as_without(tmp_path, where):
     write_images(tmp_path / "source", {"dark": 9, "light": 9}, size=(9, 12))
     prepare(tmp_path / "source", tmp_path / "data", splits="train:1", encoding="raw")
     records, asked = reader(tmp_path / "data"), Augmentation(crop="resized")
-    whole = cache_policy.keepable(records.card, View((6, 6)), "resized")
-    assert whole == View((9, 12))
-    options = {"order": Order(18, 6, 2, seed=2), "view": View((6, 6)), "augmentation": asked}
-    found = decoded_cache.keep(records, whole, where, str(tmp_path / "cache"))
+    whole = cache_policy.cacheable_preprocessing(records.card, Preprocessing((6, 6)), "resized")
+    assert whole == Preprocessing((9, 12))
+    options = {
+        "order": Order(18, 6, 2, seed=2),
+        "preprocessing": Preprocessing((6, 6)),
+        "augmentation": asked,
+    }
+    found = decoded_cache.build_cache(records, whole, where, str(tmp_path / "cache"))
     assert_same(
-        stream.training(records, kept=found, **options), stream.training(records, **options), 6
+        stream.training(records, decoded_cache=found, **options),
+        stream.training(records, **options),
+        6,
     )
 
 
 def test_a_split_kept_on_disk_is_not_read_again(data, tmp_path):
     copy = shutil.copytree(data, tmp_path / "data")
-    first = decoded_cache.keep(reader(copy), VIEW, "disk", str(tmp_path / "cache")).batch(
+    first = decoded_cache.build_cache(reader(copy), VIEW, "disk", str(tmp_path / "cache")).batch(
         tf.range(47)
     )
     records, done = reader(copy), []
     for shard in copy.glob("*.tfrecord*"):
         shard.unlink()
-    again = decoded_cache.keep(records, VIEW, "disk", str(tmp_path / "cache"), done.append)
+    again = decoded_cache.build_cache(records, VIEW, "disk", str(tmp_path / "cache"), done.append)
     for name, value in again.batch(tf.range(47)).items():
         np.testing.assert_array_equal(value, first[name])
     assert sum(done) == 47
@@ -108,7 +114,9 @@ def test_a_split_kept_on_disk_is_not_read_again(data, tmp_path):
 )
 def test_a_split_whose_files_on_disk_are_damaged_is_decoded_again(data, tmp_path, damage, name):
     def labels_and_images() -> list[np.ndarray]:
-        batch = decoded_cache.keep(reader(data), VIEW, "disk", str(tmp_path)).batch(tf.range(47))
+        batch = decoded_cache.build_cache(reader(data), VIEW, "disk", str(tmp_path)).batch(
+            tf.range(47)
+        )
         return [batch["label"].numpy(), batch["image"].numpy()]
 
     before = labels_and_images()
@@ -120,14 +128,14 @@ def test_a_split_whose_files_on_disk_are_damaged_is_decoded_again(data, tmp_path
 
 
 def test_another_size_is_kept_apart(data, tmp_path):
-    for view in (VIEW, View((6, 6)), View((6, 6), how="squash")):
-        decoded_cache.keep(reader(data), view, "disk", str(tmp_path))
+    for preprocessing in (VIEW, Preprocessing((6, 6)), Preprocessing((6, 6), resize="squash")):
+        decoded_cache.build_cache(reader(data), preprocessing, "disk", str(tmp_path))
     assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_progress_counts_every_record(data):
     done = []
-    decoded_cache.keep(reader(data), VIEW, "memory", advance=done.append)
+    decoded_cache.build_cache(reader(data), VIEW, "memory", advance=done.append)
     assert sum(done) == 47
 
 
@@ -138,11 +146,11 @@ def test_a_bad_record_is_named_and_leaves_nothing_behind(data, tmp_path):
     content[-1] ^= 1
     shard.write_bytes(content)
     with pytest.raises(UserError, match=r"record 46 of .* is damaged"):
-        decoded_cache.keep(reader(copy), VIEW, "disk", str(tmp_path / "cache"))
+        decoded_cache.build_cache(reader(copy), VIEW, "disk", str(tmp_path / "cache"))
     assert not list((tmp_path / "cache").iterdir())
     for _ in range(2):  # the second time, too: what was kept would hide it
         records = reader(copy, skips=True)
-        found = decoded_cache.keep(records, VIEW, "disk", str(tmp_path / "cache"))
+        found = decoded_cache.build_cache(records, VIEW, "disk", str(tmp_path / "cache"))
         assert len(records.bad) == 1
         assert found.batch(tf.range(47))["good"].numpy().tolist() == [True] * 46 + [False]
 
@@ -153,10 +161,10 @@ def test_the_next_start_clears_what_a_killed_one_left(data, tmp_path):
         "from input.dataset import dataset_dir\n"
         "from input.dataset.reader import Reader\n"
         "from input.loading import decoded_cache\n"
-        "from input.preprocessing.spec import View\n"
+        "from input.preprocessing.spec import Preprocessing\n"
         "def wait(records): print('decoded', flush=True), sys.stdin.readline()\n"
         "reader = Reader(sys.argv[1], dataset_dir.read_card(sys.argv[1]), 'train')\n"
-        "decoded_cache.keep(reader, View((5, 5)), 'disk', sys.argv[2], wait)\n"
+        "decoded_cache.build_cache(reader, Preprocessing((5, 5)), 'disk', sys.argv[2], wait)\n"
     )
     killed = subprocess.Popen(
         [sys.executable, "-c", script, str(data), str(tmp_path)],
@@ -167,11 +175,13 @@ def test_the_next_start_clears_what_a_killed_one_left(data, tmp_path):
     )
     assert killed.stdout is not None
     assert killed.stdout.readline() == "decoded\n"
-    decoded_cache.keep(reader(data), VIEW, "disk", str(tmp_path))
+    decoded_cache.build_cache(reader(data), VIEW, "disk", str(tmp_path))
     assert len(list(tmp_path.iterdir())) == 2  # what the living process writes stays
     killed.kill()
     killed.communicate(timeout=60)
-    decoded_cache.keep(reader(data), VIEW, "disk", str(tmp_path))  # found, so nothing is written
+    decoded_cache.build_cache(
+        reader(data), VIEW, "disk", str(tmp_path)
+    )  # found, so nothing is written
     (folder,) = tmp_path.iterdir()
     assert not folder.name.startswith(".")
 
@@ -182,12 +192,12 @@ def test_a_full_disk_is_said_in_one_line(data):
         "from input.dataset import dataset_dir\n"
         "from input.dataset.reader import Reader\n"
         "from input.loading import decoded_cache\n"
-        "from input.preprocessing.spec import View\n"
+        "from input.preprocessing.spec import Preprocessing\n"
         "import signal\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"
         "reader = Reader(sys.argv[1], dataset_dir.read_card(sys.argv[1]), 'train')\n"
-        "try: decoded_cache.keep(reader, View((8, 8)), 'disk', sys.argv[2])\n"
+        "try: decoded_cache.build_cache(reader, Preprocessing((8, 8)), 'disk', sys.argv[2])\n"
         "except Exception as error: print(type(error).__name__, error)\n"
     )
     folder = data.parent / "small"
@@ -205,8 +215,10 @@ def test_a_full_disk_is_said_in_one_line(data):
 
 
 def test_every_batch_of_a_long_stream_comes_from_what_is_kept(data):
-    found = decoded_cache.keep(reader(data), View((8, 8)), "memory")
+    found = decoded_cache.build_cache(reader(data), Preprocessing((8, 8)), "memory")
     order = Order(47, 16, 8, seed=5)
-    seen = stream.training(reader(data), order, View((8, 8)), kept=found).as_numpy_iterator()
+    seen = stream.training(
+        reader(data), order, Preprocessing((8, 8)), decoded_cache=found
+    ).as_numpy_iterator()
     labels = np.concatenate([batch["label"] for batch in itertools.islice(seen, 200)])
     assert abs(labels.mean() - 27 / 47) < 0.02

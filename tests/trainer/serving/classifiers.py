@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from input.preprocessing.spec import View
+from input.preprocessing.spec import Preprocessing
 from models import classifier
 from models.layers.normalization import Normalization
 from trainer.serving.classifier import Classifier
@@ -27,7 +27,7 @@ def small_classifier() -> Classifier:
     )
     rng = np.random.default_rng(2)
     network.set_weights([rng.uniform(0.5, 2, weight.shape) for weight in network.get_weights()])
-    return Classifier(network, View((8, 6)), CLASSES)
+    return Classifier(network, Preprocessing((8, 6)), CLASSES)
 
 
 def encoded_images() -> list[bytes]:

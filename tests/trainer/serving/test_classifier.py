@@ -7,7 +7,7 @@ import tensorflow as tf
 from headrace.errors import UserError
 from input.loading import decode
 from input.preprocessing import resize
-from input.preprocessing.spec import View
+from input.preprocessing.spec import Preprocessing
 from tests.trainer.serving.classifiers import CLASSES, encoded_images, small_classifier
 from trainer.serving.classifier import classify_file
 
@@ -15,7 +15,9 @@ from trainer.serving.classifier import classify_file
 def test_labels_and_probabilities_are_those_of_the_network():
     classifier, images = small_classifier(), encoded_images()
     result = classifier.classify(tf.constant(images))
-    pixels = tf.stack([resize.see(decode.decode(image, 3), View((8, 6))) for image in images])
+    pixels = tf.stack(
+        [resize.preprocess(decode.decode(image, 3), Preprocessing((8, 6))) for image in images]
+    )
     expected = tf.nn.softmax(classifier._network(pixels, training=False)).numpy()
     np.testing.assert_allclose(result["probabilities"], expected, rtol=1e-5)
     np.testing.assert_allclose(result["probability"], expected.max(axis=1), rtol=1e-5)

@@ -43,7 +43,7 @@ class Evaluator:
     def _run(self, split: str) -> Result:
         batches, reader = self.data.evaluation(split)
         weights = ema.average_weights(self.state.model, self.state.optimizer)
-        with read_records.errors_of(reader), weights:
+        with read_records.reader_errors(reader), weights:
             result = self.evaluate(self._until_stop(batches))
         return {name: result[name] for name in ("rank1", "rank5", "loss", "records")}
 
