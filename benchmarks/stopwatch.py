@@ -87,7 +87,7 @@ def main() -> None:
     watch.watch("model", train.run_model, "build")
     watch.watch("restore", train.CheckpointManager, "restore")
     watch.watch("save", train.CheckpointManager, "save")
-    watch.watch("decoding", run_data, "keep")
+    watch.watch("decoding", run_data, "build_cache")
     watch.watch("stream", train.Data, "training")
     make_train_steps = train_step.make_train_steps
 
