@@ -201,7 +201,7 @@ def _run_for(batches, seconds: float) -> tuple[int, float]:
 
 def _write(output: str, picture: bytes) -> None:
     try:
-        files.write(output, picture)
+        files.write_atomic(output, picture)
     except OSError as error:
         raise UserError(
             f"--output={output} cannot be written ({error.strerror}); name another"

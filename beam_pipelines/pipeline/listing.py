@@ -81,7 +81,7 @@ def write_listings(inventory: Inventory, work: str) -> None:
     with open(inventory.file, "rb") as listing:
         for number, _ in tasks(inventory):
             chunk = itertools.islice(listing, _CHUNK)
-            files.write(f"{work}/listing-{number:09d}.jsonl", b"".join(chunk))
+            files.write_atomic(f"{work}/listing-{number:09d}.jsonl", b"".join(chunk))
 
 
 def _line(source: Source, listed: Listed) -> bytes:

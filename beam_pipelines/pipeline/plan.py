@@ -66,9 +66,11 @@ def run(plan: Plan) -> list[write.Task]:
             summary = _plan(plan, os.path.join(folder, "catalog"))
         except UserError as error:
             failed = {"message": str(error), "usage": isinstance(error, UsageError)}
-            files.write(f"{plan.work}/{FAILED}", orjson.dumps(failed))
+            files.write_atomic(f"{plan.work}/{FAILED}", orjson.dumps(failed))
             return []
-    files.write(f"{plan.work}/{SUMMARY}", orjson.dumps(summary, option=orjson.OPT_NON_STR_KEYS))
+    files.write_atomic(
+        f"{plan.work}/{SUMMARY}", orjson.dumps(summary, option=orjson.OPT_NON_STR_KEYS)
+    )
     return [
         write.Task(shard, summary["channels"], summary["weighted"])
         for split in summary["splits"].values()

@@ -136,7 +136,7 @@ def _unpack(scan: Scan, spill: str, part: object) -> Iterator[Row | Rejected]:
             continue
         contents.append(data)
         offset += len(data)
-    files.write(spill, b"".join(contents))
+    files.write_atomic(spill, b"".join(contents))
 
 
 def _describe(config: Config, listed: Listed, data: bytes, file: str, offset: int) -> Row:
