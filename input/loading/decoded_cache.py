@@ -12,14 +12,13 @@ import hashlib
 import math
 import os
 import pathlib
-import shutil
-import uuid
 from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
 import headrace
+from headrace import atomic
 from headrace.errors import UserError
 from input.dataset.reader import Reader
 from input.loading import decode_batches, python_calls, read_records
@@ -135,23 +134,21 @@ def _on_disk(
     if found := _mapped(home, kinds):
         advance(len(reader))
         return found
-    making = home.with_name(f".{home.name}.{uuid.uuid4().hex}")
     try:
-        making.mkdir(parents=True)
-        arrays = {name: _allocate(making / f"{name}.npy", *kind) for name, kind in kinds.items()}
-        _fill(arrays, reader, view, advance)
-        for values in arrays.values():
-            values.flush()
-        shutil.rmtree(home, ignore_errors=True)
-        making.rename(home)
+        with atomic.atomic_dir(str(home)) as staging:
+            arrays = {
+                name: _allocate(pathlib.Path(staging, f"{name}.npy"), *kind)
+                for name, kind in kinds.items()
+            }
+            _fill(arrays, reader, view, advance)
+            for values in arrays.values():
+                values.flush()
     except OSError as error:
         size = math.prod(kinds["image"][0]) / 2**30
         raise UserError(
             f"--cache=disk: {folder} cannot be written ({error.strerror}); it takes {size:.1f} GiB "
             "there: name another --cache_dir, or use --cache=none"
         ) from None
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
     return arrays
 
 
