@@ -9,7 +9,6 @@ with the same numbers and the confusion matrix (rows true, columns predicted).
 import json
 
 from absl import flags
-from etils import epath
 
 from headrace import files, program
 from headrace.errors import UserError, check
@@ -67,8 +66,8 @@ def main() -> None:
         int(FLAGS.crops),
         average,
     )
-    path = epath.Path(FLAGS.workdir) / f"evaluation-{FLAGS.split}.json"
-    run_dir.write_whole(path, (json.dumps(result, indent=2) + "\n").encode())
+    path = f"{FLAGS.workdir}/evaluation-{FLAGS.split}.json"
+    run_dir.write_atomic(path, (json.dumps(result, indent=2) + "\n").encode())
     _print_table(result)
 
 

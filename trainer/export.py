@@ -10,9 +10,8 @@ model loads with `tf.saved_model.load` where Headrace is not installed:
 """
 
 from absl import flags
-from etils import epath
 
-from headrace import program
+from headrace import atomic, files, program
 from headrace.tensorflow_import import import_tensorflow
 from trainer import run_dir
 from trainer.config import trained_flags
@@ -51,21 +50,21 @@ def export(workdir: str, config: RunConfig, which: str, average: bool = False) -
 
     model, _ = network.restore(config, workdir, which, average)
     classifier = Classifier(model, config)
-    path = _next_version(epath.Path(workdir) / run_dir.EXPORT)
-    temporary = path.with_name(f".{path.name}.tmp")
-    if temporary.exists():
-        temporary.rmtree()
-    tf.saved_model.save(
-        classifier, str(temporary), signatures={"serving_default": classifier.classify}
-    )
-    temporary.rename(path)
-    return str(path)
+    path = _next_version(f"{workdir}/{run_dir.EXPORT}")
+    with run_dir.writing(path), atomic.atomic_dir(path, last="saved_model.pb") as staging:
+        tf.saved_model.save(
+            classifier, staging, signatures={"serving_default": classifier.classify}
+        )
+    return path
 
 
-def _next_version(folder: epath.Path) -> epath.Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    versions = [int(path.name) for path in folder.iterdir() if path.name.isdigit()]
-    return folder / f"{max(versions, default=0) + 1:04d}"
+def _next_version(folder: str) -> str:
+    try:
+        names = files.listing(folder)[0]
+    except FileNotFoundError:
+        names = []
+    versions = [int(name) for name in names if name.isdigit()]
+    return f"{folder}/{max(versions, default=0) + 1:04d}"
 
 
 if __name__ == "__main__":

@@ -6,9 +6,8 @@ Prints a line per file: the file, its label, the probability, separated by tabs.
 """
 
 from absl import flags
-from etils import epath
 
-from headrace import program
+from headrace import files, program
 from headrace.errors import UserError, check
 from headrace.tensorflow_import import import_tensorflow
 from trainer.config import trained_flags
@@ -20,21 +19,21 @@ FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(trained_flags)
 
 
-def main(*files: str) -> None:
+def main(*paths: str) -> None:
     """Runs the program."""
-    check(files, "no image given: name one or more files")
+    check(paths, "no image given: name one or more files")
     config, average = trained_flags.asked()
-    encoded = [_read(file) for file in files]
+    encoded = [_read(path) for path in paths]
     import_tensorflow()
     devices.configure()
     from trainer import network  # with TensorFlow, takes seconds
 
     model, _ = network.restore(config, FLAGS.workdir, FLAGS.checkpoint, average)
-    for file, label, probability in predict(model, config, files, encoded):
+    for file, label, probability in predict(model, config, paths, encoded):
         print(f"{file}\t{label}\t{probability:.4f}")
 
 
-def predict(model, config: RunConfig, files: tuple[str, ...], encoded: list[bytes]):
+def predict(model, config: RunConfig, paths: tuple[str, ...], encoded: list[bytes]):
     """Classifies files one by one; yields file, label and probability.
 
     Raises:
@@ -45,7 +44,7 @@ def predict(model, config: RunConfig, files: tuple[str, ...], encoded: list[byte
     from trainer.serving.classifier import Classifier
 
     classifier = Classifier(model, config)
-    for file, data in zip(files, encoded, strict=True):
+    for file, data in zip(paths, encoded, strict=True):
         try:
             result = classifier.classify(tf.constant([data]))
         except tf.errors.InvalidArgumentError:
@@ -57,7 +56,7 @@ def predict(model, config: RunConfig, files: tuple[str, ...], encoded: list[byte
 
 def _read(file: str) -> bytes:
     try:
-        return epath.Path(file).read_bytes()
+        return files.read(file)
     except OSError as error:
         raise UserError(f"{file} cannot be read ({error.strerror}); check the path") from None
 

@@ -8,8 +8,7 @@ import dataclasses
 import json
 from collections.abc import Iterable, Mapping
 
-from etils import epath
-
+from headrace import files
 from headrace.errors import UserError
 from trainer.config.run import RunConfig, exists, read
 
@@ -114,13 +113,14 @@ def check_same_run(workdir: str, config: RunConfig, allow_changes: bool = False)
         UserError: it holds a run of another dataset, model or flags, all differences are named; or
             no run, but other files; or it is no directory.
     """
-    directory = epath.Path(workdir)
-    if not directory.exists():
+    try:
+        folders, names = files.listing(workdir)
+    except FileNotFoundError:
         return
-    if not directory.is_dir():
-        raise UserError(f"--workdir={workdir} is a file; name a folder")
+    except NotADirectoryError:
+        raise UserError(f"--workdir={workdir} is a file; name a folder") from None
     if not exists(workdir):
-        if any(not path.name.startswith(".") for path in directory.iterdir()):
+        if any(not name.startswith(".") for name in (*folders, *names)):
             raise UserError(
                 f"--workdir={workdir} has files in it but is no run directory; use an empty one"
             )

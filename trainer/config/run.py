@@ -3,9 +3,8 @@
 import dataclasses
 import json
 
-from etils import epath
-
 import headrace
+from headrace import files
 from headrace.errors import UserError
 from input.dataset.dataset_dir import Card
 from input.preprocessing.spec import View
@@ -136,7 +135,7 @@ def to_json(config: RunConfig) -> str:
 
 def exists(workdir: str) -> bool:
     """Whether a run has begun in a run directory."""
-    return (epath.Path(workdir) / CONFIG).exists()
+    return files.exists(f"{workdir}/{CONFIG}")
 
 
 def read(workdir: str, flag: str = "--workdir") -> RunConfig:
@@ -149,14 +148,14 @@ def read(workdir: str, flag: str = "--workdir") -> RunConfig:
     Raises:
         UserError: there is none, it cannot be read, or a newer Headrace wrote it.
     """
-    path = epath.Path(workdir) / CONFIG
+    path = f"{workdir}/{CONFIG}"
     if not exists(workdir):
         raise UserError(
             f"{workdir} is no run directory: it has no {CONFIG}; "
             f"train with `python -m trainer.task`, or check {flag}"
         )
     try:
-        values = dict(json.loads(path.read_text()))
+        values = dict(json.loads(files.read(path)))
         written = int(values.pop("format", 1))
     except (OSError, ValueError, TypeError) as error:
         raise UserError(f"{path} is damaged ({error}); use another {flag}") from None

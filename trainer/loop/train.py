@@ -76,7 +76,7 @@ def train(
     with (
         Interruption(config.max_minutes) as interruption,
         _peers(members),
-        run_dir.held(workdir) if together.is_chief else contextlib.nullcontext(),
+        run_dir.lock(workdir) if together.is_chief else contextlib.nullcontext(),
         TrainingProgress(config.steps, together.is_chief) as progress,
     ):
         data = Data(config, card, own, progress)
