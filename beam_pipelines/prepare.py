@@ -18,7 +18,7 @@ from beam_pipelines import config, sources
 from beam_pipelines.images import decode, resize
 from beam_pipelines.pipeline import job
 from beam_pipelines.planning import split_spec
-from headrace import program
+from headrace import files, program
 from headrace.errors import check
 from input.dataset import dataset_dir
 from input.dataset.dataset_dir import Card
@@ -109,7 +109,7 @@ def main(*beam_flags: str) -> None:
     """Runs the program."""
     asked = config.Config(
         source=FLAGS.source,
-        output_dir=_absolute(FLAGS.output_dir),
+        output_dir=files.absolute(FLAGS.output_dir),
         name=FLAGS.name or _name_of(FLAGS.source),
         splits=FLAGS.splits or "",
         seed=FLAGS.seed,
@@ -153,11 +153,6 @@ def main(*beam_flags: str) -> None:
         print("template written; the images were listed, but none was prepared")
         return
     _print_summary(FLAGS.output_dir.rstrip("/"), card)
-
-
-def _absolute(path: str) -> str:
-    """A local path that means the same in any folder: workers may run in another one."""
-    return path.rstrip("/") if "://" in path else os.path.abspath(os.path.expanduser(path))
 
 
 def _resize() -> resize.Resize:
@@ -218,4 +213,4 @@ def _count(number: int, noun: str) -> str:
 
 
 if __name__ == "__main__":
-    program.run(main, accept_unknown_flags=True)
+    program.run(main, decodes_images=True, accept_unknown_flags=True)

@@ -166,4 +166,4 @@ def _print_table(result: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, decodes_images=True)

@@ -209,4 +209,4 @@ def _write(output: str, picture: bytes) -> None:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, decodes_images=True)

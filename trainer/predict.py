@@ -7,7 +7,7 @@ Prints a line per file: the file, its label, the probability, separated by tabs.
 
 from absl import flags
 
-from headrace import files, program
+from headrace import files, program, stdio
 from headrace.errors import UserError, check
 from headrace.tensorflow_import import import_tensorflow
 from trainer.config import trained_flags
@@ -45,6 +45,7 @@ def predict(model, config: RunConfig, paths: tuple[str, ...], encoded: list[byte
 
     classifier = Classifier(model, config)
     for file, data in zip(paths, encoded, strict=True):
+        stdio.name_image(file)
         try:
             result = classifier.classify(tf.constant([data]))
         except tf.errors.InvalidArgumentError:
@@ -62,4 +63,4 @@ def _read(file: str) -> bytes:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, decodes_images=True)

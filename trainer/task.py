@@ -261,4 +261,4 @@ def print_result(result: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, decodes_images=True)

@@ -2,12 +2,13 @@
 
 import dataclasses
 import io
+import logging
 import warnings
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from beam_pipelines.images import integrity
+from beam_pipelines.images import integrity, libtiff
 
 # As many as Pillow begins to warn of.
 MAX_PIXELS = 89_478_485
@@ -19,6 +20,7 @@ _LEVELS = np.arange(256.0)[:, None] ** (1, 2)
 # `decode` has its own bound, and finds out by decoding what Pillow warns of in damaged files.
 Image.MAX_IMAGE_PIXELS = None
 warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 
 class BadImageError(Exception):
@@ -38,12 +40,14 @@ class Decoded:
         as_it_is: whether the file's own bytes decode to exactly these pixels in TensorFlow.
         lossy: whether the file's format loses detail, so that a good JPEG keeps all there is.
         has_profile: whether the file has an ICC colour profile, which is not applied.
+        messages: what its decoder said of damage that it could pass over.
     """
 
     pixels: Image.Image
     as_it_is: bool
     lossy: bool
     has_profile: bool
+    messages: tuple[str, ...] = ()
 
 
 def decode(data: bytes, max_pixels: int = MAX_PIXELS, first_frame: bool = False) -> Decoded:
@@ -64,9 +68,10 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, first_frame: bool = False)
     if not data:
         raise BadImageError("empty", "the file has no bytes")
     try:
-        image = Image.open(io.BytesIO(data))
-        _check(image, max_pixels, first_frame)
-        image.load()
+        with libtiff.messages() as said:
+            image = Image.open(io.BytesIO(data))
+            _check(image, max_pixels, first_frame)
+            image.load()
         as_it_is = _is_read_as_it_is(image, data)
         has_profile = "icc_profile" in image.info
         pixels = _to_eight_bits(_upright(image))
@@ -76,8 +81,9 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, first_frame: bool = False)
         raise
     except Exception as error:  # decoders of damaged files raise nearly anything
         reason = "truncated" if "truncated" in str(error).lower() else "undecodable"
-        raise BadImageError(reason, str(error) or type(error).__name__) from None
-    return Decoded(pixels, as_it_is, image.format in _LOSSY, has_profile)
+        detail = str(error) or type(error).__name__
+        raise BadImageError(reason, f"{detail} ({said[0]})" if said else detail) from None
+    return Decoded(pixels, as_it_is, image.format in _LOSSY, has_profile, tuple(said))
 
 
 def _not_read(data: bytes) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from beam_pipelines.config import Config
 from beam_pipelines.images import decode, hashing, resize
 from beam_pipelines.sources.source import Container, Listed
-from headrace import files
+from headrace import files, stdio
 
 UNREADABLE = "unreadable"
 # Pixels along a side, of a JPEG that libjpeg writes.
@@ -141,6 +141,8 @@ def _unpack(scan: Scan, spill: str, part: object) -> Iterator[Row | Rejected]:
 
 def _describe(config: Config, listed: Listed, data: bytes, file: str, offset: int) -> Row:
     image = decode.decode(data, config.max_pixels, config.first_frame)
+    for message in image.messages:  # on this machine `stdio.filter_stderr` counts them
+        stdio.write_error(f"damaged image: {listed.path}: {message}")
     columns, rows = resize.target(config.resize, *image.pixels.size)
     if columns * rows > config.max_pixels:
         raise decode.BadImageError("too_large", f"{columns} x {rows} pixels once resized")

@@ -13,9 +13,9 @@ ends the process at once, and so does the first signal while there is nothing to
 
 import os
 import signal
-import sys
 import time
 
+from headrace import stdio
 from headrace.errors import INTERRUPTED
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -57,17 +57,8 @@ class Interruption:
         if self.signalled and number == signal.SIGINT:
             os._exit(128 + signal.SIGINT)
         if not self.has_work:
-            _say(b"interrupted before there was anything to save\n")
+            stdio.write_error("interrupted before there was anything to save")
             os._exit(INTERRUPTED)
         if not self.signalled:
-            _say(b"interrupted: saving; once more to end at once, without\n")
+            stdio.write_error("interrupted: saving; once more to end at once, without")
         self.signalled = True
-
-
-def _say(line: bytes) -> None:
-    try:
-        os.write(sys.stderr.fileno(), line)
-    except OSError:  # nobody reads it any more, as when a terminal has gone: what is saved counts
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        for stream in (sys.stdout, sys.stderr):
-            os.dup2(nowhere, stream.fileno())

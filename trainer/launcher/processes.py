@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from rich.console import Console
 
+from headrace import stdio
 from headrace.errors import INTERRUPTED
 from trainer.launcher.worker_exit import Ending, LastWords
 
@@ -61,7 +62,7 @@ class Output:
             stream.buffer.write(prefix.get().encode() + b" " + line + b"\n")
             stream.flush()
         except OSError:  # nobody reads it any more: training goes on
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            stdio.discard(stream)
 
 
 class StopRequests:

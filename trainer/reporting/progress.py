@@ -1,13 +1,14 @@
 """What a person watches while a run trains: a live line on a terminal, plain lines elsewhere."""
 
 import datetime
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
+
+from headrace import stdio
 
 _PLAIN_LINE_SECONDS = 10.0
 
@@ -16,7 +17,7 @@ class _Console(Console):
     """Training goes on when nobody reads it any more."""
 
     def on_broken_pipe(self) -> None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        stdio.discard(sys.stdout)
 
 
 class TrainingProgress:
