@@ -18,7 +18,7 @@ from beam_pipelines import config, sources
 from beam_pipelines.images import decode, resize
 from beam_pipelines.pipeline import job
 from beam_pipelines.planning import split_spec
-from headrace import program
+from headrace import files, program
 from headrace.errors import check
 from input.dataset import dataset_dir
 from input.dataset.dataset_dir import Card
@@ -218,4 +218,4 @@ def _count(number: int, noun: str) -> str:
 
 
 if __name__ == "__main__":
-    program.run(main, accept_unknown_flags=True)
+    program.run(main, decodes_images=True, accept_unknown_flags=True)

@@ -13,7 +13,6 @@ one size. `--source=hdf5:FILE` of `beam_pipelines.prepare` reads such a file.
 import math
 
 from absl import flags
-from etils import epath
 
 from beam_pipelines.output import hdf5
 from beam_pipelines.pipeline import progress
@@ -47,7 +46,7 @@ def main() -> None:
         f"--batch_size={FLAGS.batch_size}: a chunk of so many images is larger than the 4 GiB "
         f"that HDF5 allows; at most {hdf5.LARGEST_CHUNK // math.prod(shape[1:])} fit",
     )
-    if epath.Path(FLAGS.output).exists():
+    if files.exists(FLAGS.output):
         raise UserError(f"--output={FLAGS.output} exists; remove it or name another file")
     import_tensorflow()
     written = hdf5.write(
@@ -58,4 +57,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, decodes_images=True)

@@ -31,10 +31,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 from absl import app, flags, logging
 
+from headrace import stdio
 from headrace.errors import UsageError, UserError
-
-# What a shell gives for a program that SIGPIPE ended, as it ends those that are not Python.
-_UNREAD = 141
 
 # What `--help` shows for a flag's value, by absl's name for its kind.
 _REQUIRED = "must have a value other than None."
@@ -52,16 +50,18 @@ def run(
     if_unknown: str = "",
     renamed: Mapping[str, str] = types.MappingProxyType({}),
 ) -> None:
-    """Parses the flags, runs `main` and exits with the right code.
+    """Parse the flags, run `main` and exit with the right code.
 
     Args:
         main: called with the positional arguments as keyword-free strings, `main(*arguments)`.
+        decodes_images: count what image decoders say of damaged images, see
+            `stdio.filter_stderr`.
         accept_unknown_flags: hand flags that are not Headrace's on to `main` as positional
             arguments, for a program that passes them to a library.
         if_unknown: else what to do about such a flag, for the error.
         renamed: names that flags have today, by those that they had before.
     """
-    with _until_unread():
+    with stdio.end_when_unread():
         app.run(
             lambda argv: _call(main, argv[1:]),
             flags_parser=lambda argv: _parse(argv, accept_unknown_flags, if_unknown, renamed),
@@ -69,13 +69,13 @@ def run(
 
 
 def program_name() -> str:
-    """How the running program is started, for example `python -m trainer.task`."""
+    """Return how the running program is started, for example `python -m trainer.task`."""
     spec = sys.modules["__main__"].__spec__
     return f"python -m {spec.name}" if spec else os.path.basename(sys.argv[0])
 
 
 def own_flags() -> list[flags.Flag]:
-    """The running program's flags, in the order in which it defines them, then those it adopts."""
+    """Return the running program's flags: those it defines, in that order, then those it adopts."""
     return flags.FLAGS.get_key_flags_for_module(sys.argv[0])
 
 
@@ -134,27 +134,29 @@ def _check_finite() -> None:
 
 
 def _absl_message(error: Exception) -> str:
-    """absl's message in our words: `flag --data_dir=None: …` becomes `--data_dir is required`."""
+    """Put absl's message in our words: `flag --name=None: …` becomes `--name is required`."""
     message = " ".join(str(error).split()).removeprefix("ERROR:: ")
     if message.endswith(_REQUIRED):
         return f"{message.split()[1].split('=')[0]} is required"
     return message[0].lower() + message[1:]
 
 
-def _call(main: Callable[..., None], arguments: list[str]) -> None:
+def _call(main: Callable[..., None], arguments: list[str], decodes_images: bool) -> None:
     try:
-        main(*arguments)
+        with stdio.filter_stderr() if decodes_images else contextlib.nullcontext():
+            main(*arguments)
     except UserError as error:
         _exit(error)
     except TypeError as error:
-        if "positional argument" not in str(error) or error.__traceback__.tb_next is not None:
+        raised_in = error.__traceback__
+        if "positional argument" not in str(error) or (raised_in and raised_in.tb_next):
             raise
         _exit(UsageError(f"unexpected argument: {' '.join(arguments)}"))
     except KeyboardInterrupt:
         sys.exit(130)
 
 
-def _exit(error: UserError) -> None:
+def _exit(error: UserError) -> NoReturn:
     logging.set_verbosity(logging.FATAL)  # nothing is to be said after the error
     hint = f" (see {program_name()} --help)" if error.exit_code == 2 else ""
     print(f"error: {with_flags(str(error))}{hint}", file=sys.stderr, flush=True)
@@ -162,7 +164,7 @@ def _exit(error: UserError) -> None:
 
 
 def _help() -> str:
-    """The module's own description and its flags in the order in which they are defined."""
+    """Return the module's own description and its flags in the order in which they are defined."""
     width = min(100, shutil.get_terminal_size().columns)
     lines = [(sys.modules["__main__"].__doc__ or "").strip(), "", "Flags:"]
     for flag in own_flags():

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from absl import flags
-from etils import epath
 
 from headrace import files, program
 from headrace.errors import UserError, check
@@ -181,4 +180,4 @@ def _columns(precision: float | None, recall: float | None) -> str:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, decodes_images=True)

@@ -135,7 +135,7 @@ def _check_output_folder(output: str) -> None:
 
 def _write(output: str, picture: bytes) -> None:
     try:
-        files.write(output, picture)
+        files.write_atomic(output, picture)
     except OSError as error:
         raise UserError(
             f"--output={output} cannot be written ({error.strerror}); name another"
@@ -143,4 +143,4 @@ def _write(output: str, picture: bytes) -> None:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, decodes_images=True)

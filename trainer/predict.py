@@ -6,9 +6,8 @@ Prints a line per file: the file, its label, the probability, separated by tabs.
 """
 
 from absl import flags
-from etils import epath
 
-from headrace import program
+from headrace import files, program, stdio
 from headrace.errors import UserError, check
 from headrace.tensorflow_import import import_tensorflow
 from trainer.config import trained_model
@@ -38,10 +37,10 @@ def main(*files: str) -> None:
 
 def _read(file: str) -> bytes:
     try:
-        return epath.Path(file).read_bytes()
+        return files.read(file)
     except OSError as error:
         raise UserError(f"{file} cannot be read ({error.strerror}); check the path") from None
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, decodes_images=True)

@@ -12,17 +12,14 @@ export/0001/             SavedModel
 """
 
 import contextlib
-import fcntl
 import io
 import json
-import os
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from etils import epath
 
-from headrace import files
+from headrace import atomic, files
 from headrace.errors import UserError
 
 CONFIG = "config.json"
@@ -65,7 +62,7 @@ def make(workdir: str, config: str, flagfile: str, mean_image: np.ndarray | None
     write_whole(directory / CONFIG, config.encode())
     write_whole(directory / FLAGS, flagfile.encode())
     if mean_image is not None:
-        _write_mean_image(directory / MEAN_IMAGE, mean_image)
+        _write_mean_image(f"{workdir}/{MEAN_IMAGE}", mean_image)
 
 
 @contextlib.contextmanager
@@ -76,9 +73,14 @@ def held(workdir: str) -> Iterator[None]:
     Made if need be; nothing is left of it that was not there before, if nothing is written to it.
 
     Raises:
-        UserError: another process holds it.
+        UserError: another process holds it, or it cannot be made.
     """
-    if files.is_remote(workdir):
+    conflict = (
+        f"another process is training in --workdir={workdir}; end it first, or use another one"
+    )
+    with contextlib.ExitStack() as stack:
+        with writing(workdir):
+            stack.enter_context(atomic.lock_dir(workdir, conflict))
         yield
         return
     with writing(workdir):
@@ -114,11 +116,11 @@ def read_metrics(workdir: str) -> list[dict[str, Any]]:
     Raises:
         UserError: another one is no such line.
     """
-    path = epath.Path(workdir) / METRICS
-    if not path.exists():
+    path = f"{workdir}/{METRICS}"
+    if not files.exists(path):
         return []
     with _reading(path):
-        whole, _, _ = path.read_text().rpartition("\n")
+        whole, _, _ = files.read(path).decode().rpartition("\n")
         return [_object(line, "step", "split") for line in whole.splitlines()]
 
 
@@ -135,9 +137,7 @@ def forget_metrics_after(workdir: str, step: int, evaluated: int) -> None:
         for row in read_metrics(workdir)
         if row["step"] <= (step if row["split"] == "train" else evaluated)
     ]
-    write_whole(
-        epath.Path(workdir) / METRICS, "".join(json.dumps(row) + "\n" for row in rows).encode()
-    )
+    write_atomic(f"{workdir}/{METRICS}", "".join(json.dumps(row) + "\n" for row in rows).encode())
 
 
 def read_mean_image(workdir: str) -> np.ndarray | None:
@@ -146,11 +146,11 @@ def read_mean_image(workdir: str) -> np.ndarray | None:
     Raises:
         UserError: it is damaged.
     """
-    path = epath.Path(workdir) / MEAN_IMAGE
-    if not path.exists():
+    path = f"{workdir}/{MEAN_IMAGE}"
+    if not files.exists(path):
         return None
     with _reading(path):
-        return np.load(io.BytesIO(path.read_bytes()))
+        return np.load(io.BytesIO(files.read(path)))
 
 
 def read_result(workdir: str) -> dict[str, Any] | None:
@@ -159,11 +159,11 @@ def read_result(workdir: str) -> dict[str, Any] | None:
     Raises:
         UserError: it is damaged.
     """
-    path = epath.Path(workdir) / RESULT
-    if not path.exists():
+    path = f"{workdir}/{RESULT}"
+    if not files.exists(path):
         return None
     with _reading(path):
-        return _object(path.read_text(), "steps", "evaluations_since_best")
+        return _object(files.read(path).decode(), "steps", "evaluations_since_best")
 
 
 def is_finished(workdir: str, end: int) -> bool:
@@ -191,8 +191,7 @@ def write_whole(path: epath.Path, content: bytes) -> None:
     """Write a file so that it is there in full or not at all."""
     temporary = path.with_name(f".{path.name}.tmp")
     with writing(path):
-        temporary.write_bytes(content)
-        temporary.replace(path)
+        files.write_atomic(path, content)
 
 
 @contextlib.contextmanager
@@ -212,7 +211,7 @@ def writing(path: epath.PathLike) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _reading(path: epath.Path) -> Iterator[None]:
+def _reading(path: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, EOFError) as error:
@@ -229,7 +228,7 @@ def _object(text: str, *names: str) -> dict[str, Any]:
     return found
 
 
-def _write_mean_image(path: epath.Path, image: np.ndarray) -> None:
+def _write_mean_image(path: str, image: np.ndarray) -> None:
     content = io.BytesIO()
     np.save(content, image)
-    write_whole(path, content.getvalue())
+    write_atomic(path, content.getvalue())

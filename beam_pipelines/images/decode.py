@@ -2,12 +2,13 @@
 
 import dataclasses
 import io
+import logging
 import warnings
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from beam_pipelines.images import integrity
+from beam_pipelines.images import integrity, libtiff
 
 # As many as Pillow begins to warn of.
 MAX_PIXELS = 89_478_485
@@ -19,6 +20,7 @@ _LEVELS = np.arange(256.0)[:, None] ** (1, 2)
 # `decode` has its own bound, and finds out by decoding what Pillow warns of in damaged files.
 Image.MAX_IMAGE_PIXELS = None
 warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 
 class BadImageError(Exception):
@@ -38,12 +40,14 @@ class DecodedImage:
         verbatim: whether the file's own bytes decode to exactly these pixels in TensorFlow.
         lossy: whether the file's format loses detail, so that a good JPEG keeps all there is.
         has_profile: whether the file has an ICC colour profile, which is not applied.
+        messages: what its decoder said of damage that it could pass over.
     """
 
     pixels: Image.Image
     verbatim: bool
     lossy: bool
     has_profile: bool
+    messages: tuple[str, ...] = ()
 
 
 def decode(data: bytes, max_pixels: int = MAX_PIXELS, first_frame: bool = False) -> DecodedImage:

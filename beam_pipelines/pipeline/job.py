@@ -160,7 +160,7 @@ def _gather(config: Config, root: str, name: str, split: dict) -> Split:
         offsets.append(result["offsets"])
         labels.append(result["labels"])
     index = f"{config.output_dir}/{dataset_dir.index_file(config.name, name)}"
-    files.write(index, dataset_dir.index_bytes(offsets))
+    files.write_atomic(index, dataset_dir.index_bytes(offsets))
     labels_file = f"{config.output_dir}/{dataset_dir.labels_file(config.name, name)}"
     files.write(labels_file, dataset_dir.labels_bytes(labels))
     return Split(split["per_class"], shards)

@@ -100,7 +100,7 @@ def _builder(name: str):
     import tensorflow_datasets as tfds  # with TensorFlow, takes seconds
 
     tfds.display_progress_bar(False)
-    folder = name if "://" in name else os.path.abspath(os.path.expanduser(name))
+    folder = files.absolute(name)
     try:
         if "://" in name or os.path.isdir(folder):
             return tfds, tfds.builder_from_directory(folder)

@@ -19,12 +19,9 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 
-from headrace import files
+from headrace import atomic, files
 
 MANIFEST = "manifest.json"
-
-# What is being written or removed, and stays behind when that is interrupted.
-_UNFINISHED = re.compile(r"\.(.+)\.[0-9a-f]{32}")
 
 
 class DamagedError(Exception):
@@ -141,8 +138,8 @@ def _write_manifest(folder: str, about: dict[str, object]) -> None:
     sums = {name: _measure(f"{folder}/{name}", flush=True) for name in sorted(os.listdir(folder))}
     with open(f"{folder}/{MANIFEST}", "w") as file:
         file.write(_manifest(about, sums))
-    _flush(f"{folder}/{MANIFEST}")
-    _flush(folder)
+    atomic.flush(f"{folder}/{MANIFEST}")
+    atomic.flush(folder)
 
 
 def _manifest(about: dict[str, object], sums: Mapping[str, object]) -> str:

@@ -17,10 +17,10 @@ within `native_wait`, so that no signal is lost while TensorFlow connects it to 
 import contextlib
 import os
 import signal
-import sys
 import time
 from collections.abc import Iterator
 
+from headrace import stdio
 from headrace.errors import INTERRUPTED
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)

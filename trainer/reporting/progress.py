@@ -1,7 +1,6 @@
 """What a person sees while a run trains: a live line on a terminal, plain lines elsewhere."""
 
 import datetime
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping
