@@ -18,7 +18,7 @@ from beam_pipelines import config, sources
 from beam_pipelines.images import decode, resize
 from beam_pipelines.pipeline import job
 from beam_pipelines.planning import split_spec
-from headrace import files, program
+from headrace import program
 from headrace.errors import check
 from input.dataset import dataset_dir
 from input.dataset.dataset_dir import Card

@@ -22,12 +22,12 @@ import contextlib
 import math
 import os
 import re
-import select
 import shutil
 import sys
 import textwrap
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from typing import NoReturn
 
 from absl import app, flags, logging
 
@@ -46,6 +46,7 @@ _KINDS = {
 
 def run(
     main: Callable[..., None],
+    decodes_images: bool = False,
     accept_unknown_flags: bool = False,
     if_unknown: str = "",
     renamed: Mapping[str, str] = types.MappingProxyType({}),
@@ -63,7 +64,7 @@ def run(
     """
     with stdio.end_when_unread():
         app.run(
-            lambda argv: _call(main, argv[1:]),
+            lambda argv: _call(main, argv[1:], decodes_images),
             flags_parser=lambda argv: _parse(argv, accept_unknown_flags, if_unknown, renamed),
         )
 
@@ -77,25 +78,6 @@ def program_name() -> str:
 def own_flags() -> list[flags.Flag]:
     """Return the running program's flags: those it defines, in that order, then those it adopts."""
     return flags.FLAGS.get_key_flags_for_module(sys.argv[0])
-
-
-@contextlib.contextmanager
-def _until_unread() -> Iterator[None]:
-    """Ends without a word when nobody reads standard output any more: `… | head` has enough."""
-    try:
-        try:
-            yield
-        finally:
-            sys.stdout.flush()
-    except BrokenPipeError:
-        output = sys.stdout.fileno()
-        poll = select.poll()
-        poll.register(output, 0)
-        if not any(event & select.POLLERR for _, event in poll.poll(0)):
-            raise  # it was another pipe
-        # What is left to write goes nowhere, or Python would complain when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), output)
-        sys.exit(_UNREAD)
 
 
 def with_flags(text: str) -> str:
@@ -159,7 +141,7 @@ def _call(main: Callable[..., None], arguments: list[str], decodes_images: bool)
 def _exit(error: UserError) -> NoReturn:
     logging.set_verbosity(logging.FATAL)  # nothing is to be said after the error
     hint = f" (see {program_name()} --help)" if error.exit_code == 2 else ""
-    print(f"error: {with_flags(str(error))}{hint}", file=sys.stderr, flush=True)
+    stdio.write_error(f"error: {with_flags(str(error))}{hint}")
     sys.exit(error.exit_code)
 
 

@@ -38,8 +38,6 @@ _TENSORFLOW = re.compile(
     rb"(?:[IWE]\d+ |[\d:. -]+: [IWE] ).*\b(?:jpeg_mem|png_io|gif_io|decode_image_op)\.cc:\d+\] "
 )
 _DECODER = re.compile(rb"%s|%s|%s" % (_LIBJPEG, _LIBTIFF, _LIBPNG))
-# What a worker of `prepare` writes, with the name of the file.
-_NAMED = re.compile(rb"damaged image: (?P<image>.*): (?P<text>[^:]*: .*?)")
 _NUMBER = re.compile(rb"0x[0-9a-fA-F]+|\d+")
 
 _LONGEST_LINE = 1 << 16  # bytes; a longer one is passed on in pieces
@@ -52,7 +50,6 @@ class Filter:
 
     def __init__(self) -> None:
         self._counts: dict[bytes, int] = {}
-        self._first: dict[bytes, bytes] = {}
         self._image = b""
 
     def shown(self, line: bytes) -> bytes:
@@ -60,16 +57,14 @@ class Filter:
         if line.startswith(NAME):
             self._image = line.removeprefix(NAME)
             return b""
-        if named := _NAMED.fullmatch(line):
-            self._count(named["text"], named["image"])
-            return b""
         prefix = _TENSORFLOW.match(line)
         if not (prefix or _DECODER.match(line)):
             return line + b"\n"
         text = line[prefix.end() :] if prefix else line
         if self._image:
             return b"warning: %s: %s\n" % (self._image, text)
-        self._count(text, b"")
+        kind = _NUMBER.sub(b"N", text.rstrip(b". \r"))
+        self._counts[kind] = self._counts.get(kind, 0) + 1
         return b""
 
     def summary(self) -> bytes:
@@ -77,7 +72,7 @@ class Filter:
         if not self._counts:
             return b""
         kinds = sorted(self._counts, key=lambda kind: -self._counts[kind])
-        parts = [self._part(kind) for kind in kinds[:_MOST_KINDS]]
+        parts = [b"%s (%d)" % (kind, self._counts[kind]) for kind in kinds[:_MOST_KINDS]]
         if len(kinds) > _MOST_KINDS:
             parts.append(b"%d more kinds" % (len(kinds) - _MOST_KINDS))
         times = sum(self._counts.values())
@@ -85,15 +80,6 @@ class Filter:
             times,
             b"; ".join(parts),
         )
-
-    def _count(self, text: bytes, image: bytes) -> None:
-        kind = _NUMBER.sub(b"N", text.rstrip(b". \r"))
-        self._counts[kind] = self._counts.get(kind, 0) + 1
-        self._first.setdefault(kind, image)
-
-    def _part(self, kind: bytes) -> bytes:
-        first = b", first in %s" % self._first[kind] if self._first[kind] else b""
-        return b"%s (%d%s)" % (kind, self._counts[kind], first)
 
 
 def main() -> None:

@@ -64,8 +64,8 @@ def main() -> None:
 
     reader = Reader(data_dir, card, FLAGS.split, skips=config.data.on_bad_record == "skip")
     result = evaluate(FLAGS.workdir, config, reader, FLAGS.checkpoint, int(FLAGS.crops), average)
-    path = epath.Path(FLAGS.workdir) / f"evaluation-{FLAGS.split}.json"
-    run_dir.write_whole(path, (json.dumps(result, indent=2) + "\n").encode())
+    path = f"{FLAGS.workdir}/evaluation-{FLAGS.split}.json"
+    run_dir.write_atomic(path, (json.dumps(result, indent=2) + "\n").encode())
     _print_table(result, path)
 
 
@@ -155,7 +155,7 @@ def _read_card(data_dir: str, config: RunConfig) -> dataset_dir.Card:
     return card
 
 
-def _print_table(result: dict[str, Any], path: epath.Path) -> None:
+def _print_table(result: dict[str, Any], path: str) -> None:
     rows: list[class_report.Row] = result["per_class"]
     shown = rows if len(rows) <= _TABLE_ROWS else class_report.worst(rows, _WORST_ROWS)
     if len(shown) < len(rows):

@@ -13,7 +13,7 @@ import os
 
 from absl import flags
 
-from headrace import atomic, files, program
+from headrace import program
 from headrace.tensorflow_import import import_tensorflow
 from trainer import run_dir
 from trainer.config import trained_model

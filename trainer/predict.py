@@ -18,11 +18,11 @@ FLAGS = flags.FLAGS
 trained_model.define()
 
 
-def main(*files: str) -> None:
+def main(*paths: str) -> None:
     """Run the program."""
-    check(files, "no image given: name one or more files")
+    check(paths, "no image given: name one or more files")
     config, average = trained_model.parse()
-    encoded = [_read(file) for file in files]
+    encoded = [_read(path) for path in paths]
     import_tensorflow()
     devices.configure()
     from trainer.checkpoints import restore  # with TensorFlow, takes seconds
@@ -30,9 +30,10 @@ def main(*files: str) -> None:
 
     network, _ = restore.load_model(config, FLAGS.workdir, FLAGS.checkpoint, average)
     classifier = Classifier(network, config.data.preprocessing, config.dataset.classes)
-    for file, image in zip(files, encoded, strict=True):
-        label, probability = classify_file(classifier, file, image)
-        print(f"{file}\t{label}\t{probability:.4f}")
+    for path, image in zip(paths, encoded, strict=True):
+        stdio.name_image(path)
+        label, probability = classify_file(classifier, path, image)
+        print(f"{path}\t{label}\t{probability:.4f}")
 
 
 def _read(file: str) -> bytes:

@@ -131,4 +131,4 @@ def print_result(result: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    program.run(main, renamed=formats.RENAMED)
+    program.run(main, decodes_images=True, renamed=formats.RENAMED)

@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from beam_pipelines.images import integrity, libtiff
+from beam_pipelines.images import integrity
 
 # As many as Pillow begins to warn of.
 MAX_PIXELS = 89_478_485
@@ -40,14 +40,12 @@ class DecodedImage:
         verbatim: whether the file's own bytes decode to exactly these pixels in TensorFlow.
         lossy: whether the file's format loses detail, so that a good JPEG keeps all there is.
         has_profile: whether the file has an ICC colour profile, which is not applied.
-        messages: what its decoder said of damage that it could pass over.
     """
 
     pixels: Image.Image
     verbatim: bool
     lossy: bool
     has_profile: bool
-    messages: tuple[str, ...] = ()
 
 
 def decode(data: bytes, max_pixels: int = MAX_PIXELS, first_frame: bool = False) -> DecodedImage:

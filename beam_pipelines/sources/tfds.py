@@ -14,6 +14,7 @@ from absl import logging
 from beam_pipelines.images.decode import BadImageError
 from beam_pipelines.rows import SourceImage
 from beam_pipelines.sources.source import Source
+from headrace import files
 from headrace.errors import UserError
 from headrace.tensorflow_import import import_tensorflow
 

@@ -17,7 +17,6 @@ import numpy as np
 import tensorflow as tf
 
 import headrace
-from headrace import atomic
 from headrace.errors import UserError
 from input.dataset.reader import Reader
 from input.loading import decode_batches, disk_cache, python_calls, read_records

@@ -1,4 +1,4 @@
-"""The standard streams: nothing is lost of what is written, whatever the end, but decoders' lines."""
+"""The standard streams: nothing is lost of what is written, but the lines of decoders."""
 
 import io
 import os

@@ -10,6 +10,7 @@ from headrace import files
 from headrace.errors import UserError
 from tests.beam_pipelines.jobs import prepare
 from tests.conftest import assert_one_line_error, run_program, upload, write_images
+from tests.trainer.configs import with_values
 from tests.trainer.conftest import TASK
 from trainer import run_dir
 from trainer.config import resume
@@ -75,7 +76,7 @@ def test_data_in_a_bucket_that_is_not_there_is_told(endpoint, tmp_path):
 
 def test_a_run_directory_in_a_bucket_is_one_on_a_disk(bucket, tmp_path):
     """All that the programs read and write there but TensorBoard's files, which TensorFlow does."""
-    config = RunConfig(model="lenet", steps=3)
+    config = with_values(RunConfig(), model="lenet", steps=3)
     found = []
     for folder in (str(tmp_path), f"gs://{bucket.name}/runs"):
         workdir = f"{folder}/one"

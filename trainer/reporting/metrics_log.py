@@ -23,7 +23,7 @@ class MetricsLog:
             UserError: they cannot be written.
         """
         self._workdir, self._steps_per_epoch = workdir, steps_per_epoch
-        self._root = epath.Path(workdir) / run_dir.TENSORBOARD
+        self._root = f"{workdir}/{run_dir.TENSORBOARD}"
         with self._errors_named():
             self._writers = {
                 name: tf.summary.create_file_writer(f"{self._root}/{name}")
