@@ -16,16 +16,18 @@ from absl import flags
 
 from beam_pipelines.output import hdf5
 from beam_pipelines.pipeline import progress
-from headrace import files, program
+from headrace import config_flags, files, program
 from headrace.errors import UserError, check
 from headrace.tensorflow_import import import_tensorflow
 from input.dataset import dataset_dir
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string("data_dir", None, "The dataset directory.", required=True)
+config_flags.define_path("data_dir", None, "The dataset directory.", required=True)
 flags.DEFINE_string("split", "train", "The split to write.")
-flags.DEFINE_string("output", None, "The HDF5 file to write; it must not exist.", required=True)
+config_flags.define_path(
+    "output", None, "The HDF5 file to write; it must not exist.", required=True
+)
 flags.DEFINE_integer(
     "batch_size", 128, "Images in a chunk: what is read, decompressed and held at a time.", 1
 )

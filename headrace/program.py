@@ -177,7 +177,7 @@ def _text(flag: flags.Flag) -> str:
         text = text.partition(">: ")[2]
     if any(validator.message.endswith(_REQUIRED) for validator in flag.validators):
         return f"{text} Required."
-    default = flag.default if flag.using_default_value else None
+    default = flag.default_unparsed if flag.using_default_value else None
     if (
         default is None
         or default is False

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from absl import flags
 
-from headrace import files, program
+from headrace import config_flags, files, program
 from headrace.errors import UserError, check
 from headrace.tensorflow_import import import_tensorflow
 from input.dataset import dataset_dir, split_spec
@@ -35,7 +35,7 @@ trained_model.define()
 flags.DEFINE_string(
     "split", "test", "The split to evaluate on, or slices of splits, such as train[90%:]."
 )
-flags.DEFINE_string(
+config_flags.define_path(
     "data_dir", None, "The dataset directory. Default: the one that the run was trained on."
 )
 flags.DEFINE_enum(

@@ -33,6 +33,7 @@ def read(spec: str, class_pattern: str) -> Source:
             files are listed.
     """
     kind, _, path = spec.partition(":")
+    path = files.expand(path)
     if kind not in KINDS or not path:
         raise UsageError(
             f"--source={spec}: expected KIND:PATH, such as folder:photos; the kinds are "

@@ -49,16 +49,16 @@ def saved(image: Image.Image, kind: str, **options) -> bytes:
 
 @pytest.fixture(scope="module")
 def damaged(tmp_path_factory):
-    """Files that decode to some pixels, and of which libjpeg or libtiff have something to say."""
+    """Files of which libjpeg or libtiff have something to say."""
     folder = tmp_path_factory.mktemp("damaged")
     jpeg = saved(noise(64, 48, 3), "JPEG")
-    fax = bytearray(saved(noise(64, 64).convert("1"), "TIFF", compression="group4"))
-    fax[200:260] = bytes(range(60))
+    tiff = bytearray(saved(noise(64, 64).convert("1"), "TIFF", compression="tiff_adobe_deflate"))
+    tiff[200:260] = bytes(range(60))
     contents = {
         "short.jpg": jpeg[: len(jpeg) // 2] + b"\xff\xd9",
         "long.jpg": jpeg[:-2] + b"more than it was" + jpeg[-2:],
         "cut.jpg": jpeg[: len(jpeg) // 2],
-        "fax.tif": bytes(fax),
+        "zip.tif": bytes(tiff),
     }
     for name, content in contents.items():
         (folder / name).write_bytes(content)
@@ -72,10 +72,11 @@ def test_what_tensorflow_and_pillow_say_of_damaged_images_is_counted(damaged, tm
         "    paths = tf.data.Dataset.from_tensor_slices(list(files[:3])).repeat(4)\n"
         "    decode = lambda path: tf.io.decode_jpeg(tf.io.read_file(path))\n"
         "    print(len(list(paths.map(decode, 4).ignore_errors())))\n"
-        "    Image.open(files[3]).load()\n"
+        "    try: Image.open(files[3]).load()\n"
+        "    except OSError: pass\n"
         "    print('of ours', file=sys.stderr)"
     )
-    names = ("short.jpg", "long.jpg", "cut.jpg", "fax.tif")
+    names = ("short.jpg", "long.jpg", "cut.jpg", "zip.tif")
     finished = run_script(tmp_path, body, *(damaged / name for name in names))
     assert (finished.returncode, finished.stdout) == (0, "8\n")
     ours, summary = finished.stderr.splitlines()
@@ -85,7 +86,7 @@ def test_what_tensorflow_and_pillow_say_of_damaged_images_is_counted(damaged, tm
         "Corrupt JPEG data: premature end of data segment (4)",
         "Corrupt JPEG data: N extraneous bytes before marker N (4)",
         "Premature end of JPEG data. Stopped at line N/N (4)",
-        "FaxNDecode: ",
+        "ZIPDecode: ",
     ):
         assert kind in summary
 
@@ -119,10 +120,9 @@ def test_whatever_the_end_all_lines_arrive(tmp_path, end, code, last):
     body = f"{DECODER_LINE}os.write(2, b'x' * 99_999 + b'\\nlast words\\n'); {end}"
     finished = run_script(tmp_path, body, start_new_session=True)
     assert finished.returncode == code
-    start = "x" * 99_999 + "\nlast words\n" + SUMMARY
-    assert finished.stderr.startswith(start)
-    assert finished.stderr.endswith(last)
-    assert finished.stderr == start or last
+    assert finished.stderr.startswith("x" * 99_999 + "\nlast words\n")
+    assert SUMMARY in finished.stderr
+    assert finished.stderr.endswith(last or SUMMARY)
 
 
 def test_standard_error_is_itself_again_after_that(tmp_path):
