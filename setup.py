@@ -17,7 +17,6 @@ setup(
     install_requires=[
         "absl-py>=2.1",
         "apache-beam[gcp]>=2.70",
-        "etils[epath]>=1.12",
         "google-api-core>=2.17",
         "google-auth>=2.29",
         "google-cloud-storage>=2.18",

@@ -18,7 +18,7 @@ from beam_pipelines import config, sources
 from beam_pipelines.images import decode, resize
 from beam_pipelines.pipeline import job
 from beam_pipelines.planning import split_spec
-from headrace import program
+from headrace import config_flags, files, program
 from headrace.errors import check
 from input.dataset import dataset_dir
 from input.dataset.dataset_dir import Card
@@ -36,7 +36,7 @@ flags.DEFINE_string(
     + ". Paths are local or gs://.",
     required=True,
 )
-flags.DEFINE_string("output_dir", None, "The dataset directory to write.", required=True)
+config_flags.define_path("output_dir", None, "The dataset directory to write.", required=True)
 flags.DEFINE_string(
     "name",
     None,
@@ -109,7 +109,7 @@ def main(*beam_flags: str) -> None:
     """Run the program."""
     job_config = config.Config(
         source=FLAGS.source,
-        output_dir=_absolute(FLAGS.output_dir),
+        output_dir=files.absolute(FLAGS.output_dir),
         name=FLAGS.name or _default_name(FLAGS.source),
         splits=FLAGS.splits or "",
         seed=FLAGS.seed,
@@ -155,11 +155,6 @@ def main(*beam_flags: str) -> None:
     _print_summary(FLAGS.output_dir.rstrip("/"), card)
 
 
-def _absolute(path: str) -> str:
-    """Return a local path that means the same in any folder: workers may run in another one."""
-    return path.rstrip("/") if "://" in path else os.path.abspath(os.path.expanduser(path))
-
-
 def _resize() -> resize.Resize:
     names = [name for name in ("size", "short_side", "max_side") if FLAGS[name].value is not None]
     check(len(names) < 2, f"--{' and --'.join(names)} contradict each other; give one of them")
@@ -169,7 +164,7 @@ def _resize() -> resize.Resize:
 
 def _default_name(source: str) -> str:
     """Return a dataset name made of the last part of the source."""
-    last = os.path.basename(os.path.abspath(source.partition(":")[2]))
+    last = os.path.basename(files.absolute(source.partition(":")[2]))
     stem = re.sub(r"\.(csv|tsv|jsonl?|ndjson|h5|hdf5)$", "", last.lower())
     plain = re.sub(r"[^a-z0-9]+", "_", stem).strip("_") or "images"
     return re.sub(r"^(?=[^a-z])", "images_", plain)[:_LONGEST_NAME]
@@ -218,4 +213,4 @@ def _count(number: int, noun: str) -> str:
 
 
 if __name__ == "__main__":
-    program.run(main, accept_unknown_flags=True)
+    program.run(main, decodes_images=True, accept_unknown_flags=True)

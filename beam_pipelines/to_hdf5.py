@@ -13,20 +13,21 @@ one size. `--source=hdf5:FILE` of `beam_pipelines.prepare` reads such a file.
 import math
 
 from absl import flags
-from etils import epath
 
 from beam_pipelines.output import hdf5
 from beam_pipelines.pipeline import progress
-from headrace import files, program
+from headrace import config_flags, files, program
 from headrace.errors import UserError, check
 from headrace.tensorflow_import import import_tensorflow
 from input.dataset import dataset_dir
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string("data_dir", None, "The dataset directory.", required=True)
+config_flags.define_path("data_dir", None, "The dataset directory.", required=True)
 flags.DEFINE_string("split", "train", "The split to write.")
-flags.DEFINE_string("output", None, "The HDF5 file to write; it must not exist.", required=True)
+config_flags.define_path(
+    "output", None, "The HDF5 file to write; it must not exist.", required=True
+)
 flags.DEFINE_integer(
     "batch_size", 128, "Images in a chunk: what is read, decompressed and held at a time.", 1
 )
@@ -47,7 +48,7 @@ def main() -> None:
         f"--batch_size={FLAGS.batch_size}: a chunk of so many images is larger than the 4 GiB "
         f"that HDF5 allows; at most {hdf5.LARGEST_CHUNK // math.prod(shape[1:])} fit",
     )
-    if epath.Path(FLAGS.output).exists():
+    if files.exists(FLAGS.output):
         raise UserError(f"--output={FLAGS.output} exists; remove it or name another file")
     import_tensorflow()
     written = hdf5.write(
@@ -58,4 +59,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, decodes_images=True)

@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 
 from absl import flags
 
+from headrace import files
 from headrace.errors import UsageError
 
 T = TypeVar("T")
@@ -51,6 +52,23 @@ class ValueParser(flags.ArgumentParser):
     def flag_type(self) -> str:
         """Return the hint, as absl asks for it."""
         return self.hint
+
+
+class PathParser(ValueParser):
+    """Reads a path, local or `gs://`; a leading `~` is the home folder, as a shell has it where it
+    sees one: in `--workdir=~/run` it does not."""
+
+    hint = "PATH"
+
+    def parse(self, argument: Any) -> str:
+        """Return the path."""
+        return files.expand(argument)
+
+
+def define_path(name: str, default: str | None, help: str, *, required: bool = False) -> None:
+    """Define a flag that is a path, as flag of the calling program; see `PathParser`."""
+    parser = PathParser()
+    flags.DEFINE(parser, name, default, help, serializer=_Serializer(parser), required=required)
 
 
 class _Serializer(flags.ArgumentSerializer):

@@ -1,4 +1,7 @@
-"""The one way to files, local or `gs://`: shared by workers and driver, whole or not there."""
+"""The one way to files, local or `gs://`: the same for workers, driver and trainer.
+
+What is to be there in full or not at all is written by `write_atomic`, or by `headrace.atomic`.
+"""
 
 import fnmatch
 import os
@@ -15,14 +18,27 @@ from headrace.errors import UsageError
 
 
 def join(folder: str, name: str) -> str:
-    """The path of a file in a folder; `name` may itself be a full path."""
+    """Return the path of a file in a folder; `name` may itself be a full path."""
     if os.path.isabs(name) or "://" in name:
         return name
     return f"{folder}/{name}"
 
 
+def expand(path: str) -> str:
+    """Return a path with the home folder in place of a leading `~` or `~user`, as a shell does.
+
+    A path on a cloud has no slash at its end: there the same name with two is another.
+    """
+    return path.rstrip("/") if "://" in path else os.path.expanduser(path)
+
+
+def absolute(path: str) -> str:
+    """Return a path that means the same in any folder, see `expand`."""
+    return expand(path) if "://" in path else os.path.abspath(expand(path))
+
+
 def check(path: str, flag: str) -> None:
-    """Makes sure that files of this path can be opened at all.
+    """Make sure that files of this path can be opened at all.
 
     Raises:
         UsageError: it is neither local nor on Google Cloud Storage.
@@ -32,7 +48,7 @@ def check(path: str, flag: str) -> None:
 
 
 def read(path: str, offset: int = 0, length: int = -1) -> bytes:
-    """The bytes of a file, or `length` of them from `offset`.
+    """Return the bytes of a file, or `length` of them from `offset`.
 
     Raises:
         OSError: it cannot be read.
@@ -46,7 +62,7 @@ def read(path: str, offset: int = 0, length: int = -1) -> bytes:
 
 
 def open_read(path: str) -> BinaryIO:
-    """Opens a file to read in any order, a part at a time.
+    """Open a file to read in any order, a part at a time.
 
     Raises:
         OSError: it cannot be read.
@@ -55,25 +71,25 @@ def open_read(path: str) -> BinaryIO:
 
 
 def open_write(path: str) -> BinaryIO:
-    """Opens a file to write from its beginning on; it may be there in part before it is closed."""
+    """Open a file to write from its beginning on; it may be there in part before it is closed."""
     return _gcs().open_write(path) if is_remote(path) else open(path, "wb")
 
 
 def exists(path: str) -> bool:
-    """Whether there is a file, or local folder, of this path."""
+    """Return whether there is a file, or local folder, of this path."""
     return _gcs().exists(path) if is_remote(path) else os.path.exists(path)
 
 
 def size(path: str) -> int:
-    """Bytes of a file; 0 if it is not there."""
+    """Return how many bytes a file has; 0 if it is not there."""
     try:
         return _gcs().size(path) if is_remote(path) else os.path.getsize(path)
     except (OSError, ValueError):  # ValueError: a name that no file can have
         return 0
 
 
-def write(path: str, content: bytes) -> None:
-    """Writes a file, so that it is there in full or not at all."""
+def write_atomic(path: str, content: bytes) -> None:
+    """Write a file, so that it is there in full or not at all."""
     if is_remote(path):
         _gcs().write(path, content)
         return
@@ -83,8 +99,17 @@ def write(path: str, content: bytes) -> None:
     os.replace(temporary, path)
 
 
+def append(path: str, content: bytes) -> None:
+    """Write at the end of a file; one in a bucket is written anew with it, as it cannot grow."""
+    if is_remote(path):
+        write_atomic(path, (read(path) if exists(path) else b"") + content)
+        return
+    with open(path, "ab") as file:
+        file.write(content)
+
+
 def replace(temporary: str, path: str) -> None:
-    """Renames a file, over one that is there."""
+    """Rename a file, over one that is there."""
     if is_remote(path):
         _gcs().rename(temporary, path)
     else:
@@ -92,7 +117,7 @@ def replace(temporary: str, path: str) -> None:
 
 
 def listing(folder: str) -> tuple[list[str], list[str]]:
-    """Names of the folders and of the files directly in a folder, in any order.
+    """Return the names of the folders and of the files directly in a folder, in any order.
 
     Raises:
         OSError: it cannot be listed. A remote folder that is not there is an empty one.
@@ -106,7 +131,7 @@ def listing(folder: str) -> tuple[list[str], list[str]]:
 
 
 def sizes(folder: str) -> dict[str, int]:
-    """Names and bytes of the files directly in a folder.
+    """Return the names and sizes, in bytes, of the files directly in a folder.
 
     Raises:
         OSError: it cannot be listed.
@@ -118,12 +143,12 @@ def sizes(folder: str) -> dict[str, int]:
 
 
 def matching(folder: str, pattern: str) -> list[str]:
-    """Paths of the files in `folder` whose names match, sorted."""
+    """Return the paths of the files in `folder` whose names match, sorted."""
     return [f"{folder}/{name}" for name in sorted(fnmatch.filter(listing(folder)[1], pattern))]
 
 
 def make_folder(folder: str) -> None:
-    """Makes a folder, and those above it; one that is there is left as it is."""
+    """Make a folder, and those above it; one that is there is left as it is."""
     if is_remote(folder):
         _gcs().make_folder(folder)
     else:
@@ -131,7 +156,7 @@ def make_folder(folder: str) -> None:
 
 
 def remove(paths: list[str]) -> None:
-    """Removes files that may be there or not, all in one place."""
+    """Remove files that may be there or not, all in one place."""
     if paths and is_remote(paths[0]):
         _gcs().remove(paths)
         return
@@ -140,7 +165,7 @@ def remove(paths: list[str]) -> None:
 
 
 def remove_tree(folder: str) -> None:
-    """Removes a folder and all that is in it."""
+    """Remove a folder and all that is in it."""
     if is_remote(folder):
         _gcs().remove_tree(folder)
     else:
@@ -148,23 +173,23 @@ def remove_tree(folder: str) -> None:
 
 
 def read_rows(path: str) -> Iterator:
-    """The rows of a file of JSON lines, one by one."""
+    """Yield the rows of a file of JSON lines, one by one."""
     for line in read(path).splitlines():
         yield orjson.loads(line)
 
 
 def write_rows(path: str, rows: Iterable) -> None:
-    """Writes JSON lines; a row is a dataclass or anything else that JSON holds."""
-    write(path, json_lines(rows))
+    """Write JSON lines; a row is a dataclass or anything else that JSON holds."""
+    write_atomic(path, json_lines(rows))
 
 
 def json_lines(rows: Iterable) -> bytes:
-    """Rows as JSON lines."""
+    """Return rows as JSON lines."""
     return b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
 
 
 def is_remote(path: str) -> bool:
-    """Whether it is on Google Cloud Storage.
+    """Return whether a path is on Google Cloud Storage.
 
     Raises:
         OSError: it is neither there nor local.

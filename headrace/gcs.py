@@ -10,7 +10,7 @@ import errno
 import functools
 import logging
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import requests
 from google.api_core import exceptions
@@ -123,7 +123,7 @@ def _client() -> storage.Client:
     return client
 
 
-def _objects(folder: str) -> tuple[str, Iterator[storage.Blob]]:
+def _objects(folder: str) -> tuple[str, Any]:
     """The objects directly in a folder, and what their names begin with."""
     bucket, name = _split(folder.rstrip("/"))
     prefix = f"{name}/" if name else ""

@@ -22,19 +22,17 @@ import contextlib
 import math
 import os
 import re
-import select
 import shutil
 import sys
 import textwrap
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from typing import NoReturn
 
 from absl import app, flags, logging
 
+from headrace import stdio
 from headrace.errors import UsageError, UserError
-
-# What a shell gives for a program that SIGPIPE ended, as it ends those that are not Python.
-_UNREAD = 141
 
 # What `--help` shows for a flag's value, by absl's name for its kind.
 _REQUIRED = "must have a value other than None."
@@ -48,54 +46,38 @@ _KINDS = {
 
 def run(
     main: Callable[..., None],
+    decodes_images: bool = False,
     accept_unknown_flags: bool = False,
     if_unknown: str = "",
     renamed: Mapping[str, str] = types.MappingProxyType({}),
 ) -> None:
-    """Parses the flags, runs `main` and exits with the right code.
+    """Parse the flags, run `main` and exit with the right code.
 
     Args:
         main: called with the positional arguments as keyword-free strings, `main(*arguments)`.
+        decodes_images: count what image decoders say of damaged images, see
+            `stdio.filter_stderr`.
         accept_unknown_flags: hand flags that are not Headrace's on to `main` as positional
             arguments, for a program that passes them to a library.
         if_unknown: else what to do about such a flag, for the error.
         renamed: names that flags have today, by those that they had before.
     """
-    with _until_unread():
+    with stdio.end_when_unread():
         app.run(
-            lambda argv: _call(main, argv[1:]),
+            lambda argv: _call(main, argv[1:], decodes_images),
             flags_parser=lambda argv: _parse(argv, accept_unknown_flags, if_unknown, renamed),
         )
 
 
 def program_name() -> str:
-    """How the running program is started, for example `python -m trainer.task`."""
+    """Return how the running program is started, for example `python -m trainer.task`."""
     spec = sys.modules["__main__"].__spec__
     return f"python -m {spec.name}" if spec else os.path.basename(sys.argv[0])
 
 
 def own_flags() -> list[flags.Flag]:
-    """The running program's flags, in the order in which it defines them, then those it adopts."""
+    """Return the running program's flags: those it defines, in that order, then those it adopts."""
     return flags.FLAGS.get_key_flags_for_module(sys.argv[0])
-
-
-@contextlib.contextmanager
-def _until_unread() -> Iterator[None]:
-    """Ends without a word when nobody reads standard output any more: `… | head` has enough."""
-    try:
-        try:
-            yield
-        finally:
-            sys.stdout.flush()
-    except BrokenPipeError:
-        output = sys.stdout.fileno()
-        poll = select.poll()
-        poll.register(output, 0)
-        if not any(event & select.POLLERR for _, event in poll.poll(0)):
-            raise  # it was another pipe
-        # What is left to write goes nowhere, or Python would complain when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), output)
-        sys.exit(_UNREAD)
 
 
 def with_flags(text: str) -> str:
@@ -134,35 +116,37 @@ def _check_finite() -> None:
 
 
 def _absl_message(error: Exception) -> str:
-    """absl's message in our words: `flag --data_dir=None: …` becomes `--data_dir is required`."""
+    """Put absl's message in our words: `flag --name=None: …` becomes `--name is required`."""
     message = " ".join(str(error).split()).removeprefix("ERROR:: ")
     if message.endswith(_REQUIRED):
         return f"{message.split()[1].split('=')[0]} is required"
     return message[0].lower() + message[1:]
 
 
-def _call(main: Callable[..., None], arguments: list[str]) -> None:
+def _call(main: Callable[..., None], arguments: list[str], decodes_images: bool) -> None:
     try:
-        main(*arguments)
+        with stdio.filter_stderr() if decodes_images else contextlib.nullcontext():
+            main(*arguments)
     except UserError as error:
         _exit(error)
     except TypeError as error:
-        if "positional argument" not in str(error) or error.__traceback__.tb_next is not None:
+        raised_in = error.__traceback__
+        if "positional argument" not in str(error) or (raised_in and raised_in.tb_next):
             raise
         _exit(UsageError(f"unexpected argument: {' '.join(arguments)}"))
     except KeyboardInterrupt:
         sys.exit(130)
 
 
-def _exit(error: UserError) -> None:
+def _exit(error: UserError) -> NoReturn:
     logging.set_verbosity(logging.FATAL)  # nothing is to be said after the error
     hint = f" (see {program_name()} --help)" if error.exit_code == 2 else ""
-    print(f"error: {with_flags(str(error))}{hint}", file=sys.stderr, flush=True)
+    stdio.write_error(f"error: {with_flags(str(error))}{hint}")
     sys.exit(error.exit_code)
 
 
 def _help() -> str:
-    """The module's own description and its flags in the order in which they are defined."""
+    """Return the module's own description and its flags in the order in which they are defined."""
     width = min(100, shutil.get_terminal_size().columns)
     lines = [(sys.modules["__main__"].__doc__ or "").strip(), "", "Flags:"]
     for flag in own_flags():
@@ -193,7 +177,7 @@ def _text(flag: flags.Flag) -> str:
         text = text.partition(">: ")[2]
     if any(validator.message.endswith(_REQUIRED) for validator in flag.validators):
         return f"{text} Required."
-    default = flag.default if flag.using_default_value else None
+    default = flag.default_unparsed if flag.using_default_value else None
     if (
         default is None
         or default is False

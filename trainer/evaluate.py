@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from absl import flags
-from etils import epath
 
-from headrace import files, program
+from headrace import config_flags, files, program
 from headrace.errors import UserError, check
 from headrace.tensorflow_import import import_tensorflow
 from input.dataset import dataset_dir, split_spec
@@ -36,7 +35,7 @@ trained_model.define()
 flags.DEFINE_string(
     "split", "test", "The split to evaluate on, or slices of splits, such as train[90%:]."
 )
-flags.DEFINE_string(
+config_flags.define_path(
     "data_dir", None, "The dataset directory. Default: the one that the run was trained on."
 )
 flags.DEFINE_enum(
@@ -65,8 +64,8 @@ def main() -> None:
 
     reader = Reader(data_dir, card, FLAGS.split, skips=config.data.on_bad_record == "skip")
     result = evaluate(FLAGS.workdir, config, reader, FLAGS.checkpoint, int(FLAGS.crops), average)
-    path = epath.Path(FLAGS.workdir) / f"evaluation-{FLAGS.split}.json"
-    run_dir.write_whole(path, (json.dumps(result, indent=2) + "\n").encode())
+    path = f"{FLAGS.workdir}/evaluation-{FLAGS.split}.json"
+    run_dir.write_atomic(path, (json.dumps(result, indent=2) + "\n").encode())
     _print_table(result, path)
 
 
@@ -156,7 +155,7 @@ def _read_card(data_dir: str, config: RunConfig) -> dataset_dir.Card:
     return card
 
 
-def _print_table(result: dict[str, Any], path: epath.Path) -> None:
+def _print_table(result: dict[str, Any], path: str) -> None:
     rows: list[class_report.Row] = result["per_class"]
     shown = rows if len(rows) <= _TABLE_ROWS else class_report.worst(rows, _WORST_ROWS)
     if len(shown) < len(rows):
@@ -181,4 +180,4 @@ def _columns(precision: float | None, recall: float | None) -> str:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, decodes_images=True)

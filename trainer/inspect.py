@@ -13,7 +13,7 @@ import os
 
 from absl import flags
 
-from headrace import files, program
+from headrace import config_flags, files, program
 from headrace.errors import UsageError, UserError, check
 from headrace.tensorflow_import import import_tensorflow
 from input.augment import config as augment_config
@@ -29,13 +29,15 @@ from trainer.config.run import RunConfig
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string(
+config_flags.define_path(
     "workdir", None, "Show what this run sees: its data and flags are taken, and no others."
 )
 flags.DEFINE_integer("step", 0, "The step whose batch comes first.", 0)
 flags.DEFINE_integer("rows", 4, "Rows of the grid.", 1)
 flags.DEFINE_integer("columns", 8, "Columns of the grid.", 1)
-flags.DEFINE_string("output", "inspect.png", "The picture: a .png, or a .jpg, which is smaller.")
+config_flags.define_path(
+    "output", "inspect.png", "The picture: a .png, or a .jpg, which is smaller."
+)
 training_flags.define_data()
 
 _FORMATS = {".png": "PNG", ".jpg": "JPEG"}
@@ -135,7 +137,7 @@ def _check_output_folder(output: str) -> None:
 
 def _write(output: str, picture: bytes) -> None:
     try:
-        files.write(output, picture)
+        files.write_atomic(output, picture)
     except OSError as error:
         raise UserError(
             f"--output={output} cannot be written ({error.strerror}); name another"
@@ -143,4 +145,4 @@ def _write(output: str, picture: bytes) -> None:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, decodes_images=True)

@@ -6,9 +6,8 @@ Prints a line per file: the file, its label, the probability, separated by tabs.
 """
 
 from absl import flags
-from etils import epath
 
-from headrace import program
+from headrace import files, program, stdio
 from headrace.errors import UserError, check
 from headrace.tensorflow_import import import_tensorflow
 from trainer.config import trained_model
@@ -19,11 +18,11 @@ FLAGS = flags.FLAGS
 trained_model.define()
 
 
-def main(*files: str) -> None:
+def main(*paths: str) -> None:
     """Run the program."""
-    check(files, "no image given: name one or more files")
+    check(paths, "no image given: name one or more files")
     config, average = trained_model.parse()
-    encoded = [_read(file) for file in files]
+    encoded = [_read(path) for path in paths]
     import_tensorflow()
     devices.configure()
     from trainer.checkpoints import restore  # with TensorFlow, takes seconds
@@ -31,17 +30,18 @@ def main(*files: str) -> None:
 
     network, _ = restore.load_model(config, FLAGS.workdir, FLAGS.checkpoint, average)
     classifier = Classifier(network, config.data.preprocessing, config.dataset.classes)
-    for file, image in zip(files, encoded, strict=True):
-        label, probability = classify_file(classifier, file, image)
-        print(f"{file}\t{label}\t{probability:.4f}")
+    for path, image in zip(paths, encoded, strict=True):
+        stdio.name_image(path)
+        label, probability = classify_file(classifier, path, image)
+        print(f"{path}\t{label}\t{probability:.4f}")
 
 
 def _read(file: str) -> bytes:
     try:
-        return epath.Path(file).read_bytes()
+        return files.read(file)
     except OSError as error:
         raise UserError(f"{file} cannot be read ({error.strerror}); check the path") from None
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, decodes_images=True)

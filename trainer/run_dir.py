@@ -12,17 +12,14 @@ export/0001/             SavedModel
 """
 
 import contextlib
-import fcntl
 import io
 import json
-import os
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from etils import epath
 
-from headrace import files
+from headrace import atomic, files
 from headrace.errors import UserError
 
 CONFIG = "config.json"
@@ -54,58 +51,40 @@ def make(workdir: str, config: str, flagfile: str, mean_image: np.ndarray | None
         flagfile: what `flags.txt` holds.
         mean_image: see `read_mean_image`; None for none.
     """
-    directory = epath.Path(workdir)
-    with writing(directory):
-        directory.mkdir(parents=True, exist_ok=True)
-        for name in (RESULT, TIME_UP):
-            (directory / name).unlink(missing_ok=True)
+    with writing(workdir):
+        files.make_folder(workdir)
+        files.remove([f"{workdir}/{name}" for name in (RESULT, TIME_UP)])
     earlier = None if mean_image is None else read_mean_image(workdir)
     if mean_image is not None and earlier is not None and not np.array_equal(earlier, mean_image):
-        (directory / MEAN_IMAGE).unlink()  # before a config says that it is its own
-    write_whole(directory / CONFIG, config.encode())
-    write_whole(directory / FLAGS, flagfile.encode())
+        files.remove([f"{workdir}/{MEAN_IMAGE}"])  # before a config says that it is its own
+    write_atomic(f"{workdir}/{CONFIG}", config.encode())
+    write_atomic(f"{workdir}/{FLAGS}", flagfile.encode())
     if mean_image is not None:
-        _write_mean_image(directory / MEAN_IMAGE, mean_image)
+        _write_mean_image(f"{workdir}/{MEAN_IMAGE}", mean_image)
 
 
 @contextlib.contextmanager
-def held(workdir: str) -> Iterator[None]:
+def lock(workdir: str) -> Iterator[None]:
     """Keep other processes of this machine from training in a run directory meanwhile: the two
-    would remove each other's checkpoints. A process that is killed holds it no longer.
-
-    Made if need be; nothing is left of it that was not there before, if nothing is written to it.
+    would remove each other's checkpoints. See `atomic.lock_dir`.
 
     Raises:
-        UserError: another process holds it.
+        UserError: another process holds it, or it cannot be made.
     """
-    if files.is_remote(workdir):
+    conflict = (
+        f"another process is training in `workdir`={workdir}; end it first, or use another one"
+    )
+    with contextlib.ExitStack() as stack:
+        with writing(workdir):
+            stack.enter_context(atomic.lock_dir(workdir, conflict))
         yield
-        return
-    with writing(workdir):
-        os.makedirs(workdir, exist_ok=True)
-        descriptor = os.open(workdir, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise UserError(
-            f"another process is training in `workdir`={workdir}; end it first, or use another one"
-        ) from None
-    except OSError:
-        pass  # a network's disk without locks
-    try:
-        yield
-    finally:
-        os.close(descriptor)
-        with contextlib.suppress(OSError):  # as there is something in it
-            os.rmdir(workdir)
 
 
 def append_metrics(workdir: str, row: dict[str, object]) -> None:
     """Add one line to `metrics.jsonl`."""
-    path = epath.Path(workdir) / METRICS
-    with writing(path), path.open("a") as file:
-        file.write(json.dumps(row) + "\n")
+    path = f"{workdir}/{METRICS}"
+    with writing(path):
+        files.append(path, f"{json.dumps(row)}\n".encode())
 
 
 def read_metrics(workdir: str) -> list[dict[str, Any]]:
@@ -114,11 +93,11 @@ def read_metrics(workdir: str) -> list[dict[str, Any]]:
     Raises:
         UserError: another one is no such line.
     """
-    path = epath.Path(workdir) / METRICS
-    if not path.exists():
+    path = f"{workdir}/{METRICS}"
+    if not files.exists(path):
         return []
     with _reading(path):
-        whole, _, _ = path.read_text().rpartition("\n")
+        whole, _, _ = files.read(path).decode().rpartition("\n")
         return [_object(line, "step", "split") for line in whole.splitlines()]
 
 
@@ -135,9 +114,7 @@ def forget_metrics_after(workdir: str, step: int, evaluated: int) -> None:
         for row in read_metrics(workdir)
         if row["step"] <= (step if row["split"] == "train" else evaluated)
     ]
-    write_whole(
-        epath.Path(workdir) / METRICS, "".join(json.dumps(row) + "\n" for row in rows).encode()
-    )
+    write_atomic(f"{workdir}/{METRICS}", "".join(json.dumps(row) + "\n" for row in rows).encode())
 
 
 def read_mean_image(workdir: str) -> np.ndarray | None:
@@ -146,11 +123,11 @@ def read_mean_image(workdir: str) -> np.ndarray | None:
     Raises:
         UserError: it is damaged.
     """
-    path = epath.Path(workdir) / MEAN_IMAGE
-    if not path.exists():
+    path = f"{workdir}/{MEAN_IMAGE}"
+    if not files.exists(path):
         return None
     with _reading(path):
-        return np.load(io.BytesIO(path.read_bytes()))
+        return np.load(io.BytesIO(files.read(path)))
 
 
 def read_result(workdir: str) -> dict[str, Any] | None:
@@ -159,11 +136,11 @@ def read_result(workdir: str) -> dict[str, Any] | None:
     Raises:
         UserError: it is damaged.
     """
-    path = epath.Path(workdir) / RESULT
-    if not path.exists():
+    path = f"{workdir}/{RESULT}"
+    if not files.exists(path):
         return None
     with _reading(path):
-        return _object(path.read_text(), "steps", "evaluations_since_best")
+        return _object(files.read(path).decode(), "steps", "evaluations_since_best")
 
 
 def is_finished(workdir: str, end: int) -> bool:
@@ -174,29 +151,31 @@ def is_finished(workdir: str, end: int) -> bool:
 
 def is_over(workdir: str, end: int) -> bool:
     """Return whether a run is finished, or has ended because its time was up."""
-    return is_finished(workdir, end) or (epath.Path(workdir) / TIME_UP).exists()
+    return is_finished(workdir, end) or files.exists(f"{workdir}/{TIME_UP}")
 
 
 def write_time_up(workdir: str) -> None:
     """Tell processes that train nothing themselves that the run ends because its time is up."""
-    write_whole(epath.Path(workdir) / TIME_UP, b"")
+    write_atomic(f"{workdir}/{TIME_UP}", b"")
 
 
 def write_result(workdir: str, result: dict[str, object]) -> None:
     """Write `result.json`: the run is finished."""
-    write_whole(epath.Path(workdir) / RESULT, (json.dumps(result, indent=2) + "\n").encode())
+    write_atomic(f"{workdir}/{RESULT}", (json.dumps(result, indent=2) + "\n").encode())
 
 
-def write_whole(path: epath.Path, content: bytes) -> None:
-    """Write a file so that it is there in full or not at all."""
-    temporary = path.with_name(f".{path.name}.tmp")
+def write_atomic(path: str, content: bytes) -> None:
+    """Write a file of the run directory so that it is there in full or not at all.
+
+    Raises:
+        UserError: it cannot be written.
+    """
     with writing(path):
-        temporary.write_bytes(content)
-        temporary.replace(path)
+        files.write_atomic(path, content)
 
 
 @contextlib.contextmanager
-def writing(path: epath.PathLike) -> Iterator[None]:
+def writing(path: str) -> Iterator[None]:
     """Say which file or folder of the run directory cannot be written, and what to do.
 
     Raises:
@@ -212,7 +191,7 @@ def writing(path: epath.PathLike) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _reading(path: epath.Path) -> Iterator[None]:
+def _reading(path: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, EOFError) as error:
@@ -229,7 +208,7 @@ def _object(text: str, *names: str) -> dict[str, Any]:
     return found
 
 
-def _write_mean_image(path: epath.Path, image: np.ndarray) -> None:
+def _write_mean_image(path: str, image: np.ndarray) -> None:
     content = io.BytesIO()
     np.save(content, image)
-    write_whole(path, content.getvalue())
+    write_atomic(path, content.getvalue())

@@ -12,7 +12,7 @@ from typing import Any
 
 from absl import flags
 
-from headrace import files, program
+from headrace import config_flags, files, program
 from headrace.tensorflow_import import import_tensorflow
 from input.dataset import dataset_dir
 from input.sampling import order
@@ -29,7 +29,7 @@ from trainer.evaluation import monitor
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string(
+config_flags.define_path(
     "workdir", None, "The run directory: checkpoints, metrics and results go there.", required=True
 )
 flags.DEFINE_bool(
@@ -131,4 +131,4 @@ def print_result(result: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    program.run(main, renamed=formats.RENAMED)
+    program.run(main, decodes_images=True, renamed=formats.RENAMED)

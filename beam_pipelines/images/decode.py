@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import logging
 import warnings
 
 import numpy as np
@@ -19,6 +20,7 @@ _LEVELS = np.arange(256.0)[:, None] ** (1, 2)
 # `decode` has its own bound, and finds out by decoding what Pillow warns of in damaged files.
 Image.MAX_IMAGE_PIXELS = None
 warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 
 class BadImageError(Exception):

@@ -1,11 +1,10 @@
 """The output directory before a job: what may be replaced, and what may not be touched."""
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Iterator
 
-from headrace import files
+from headrace import atomic, files
 from headrace.errors import UsageError, UserError
 from input.dataset import dataset_dir
 
@@ -52,24 +51,14 @@ def claimed(output_dir: str) -> Iterator[None]:
     Raises:
         UserError: another job is at work in it, or it cannot be made.
     """
-    if "://" in output_dir:  # there are no locks there
+    conflict = (
+        f"--output_dir={output_dir}: another job is writing to it; wait until it ends, or name "
+        "another folder"
+    )
+    with contextlib.ExitStack() as stack:
+        with errors_named(output_dir):
+            stack.enter_context(atomic.lock_dir(output_dir, conflict))
         yield
-        return
-    with errors_named(output_dir):
-        files.make_folder(output_dir)
-        folder = os.open(output_dir, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):  # not every file system has locks
-            try:
-                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UserError(
-                    f"--output_dir={output_dir}: another job is writing to it; wait until it ends, "
-                    "or name another folder"
-                ) from None
-        yield
-    finally:
-        os.close(folder)
 
 
 def clear(output_dir: str) -> str:

@@ -3,13 +3,12 @@
 import contextlib
 import math
 import os
-import pathlib
 import shutil
-import tempfile
 from collections.abc import Iterator
 
 import numpy as np
 
+from headrace import atomic
 from headrace.errors import UserError
 from input.dataset import dataset_dir
 from input.dataset.dataset_dir import Card
@@ -103,33 +102,18 @@ def _batches(
 def _whole(output: str, needed: int) -> Iterator[str]:
     """Give a file to write to, which becomes `output` when the block ends without an error.
 
-    It lies beside the output and is renamed; for a remote output it is local and copied. There is
-    room for `needed` bytes: on a full disk HDF5 ends the process, when it is too late to say why.
+    There is room for `needed` bytes: on a full disk HDF5 ends the process, when it is too late to
+    say why.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        path = pathlib.Path(f"{folder}/images.h5" if "://" in output else output)
-        temporary = path.with_name(f".{path.name}.tmp")
-        try:
-            free = shutil.disk_usage(temporary.parent).free
+    try:
+        with atomic.atomic_file(output) as temporary:
+            free = shutil.disk_usage(os.path.dirname(temporary)).free
             if needed > free:
                 raise UserError(
                     f"--output={output} would take {needed:,} bytes, {free:,} are free; make room, "
                     "or try --compression=gzip"
                 )
-            yield str(temporary)
-            _move(temporary, output)
-        except OSError as error:
-            reason = os.strerror(error.errno) if error.errno else error
-            raise UserError(f"--output={output} cannot be written: {reason}") from None
-        finally:
-            with contextlib.suppress(OSError):  # a name too long has said so already
-                temporary.unlink(missing_ok=True)
-
-
-def _move(temporary: pathlib.Path, output: str) -> None:
-    if "://" not in output:
-        temporary.replace(output)
-        return
-    import tensorflow as tf  # it knows every remote file system that the dataset may lie on
-
-    tf.io.gfile.copy(str(temporary), output, overwrite=True)
+            yield temporary
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else error
+        raise UserError(f"--output={output} cannot be written: {reason}") from None

@@ -20,7 +20,7 @@ def write_tfds(output_dir: str, card: Card) -> None:
             shard.touch()
         _write_tfds(name, card)
         for path in sorted(set(folder.iterdir()) - set(shards)):
-            files.write(f"{output_dir}/{path.name}", path.read_bytes())
+            files.write_atomic(f"{output_dir}/{path.name}", path.read_bytes())
 
 
 def _write_tfds(folder: str, card: Card) -> None:
@@ -52,7 +52,7 @@ def _write_tfds(folder: str, card: Card) -> None:
 
 def write_card(output_dir: str, card: Card) -> None:
     """Write `card.json`, which makes the directory a finished dataset."""
-    files.write(f"{output_dir}/{dataset_dir.CARD}", card.to_json().encode())
+    files.write_atomic(f"{output_dir}/{dataset_dir.CARD}", card.to_json().encode())
 
 
 def _features(tfds, card: Card):

@@ -160,9 +160,9 @@ def _gather(config: Config, root: str, name: str, split: dict) -> Split:
         offsets.append(result["offsets"])
         labels.append(result["labels"])
     index = f"{config.output_dir}/{dataset_dir.index_file(config.name, name)}"
-    files.write(index, dataset_dir.index_bytes(offsets))
+    files.write_atomic(index, dataset_dir.index_bytes(offsets))
     labels_file = f"{config.output_dir}/{dataset_dir.labels_file(config.name, name)}"
-    files.write(labels_file, dataset_dir.labels_bytes(labels))
+    files.write_atomic(labels_file, dataset_dir.labels_bytes(labels))
     return Split(split["per_class"], shards)
 
 
@@ -227,7 +227,7 @@ def _check_counts(card: Card, images: int) -> None:
 def _finish(config: Config, root: str, card: Card, summary: dict) -> None:
     """Write the report, the metadata, and the card last."""
     page = report.render(card, summary, functools.partial(_thumbnail, root))
-    files.write(f"{config.output_dir}/{dataset_dir.REPORT}", page.encode())
+    files.write_atomic(f"{config.output_dir}/{dataset_dir.REPORT}", page.encode())
     metadata.write_tfds(config.output_dir, card)
     metadata.write_card(config.output_dir, card)
     directory.remove_work(config.output_dir)

@@ -97,7 +97,7 @@ def write_listings(listing: Listing, work: str) -> None:
     with open(listing.file, "rb") as lines:
         for number, _ in tasks(listing):
             chunk = itertools.islice(lines, _CHUNK)
-            files.write(f"{work}/listing-{number:09d}.jsonl", b"".join(chunk))
+            files.write_atomic(f"{work}/listing-{number:09d}.jsonl", b"".join(chunk))
 
 
 def _line(source: Source, image: SourceImage) -> bytes:

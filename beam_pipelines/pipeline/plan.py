@@ -66,9 +66,11 @@ def run(job: PlanJob) -> list[ShardTask]:
             summary = _plan(job, os.path.join(folder, "images.sqlite"))
         except UserError as error:
             failure = {"message": str(error), "usage": isinstance(error, UsageError)}
-            files.write(f"{job.work}/{FAILED}", orjson.dumps(failure))
+            files.write_atomic(f"{job.work}/{FAILED}", orjson.dumps(failure))
             return []
-    files.write(f"{job.work}/{SUMMARY}", orjson.dumps(summary, option=orjson.OPT_NON_STR_KEYS))
+    files.write_atomic(
+        f"{job.work}/{SUMMARY}", orjson.dumps(summary, option=orjson.OPT_NON_STR_KEYS)
+    )
     return [
         ShardTask(shard, summary["channels"], summary["weighted"])
         for split in summary["splits"].values()

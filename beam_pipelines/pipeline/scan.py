@@ -98,7 +98,7 @@ def _describe_all(
             continue
         contents.append(data)
         offset += len(data)
-    files.write(spill, b"".join(contents))
+    files.write_atomic(spill, b"".join(contents))
 
 
 def _describe(

@@ -49,7 +49,7 @@ def run_task(config: Config, root: str, work: str, task: ShardTask) -> None:
             labels.append(record.label)
             size += len(framed)
             if len(offsets) % _COUNT_EVERY == 0:
-                files.write(f"{work}/progress-{task.file}", str(len(offsets)).encode())
+                files.write_atomic(f"{work}/progress-{task.file}", str(len(offsets)).encode())
     files.replace(temporary, f"{config.output_dir}/{task.file}")
     numbers = dataclasses.asdict(Shard(task.file, len(offsets), size, digest.hexdigest()))
     files.write_rows(result, [{"shard": numbers, "offsets": offsets, "labels": labels}])

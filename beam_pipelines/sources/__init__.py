@@ -5,8 +5,6 @@ images out of a container (an HDF5 file, a TFDS dataset) range by range. No imag
 and no listing is held in memory.
 """
 
-import os
-
 from beam_pipelines.sources import filename, folder, hdf5, listing, tfds, tiny_imagenet
 from beam_pipelines.sources.source import Source
 from headrace import files
@@ -35,6 +33,7 @@ def read(spec: str, class_pattern: str) -> Source:
             files are listed.
     """
     kind, _, path = spec.partition(":")
+    path = files.expand(path)
     if kind not in KINDS or not path:
         raise UsageError(
             f"--source={spec}: expected KIND:PATH, such as folder:photos; the kinds are "
@@ -43,7 +42,7 @@ def read(spec: str, class_pattern: str) -> Source:
     if kind == "tfds":
         return tfds.read(path)
     files.check(path, "source")
-    root = path.rstrip("/") if "://" in path else os.path.abspath(os.path.expanduser(path))
+    root = files.absolute(path)
     if kind == "filename":
         return filename.read(root, class_pattern)
     modules = {"folder": folder, "listing": listing, "tiny_imagenet": tiny_imagenet, "hdf5": hdf5}

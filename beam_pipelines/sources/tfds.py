@@ -14,6 +14,7 @@ from absl import logging
 from beam_pipelines.images.decode import BadImageError
 from beam_pipelines.rows import SourceImage
 from beam_pipelines.sources.source import Source
+from headrace import files
 from headrace.errors import UserError
 from headrace.tensorflow_import import import_tensorflow
 
@@ -100,7 +101,7 @@ def _builder(name: str):
     import tensorflow_datasets as tfds  # with TensorFlow, takes seconds
 
     tfds.display_progress_bar(False)
-    folder = name if "://" in name else os.path.abspath(os.path.expanduser(name))
+    folder = files.absolute(name)
     try:
         if "://" in name or os.path.isdir(folder):
             return tfds, tfds.builder_from_directory(folder)

@@ -174,7 +174,7 @@ def test_more_objects_than_one_request_removes_are_removed(bucket):
 def test_parts_of_objects_are_those_of_files(bucket, tmp_path, content):
     for folder in (str(tmp_path), f"gs://{bucket.name}/a"):
         path = f"{folder}/x y#%.bin"
-        files.write(path, content)
+        files.write_atomic(path, content)
         assert files.exists(path)
         assert files.size(path) == len(content)
         assert files.read(path) == content

@@ -14,7 +14,7 @@ def test_what_is_written_is_there_and_nothing_else(tmp_path, monkeypatch, folder
     (tmp_path / "below").mkdir()
     monkeypatch.chdir(tmp_path)
     path = f"{folder.format(here=tmp_path)}name"
-    files.write(path, b"content")
+    files.write_atomic(path, b"content")
     assert files.read(path) == b"content"
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == [tmp_path / path]
 
@@ -26,5 +26,5 @@ def test_the_temporary_file_lies_beside_the_file(tmp_path, monkeypatch, folder):
     path = tmp_path / f"{folder.format(here=tmp_path)}name"
     path.mkdir()
     with pytest.raises(IsADirectoryError) as caught:  # the temporary file cannot replace a folder
-        files.write(f"{folder.format(here=tmp_path)}name", b"content")
+        files.write_atomic(f"{folder.format(here=tmp_path)}name", b"content")
     assert pathlib.Path(caught.value.filename).resolve().parent == path.parent

@@ -2,11 +2,20 @@
 
 import json
 
+import numpy as np
+import pytest
+
 from beam_pipelines.planning import sharding
+from headrace import files
+from headrace.errors import UserError
 from tests.beam_pipelines.jobs import prepare
 from tests.conftest import assert_one_line_error, run_program, upload, write_images
+from tests.trainer.configs import with_values
 from tests.trainer.conftest import TASK
 from trainer import run_dir
+from trainer.config import resume
+from trainer.config import run as run_config
+from trainer.config.run import RunConfig
 
 
 def metrics(workdir) -> list[dict]:
@@ -63,3 +72,32 @@ def test_data_in_a_bucket_that_is_not_there_is_told(endpoint, tmp_path):
     )
     assert_one_line_error(finished, 1, "gs://no-such/data is no finished dataset directory")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_directory_in_a_bucket_is_one_on_a_disk(bucket, tmp_path):
+    """All that the programs read and write there but TensorBoard's files, which TensorFlow does."""
+    config = with_values(RunConfig(), model="lenet", steps=3)
+    found = []
+    for folder in (str(tmp_path), f"gs://{bucket.name}/runs"):
+        workdir = f"{folder}/one"
+        resume.check_same_run(workdir, config)
+        with run_dir.lock(workdir):
+            run_dir.make(workdir, run_config.to_json(config), "--flag\n", np.ones((2, 2, 1)))
+            for step in (1, 2, 3):
+                run_dir.append_metrics(workdir, {"step": step, "split": "train"})
+            run_dir.forget_metrics_after(workdir, 2, 2)
+            run_dir.append_metrics(workdir, {"step": 3, "split": "test"})
+            run_dir.write_result(workdir, {"steps": 3, "evaluations_since_best": 0})
+        resume.check_same_run(workdir, config)
+        assert run_config.read(workdir) == config
+        assert run_dir.is_finished(workdir, 3)
+        rows, mean_image = run_dir.read_metrics(workdir), run_dir.read_mean_image(workdir)
+        run_dir.make(workdir, run_config.to_json(config), "--flag\n")
+        assert run_dir.read_result(workdir) is None
+        found.append((rows, mean_image.tolist(), sorted(files.listing(workdir)[1])))
+        files.make_folder(f"{folder}/other")
+        files.write_atomic(f"{folder}/other/thesis.txt", b"precious")
+        with pytest.raises(UserError, match="has files in it but is no run directory"):
+            resume.check_same_run(f"{folder}/other", config)
+    assert found[0] == found[1]
+    assert [row["step"] for row in found[0][0]] == [1, 2, 3]

@@ -123,12 +123,20 @@ def test_evaluations_after_the_last_that_a_checkpoint_has_seen_are_dropped(tmp_p
     assert rows == [(10, "train"), (10, "validation"), (20, "train")]
 
 
+@pytest.mark.parametrize("name", ["metrics.jsonl", "result.json"])
+def test_a_file_that_cannot_be_written_is_named_in_one_line(tmp_path, name):
+    write = {"metrics.jsonl": run_dir.append_metrics, "result.json": run_dir.write_result}[name]
+    with pytest.raises(UserError, match=rf"none/{name} cannot be written \(No such file"):
+        write(str(tmp_path / "none"), {"step": 1})
+    (tmp_path / name).mkdir()
+    with pytest.raises(UserError, match=rf"{name} cannot be written \(Is a directory\); make room"):
+        write(str(tmp_path), {"step": 1})
+
+
 def test_a_full_disk_is_said_in_one_line(tmp_path):
     (tmp_path / "metrics.jsonl").symlink_to("/dev/full")
-    (tmp_path / ".result.json.tmp").symlink_to("/dev/full")
-    for write in (run_dir.append_metrics, run_dir.write_result):
-        with pytest.raises(UserError, match=r"cannot be written \(No space left on device\); make"):
-            write(str(tmp_path), {"step": 1})
+    with pytest.raises(UserError, match=r"cannot be written \(No space left on device\); make"):
+        run_dir.append_metrics(str(tmp_path), {"step": 1})
 
 
 def test_a_run_directory_has_one_run_at_a_time(prepared, tmp_path):
@@ -155,8 +163,8 @@ def test_a_run_directory_has_one_run_at_a_time(prepared, tmp_path):
 
 
 def test_nothing_is_left_of_a_run_directory_that_was_held_for_nothing(tmp_path):
-    with run_dir.held(str(tmp_path / "run")):
+    with run_dir.lock(str(tmp_path / "run")):
         pass
-    with run_dir.held(str(tmp_path / "other")):
+    with run_dir.lock(str(tmp_path / "other")):
         (tmp_path / "other" / "config.json").touch()
     assert shown(tmp_path) == ["other"]

@@ -330,7 +330,7 @@ def test_help_is_for_a_person_and_needs_no_tensorflow():
         [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout
     assert "Trains a model on a dataset directory" in shown
-    assert "--workdir=TEXT" in shown
+    assert "--workdir=PATH" in shown
     assert "Required." in shown
     assert "(default: 64)" in shown
     assert max(map(len, shown.splitlines())) <= 100

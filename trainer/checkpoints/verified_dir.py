@@ -16,15 +16,11 @@ import os
 import re
 import shutil
 import tempfile
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 
-from headrace import files
+from headrace import atomic, files
 
 MANIFEST = "manifest.json"
-
-# What is being written or removed, and stays behind when that is interrupted.
-_UNFINISHED = re.compile(r"\.(.+)\.[0-9a-f]{32}")
 
 
 class DamagedError(Exception):
@@ -42,21 +38,9 @@ def write(folder: str, write_files: Callable[[str], None], about: dict[str, obje
     Raises:
         OSError: it cannot be written.
     """
-    remote = files.is_remote(folder)
-    staging = tempfile.mkdtemp() if remote else _unfinished(folder)
-    try:
-        if not remote:
-            _make_parent(folder)
-            os.mkdir(staging)
+    with atomic.atomic_dir(folder, last=MANIFEST) as staging:
         write_files(staging)
         _write_manifest(staging, about)
-        if remote:
-            _upload(staging, folder)
-        else:
-            os.rename(staging, folder)
-            _flush(os.path.dirname(folder))
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 def names(parent: str, pattern: re.Pattern) -> list[str]:
@@ -95,9 +79,7 @@ def remove(folder: str) -> None:
         files.remove([f"{folder}/{MANIFEST}"])
         files.remove_tree(folder)
         return
-    trash = _unfinished(folder)
-    os.rename(folder, trash)
-    shutil.rmtree(trash, ignore_errors=True)
+    atomic.remove_dir(folder)
 
 
 def clean(parent: str, pattern: re.Pattern) -> None:
@@ -107,7 +89,7 @@ def clean(parent: str, pattern: re.Pattern) -> None:
     """
     remote = files.is_remote(parent)
     for name in _folders(parent):
-        unfinished = _UNFINISHED.fullmatch(name)
+        unfinished = atomic.HIDDEN.fullmatch(name)
         if remote and pattern.fullmatch(name) and not _has_manifest(parent, name):
             files.remove_tree(f"{parent}/{name}")
         elif not remote and unfinished and pattern.fullmatch(unfinished[1]):
@@ -125,24 +107,12 @@ def _has_manifest(parent: str, name: str) -> bool:
     return files.exists(f"{parent}/{name}/{MANIFEST}")
 
 
-def _unfinished(folder: str) -> str:
-    parent, name = os.path.split(folder)
-    return os.path.join(parent, f".{name}.{uuid.uuid4().hex}")
-
-
-def _make_parent(folder: str) -> None:
-    parent = os.path.dirname(folder)
-    if not os.path.isdir(parent):
-        os.makedirs(parent)
-        _flush(os.path.dirname(os.path.abspath(parent)))
-
-
 def _write_manifest(folder: str, about: dict[str, object]) -> None:
     sums = {name: _measure(f"{folder}/{name}", flush=True) for name in sorted(os.listdir(folder))}
     with open(f"{folder}/{MANIFEST}", "w") as file:
         file.write(_manifest(about, sums))
-    _flush(f"{folder}/{MANIFEST}")
-    _flush(folder)
+    atomic.flush(f"{folder}/{MANIFEST}")
+    atomic.flush(folder)
 
 
 def _manifest(about: dict[str, object], sums: Mapping[str, object]) -> str:
@@ -184,26 +154,3 @@ def _measure(path: str, flush: bool = False) -> dict[str, object]:
             os.fsync(file.fileno())
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return {"bytes": file.tell(), "sha256": digest}
-
-
-def _flush(path: str) -> None:
-    """Bring a file, or the names in a folder, to the disk."""
-    descriptor = os.open(path or ".", os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _upload(local: str, folder: str) -> None:
-    try:
-        for name in sorted(os.listdir(local), key=lambda name: name == MANIFEST):
-            with (
-                open(f"{local}/{name}", "rb") as source,
-                files.open_write(f"{folder}/{name}") as to,
-            ):
-                shutil.copyfileobj(source, to)
-    except BaseException:
-        with contextlib.suppress(Exception):  # what counts is why it failed
-            files.remove_tree(folder)
-        raise

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from headrace.config_flags import option
+from headrace.config_flags import PathParser, option
 from trainer import run_dir
 
 
@@ -26,6 +26,7 @@ class CheckpointsConfig:
         "",
         "Start a new run from the weights of the run in this directory, of the same model; with a "
         "moving average, from that. Where the classes are others, the last layer starts afresh.",
+        parser=PathParser(),
         on_resume="same",
     )
     init_checkpoint: str = option(

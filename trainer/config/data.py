@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 from headrace import files
-from headrace.config_flags import ValueParser, option
+from headrace.config_flags import PathParser, ValueParser, option
 from headrace.errors import UserError
 from input.augment.config import PRESETS
 from input.dataset.dataset_dir import Card
@@ -42,7 +42,7 @@ class SizeParser(ValueParser):
 class DataConfig:
     """What a run reads. What has no value by itself, `resolve` fills in from dataset and batch."""
 
-    data_dir: str = option(None, "The dataset directory to train on.")
+    data_dir: str = option(None, "The dataset directory to train on.", parser=PathParser())
     train_split: str = option(
         "train",
         "What to train on: a split, or slices of splits as TFDS writes them, such as train[:90%], "
@@ -125,6 +125,7 @@ class DataConfig:
     cache_dir: str = option(
         "~/.cache/headrace/decoded",
         "A local folder for `cache`=disk; later runs use what is in it, and nothing deletes it.",
+        parser=PathParser(),
     )
     augment: str = option(
         "none",

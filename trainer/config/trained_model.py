@@ -15,7 +15,7 @@ import dataclasses
 from absl import flags
 
 from headrace import config_flags
-from headrace.config_flags import option
+from headrace.config_flags import PathParser, option
 from headrace.errors import UserError
 from trainer import run_dir
 from trainer.config import run
@@ -27,7 +27,7 @@ flags.disclaim_key_flags()
 
 @dataclasses.dataclass(frozen=True)
 class _TrainedModel:
-    workdir: str = option(None, "The run directory.")
+    workdir: str = option(None, "The run directory.", parser=PathParser())
     checkpoint: str = option("latest", "Which checkpoint to use.", choices=run_dir.WHICH)
     weights: str = option(
         "auto",

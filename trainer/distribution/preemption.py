@@ -21,6 +21,7 @@ import sys
 import time
 from collections.abc import Iterator
 
+from headrace import stdio
 from headrace.errors import INTERRUPTED
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -76,10 +77,10 @@ class Preemption:
         if self.signalled and number == signal.SIGINT:
             os._exit(128 + signal.SIGINT)
         if not self.has_work:
-            _write_line(f"interrupted {self._idle}")
+            stdio.write_error(f"interrupted {self._idle}")
             os._exit(INTERRUPTED)
         if not self.signalled:
-            _write_line(f"interrupted: {self._work}; once more to end at once, without")
+            stdio.write_error(f"interrupted: {self._work}; once more to end at once, without")
         self.signalled = True
 
 
@@ -120,12 +121,3 @@ def native_wait(max_seconds: int) -> Iterator[None]:
 def _set_handlers(handlers: dict) -> None:
     for number, handler in handlers.items():
         signal.signal(number, handler)
-
-
-def _write_line(line: str) -> None:
-    try:
-        os.write(sys.stderr.fileno(), f"{line}\n".encode())
-    except OSError:  # nobody reads it any more, as when a terminal has gone: what is saved counts
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        for stream in (sys.stdout, sys.stderr):
-            os.dup2(nowhere, stream.fileno())

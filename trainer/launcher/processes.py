@@ -16,6 +16,7 @@ from typing import IO, TextIO
 
 from rich.console import Console
 
+from headrace import stdio
 from headrace.errors import INTERRUPTED
 from trainer.launcher.worker_exit import StderrTail, WorkerExit
 
@@ -62,7 +63,7 @@ class Output:
             stream.buffer.write(prefix.get().encode() + b" " + line + b"\n")
             stream.flush()
         except OSError:  # nobody reads it any more: training goes on
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            stdio.discard(stream)
 
 
 class StopRequests:

@@ -99,7 +99,7 @@ def train(
     with (
         Preemption(config.training.max_minutes) as preemption,
         _lost_peers(cluster),
-        run_dir.held(workdir) if collectives.is_chief else contextlib.nullcontext(),
+        run_dir.lock(workdir) if collectives.is_chief else contextlib.nullcontext(),
         TrainingProgress(config.training.steps, collectives.is_chief) as progress,
     ):
         data = Data(config, card, local_strategy, progress)

@@ -2,7 +2,6 @@
 
 import io
 
-from etils import epath
 from matplotlib.figure import Figure
 
 from trainer import run_dir
@@ -25,4 +24,4 @@ def draw(workdir: str) -> None:
         axes.legend()
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=120)
-    run_dir.write_whole(epath.Path(workdir) / run_dir.CURVES, image.getvalue())
+    run_dir.write_atomic(f"{workdir}/{run_dir.CURVES}", image.getvalue())

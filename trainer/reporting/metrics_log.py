@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 
 import tensorflow as tf
-from etils import epath
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
@@ -24,10 +23,10 @@ class MetricsLog:
             UserError: they cannot be written.
         """
         self._workdir, self._steps_per_epoch = workdir, steps_per_epoch
-        self._root = epath.Path(workdir) / run_dir.TENSORBOARD
+        self._root = f"{workdir}/{run_dir.TENSORBOARD}"
         with self._errors_named():
             self._writers = {
-                name: tf.summary.create_file_writer(str(self._root / name))
+                name: tf.summary.create_file_writer(f"{self._root}/{name}")
                 for name in ("train", "validation")
             }
 

@@ -1,7 +1,6 @@
 """What a person sees while a run trains: a live line on a terminal, plain lines elsewhere."""
 
 import datetime
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -9,7 +8,7 @@ from collections.abc import Callable, Mapping
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from headrace import program
+from headrace import program, stdio
 
 _PLAIN_LINE_SECONDS = 10.0
 
@@ -19,7 +18,7 @@ class _Console(Console):
 
     def on_broken_pipe(self) -> None:
         """Write to nowhere from now on."""
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        stdio.discard(sys.stdout)
 
 
 class TrainingProgress:

@@ -5,8 +5,8 @@ tf.saved_model.load(path).signatures["serving_default"](image=tf.constant([encod
 """
 
 import tensorflow as tf
-from etils import epath
 
+from headrace import atomic, files
 from headrace.errors import UserError
 from trainer.serving.classifier import Classifier
 
@@ -22,24 +22,23 @@ def write(classifier: Classifier, folder: str) -> str:
         UserError: it cannot be written.
     """
     try:
-        path = _next_version(epath.Path(folder))
-        # Hidden, so that a server that watches the folder does not load a half of it.
-        staging = path.with_name(f".{path.name}.tmp")
-        if staging.exists():
-            staging.rmtree()
+        path = _next_version(folder)
         signatures = {"serving_default": classifier.classify}
-        tf.saved_model.save(classifier, str(staging), signatures=signatures)
-        staging.rename(path)
+        with atomic.atomic_dir(path, last="saved_model.pb") as staging:
+            tf.saved_model.save(classifier, staging, signatures=signatures)
     except (OSError, tf.errors.OpError) as error:
         reason = error.strerror if isinstance(error, OSError) else error.message.splitlines()[0]
         raise UserError(
             f"{folder} cannot be written ({reason}); make room there or check the disk, and export "
             "again"
         ) from None
-    return str(path)
+    return path
 
 
-def _next_version(folder: epath.Path) -> epath.Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    versions = [int(path.name) for path in folder.iterdir() if path.name.isdigit()]
-    return folder / f"{max(versions, default=0) + 1:04d}"
+def _next_version(folder: str) -> str:
+    try:
+        names, _ = files.listing(folder)
+    except FileNotFoundError:
+        names = []
+    versions = [int(name) for name in names if name.isdigit()]
+    return f"{folder}/{max(versions, default=0) + 1:04d}"
