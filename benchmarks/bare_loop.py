@@ -33,7 +33,7 @@ flags.DEFINE_integer("last", None, "The step at which it stops.", 2, required=Tr
 
 
 def main() -> None:
-    """Runs the program."""
+    """Run the program."""
     config = training_flags.parse()
     card = dataset_dir.read_card(config.data.data_dir)
     config = training_flags.resolve(config, card)
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def make_loop(config: RunConfig) -> Callable:
-    """Makes `train(iterator, count)`."""
+    """Make `train(iterator, count)`."""
     keras.utils.set_random_seed(config.data.seed)
     model = run_model.build(config)
     optimizer = optimizers.create(config.optimization.optimizer, config.optimization.learning_rate)

@@ -10,7 +10,7 @@ from input.dataset import dataset_dir
 
 
 def headrace(source: pathlib.Path, encoding: str) -> pathlib.Path:
-    """A dataset directory of all images, in the splits that the source has or else all `train`."""
+    """Return a dataset directory of all images, in the source's splits or else all `train`."""
     command = [sys.executable, "-m", "beam_pipelines.prepare", f"--source=folder:{source}"]
     command += [f"--name={source.name}", f"--encoding={encoding}", "--duplicates=allow"]
     if not (source / "train").exists():
@@ -20,19 +20,19 @@ def headrace(source: pathlib.Path, encoding: str) -> pathlib.Path:
 
 
 def beton(source: pathlib.Path, mode: str) -> pathlib.Path:
-    """FFCV's file; `mode` is one of the writer's."""
+    """Return FFCV's file; `mode` is one of the writer's."""
     command = [*reporting.peer("ffcv_writer.py", "loaders"), str(source)]
     return _written(f"{source.name}-beton-{mode}", command, "{folder}", mode) / "images.beton"
 
 
 def array_record(source: pathlib.Path) -> pathlib.Path:
-    """Grain's file."""
+    """Return Grain's file."""
     command = [*reporting.peer("array_record_writer.py", "loaders"), str(source)]
     return _written(f"{source.name}-array-record", command, "{folder}") / "images.array_record"
 
 
 def _written(name: str, command: list[str], *more: str) -> pathlib.Path:
-    """A folder that a command writes, `{folder}` standing for it.
+    """Return a folder that a command writes, `{folder}` standing for it.
 
     Raises:
         RunError: the command failed.

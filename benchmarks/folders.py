@@ -14,33 +14,33 @@ PHOTO_CLASSES, PHOTO_COPIES, MANY_COPIES = 10, 5, 50
 
 
 def cifar(archives: pathlib.Path, cache: pathlib.Path) -> pathlib.Path:
-    """60,000 images of 32×32 as train/CLASS/NUMBER.jpg and test/CLASS/NUMBER.jpg."""
+    """Return 60,000 images of 32×32 as train/CLASS/NUMBER.jpg and test/CLASS/NUMBER.jpg."""
     return once(cache / "cifar", lambda folder: _unpack(archives / CIFAR, folder))
 
 
 def cifar_tenth(archives: pathlib.Path, cache: pathlib.Path) -> pathlib.Path:
-    """The first tenth of each class of `cifar`."""
+    """Return the first tenth of each class of `cifar`."""
     whole = cifar(archives, cache)
     return once(cache / "cifar_tenth", lambda folder: link_tenth(whole, folder))
 
 
 def photos(archives: pathlib.Path, cache: pathlib.Path) -> pathlib.Path:
-    """400 photographs, five times each, as CLASS/NAME_COPY.jpg in ten classes."""
+    """Return 400 photographs, five times each, as CLASS/NAME_COPY.jpg in ten classes."""
     return _photos(archives, cache, "photos", PHOTO_COPIES)
 
 
 def many_photos(archives: pathlib.Path, cache: pathlib.Path) -> pathlib.Path:
-    """As `photos`, each fifty times."""
+    """Return the same as `photos`, each fifty times."""
     return _photos(archives, cache, "many_photos", MANY_COPIES)
 
 
 def count(folder: pathlib.Path) -> int:
-    """How many files are in a folder and its folders."""
+    """Return how many files are in a folder and its folders."""
     return sum(len(files) for _, _, files in os.walk(folder))
 
 
 def link_tenth(whole: pathlib.Path, folder: pathlib.Path) -> None:
-    """Hard links to the first tenth of the files of each folder in `whole`."""
+    """Make hard links to the first tenth of the files of each folder in `whole`."""
     siblings = collections.defaultdict(list)
     for path in sorted(whole.rglob("*.jpg")):
         siblings[path.parent].append(path)
@@ -52,7 +52,7 @@ def link_tenth(whole: pathlib.Path, folder: pathlib.Path) -> None:
 
 
 def copy_photos(unpacked: pathlib.Path, folder: pathlib.Path, copies: int) -> None:
-    """Links under different names; those of one photograph are in one class."""
+    """Link files under different names; those of one photograph are in one class."""
     for number, path in enumerate(sorted(unpacked.rglob("*.JPEG"))):
         target = folder / f"class_{number % PHOTO_CLASSES}"
         target.mkdir(parents=True, exist_ok=True)
@@ -77,7 +77,7 @@ def _unpack(archive: pathlib.Path, folder: pathlib.Path) -> None:
 
 
 def once(folder: pathlib.Path, make: Callable[[pathlib.Path], None]) -> pathlib.Path:
-    """Makes a folder under another name first, so that it is there in full or not at all.
+    """Make a folder under another name first, so that it is there in full or not at all.
 
     Args:
         folder: the folder.

@@ -93,7 +93,7 @@ def in_turn(
     scratch: pathlib.Path,
     watch_memory: bool = False,
 ) -> dict[str, list[Run] | str]:
-    """Runs A B C, A B C, A B C.
+    """Run contenders in turn: A B C, A B C, A B C.
 
     Args:
         contenders: whom.
@@ -107,7 +107,8 @@ def in_turn(
     results: dict[str, list[Run] | str] = {c.name: c.missing or [] for c in contenders}
     for number in range(1, rounds + 1):
         for contender in contenders:
-            if isinstance(results[contender.name], str):
+            runs = results[contender.name]
+            if isinstance(runs, str):
                 continue
             try:
                 run = _run(contender, scratch, watch_memory)
@@ -115,7 +116,7 @@ def in_turn(
                 results[contender.name] = f"round {number}: {error}"
                 print(f"  round {number}  {contender.name:<24} failed: {error}", flush=True)
                 continue
-            results[contender.name].append(run)
+            runs.append(run)
             own = "".join(f"  {value:12,.1f} {unit}" for unit, value in run.figures.items())
             print(f"  round {number}  {contender.name:<24} {run.seconds:8.1f} s{own}", flush=True)
     return results
@@ -127,7 +128,7 @@ def rows(
     quantity: Callable[[Run], float] = lambda run: run.seconds,
     unit: str = "s",
 ) -> list[Row]:
-    """Median, minimum and maximum of each contender, and the median of its ratios to Headrace."""
+    """Return median, minimum and maximum of each contender, and the median of its ratios to Headrace."""
     ours = results.get(OURS, "not among them")
     made = []
     for name, runs in results.items():
@@ -144,18 +145,18 @@ def rows(
 
 
 def row(name: str, values: Sequence[float], unit: str) -> Row:
-    """Median, minimum and maximum."""
+    """Return median, minimum and maximum."""
     median, low, high = statistics.median(values), min(values), max(values)
     return Row(name, round(median, 3), unit, None, round(low, 3), round(high, 3))
 
 
 def median_ratio(values: Sequence[float], ours: Sequence[float]) -> float:
-    """The median of the ratios of each round."""
+    """Return the median of the ratios of each round."""
     return statistics.median(value / own for value, own in zip(values, ours, strict=True))
 
 
 def machine() -> dict:
-    """Processor, cores, memory and system."""
+    """Return processor, cores, memory and system."""
     cpu = platform.processor()
     cpuinfo = pathlib.Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -170,13 +171,13 @@ def machine() -> dict:
 
 
 def load() -> dict:
-    """The load averages before anything runs; half a core's worth or more makes it a busy one."""
+    """Return the load averages before anything runs; from half a core on, it is busy."""
     averages = [round(value, 2) for value in os.getloadavg()]
     return {"average": averages, "busy": averages[0] >= 0.5}
 
 
 def print_table(made: Sequence[Row]) -> None:
-    """Prints the rows."""
+    """Print the rows."""
     wide = max(len(row.name) for row in made)
     print(f"\n{'':<{wide}}  {'median':>9} {'min':>9} {'max':>9}  unit   to Headrace")
     for row in made:
@@ -189,7 +190,7 @@ def print_table(made: Sequence[Row]) -> None:
 
 
 def write_json(path: str, benchmark: str, made: Sequence[Row], facts: dict) -> None:
-    """Writes the rows and under which conditions they were made."""
+    """Write the rows and under which conditions they were made."""
     as_dicts = [dataclasses.asdict(row) for row in made]
     for row in as_dicts:
         if not row["error"]:
@@ -213,7 +214,7 @@ def _run(contender: Contender, scratch: pathlib.Path, watch_memory: bool) -> Run
 
 
 def _measure(command: list[str], watch_memory: bool) -> Run:
-    """Runs a command in a session of its own, so that its workers can be ended with it."""
+    """Run a command in a session of its own, so that its workers can be ended with it."""
     ended = threading.Event()
     peaks = [0.0, 0.0]
     with tempfile.TemporaryFile("w+") as said:
@@ -238,18 +239,18 @@ def _measure(command: list[str], watch_memory: bool) -> Run:
             said.seek(0)
             lines = [line.strip() for line in said if line.strip()]
             raise RunError(f"exit code {code}: {lines[-1] if lines else 'it said nothing'}")
-    return Run(seconds, *peaks)
+    return Run(seconds, peaks[0], peaks[1])
 
 
 def _end(process: subprocess.Popen) -> None:
-    """Ends what is left of the run's session."""
+    """End what is left of the run's session."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
 def _watch(pid: int, ended: threading.Event, peaks: list[float]) -> None:
-    """Keeps the highest resident sets, of the tree and of one process, in MiB."""
+    """Keep the highest resident sets, of the tree and of one process, in MiB."""
     root = psutil.Process(pid)
     while not ended.wait(_SAMPLE_SECONDS):
         sizes = []

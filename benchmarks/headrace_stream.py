@@ -21,6 +21,7 @@ from benchmarks.peers import measure
 from input import stream
 from input.augment import crops, resized_crops, warp
 from input.augment.config import Augmentation
+from input.augment.rng import BatchRng
 from input.dataset import dataset_dir
 from input.dataset.dataset_dir import Card
 from input.dataset.reader import Reader
@@ -35,7 +36,7 @@ SHUFFLE = 2000
 
 
 def with_contract(asked: argparse.Namespace, card: Card) -> tf.data.Dataset:
-    """The stream of the trainer."""
+    """Return the stream of the trainer."""
     reader = Reader(str(asked.source), card, "train")
     order = Order(len(reader), asked.batch, default_lanes(asked.batch), SEED)
     crop = {"pad": PAD} if card.bare else {"crop": "resized"}
@@ -52,7 +53,7 @@ def with_contract(asked: argparse.Namespace, card: Card) -> tf.data.Dataset:
 
 
 def without_contract(asked: argparse.Namespace, card: Card) -> tf.data.Dataset:
-    """The same work on records in any order."""
+    """Return the same work on records in any order."""
     paths = dataset_dir.shard_paths(str(asked.source), card, "train")
     features = {
         "image": tf.io.FixedLenFeature([], tf.string),
@@ -95,26 +96,27 @@ def without_contract(asked: argparse.Namespace, card: Card) -> tf.data.Dataset:
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
-class _Stateful:
+class _Stateful(BatchRng):
     """Random numbers for `count` images as `input.augment.rng` has them, but others each time."""
 
     def __init__(self, count: int) -> None:
         self._count = count
 
-    def uniform(self, name: str, *shape: int) -> tf.Tensor:
+    def uniform(self, name: str, *shape: int, low: float = 0.0, high: float = 1.0) -> tf.Tensor:
         del name
-        return tf.random.uniform([self._count, *shape])
+        return tf.random.uniform([self._count, *shape], low, high)
 
     def bernoulli(self, name: str, probability: float) -> tf.Tensor:
         return self.uniform(name) < probability
 
 
 def _size(card: Card) -> tuple[int, int]:
-    return card.uniform_size if card.bare else (measure.SIZE, measure.SIZE)
+    size = card.uniform_size if card.bare else None
+    return size or (measure.SIZE, measure.SIZE)
 
 
 def main() -> None:
-    """Runs the program."""
+    """Run the program."""
     parser = measure.parser()
     parser.add_argument("--start_step", type=int, default=0)
     parser.add_argument("--kept", action="store_true")

@@ -64,10 +64,10 @@ class Peer:
 
 
 def main() -> None:
-    """Runs the program."""
+    """Run the program."""
     asked = reporting.parts(PARTS)
     facts = reporting.facts("input_pipeline")
-    failed = {}
+    failed: dict[str, str] = {}
     if {"photos", "cifar"} & set(asked):
         for name in environment.NAMES:
             failed |= environment.ensure(reporting.peers_env(), name)
@@ -83,7 +83,7 @@ def main() -> None:
 
 
 def photos(failed: dict[str, str]) -> list[Row]:
-    """All on the photographs."""
+    """Return all on the photographs."""
     folder = folders.photos(reporting.archives(), reporting.cache())
 
     def files() -> pathlib.Path:
@@ -123,7 +123,7 @@ def photos(failed: dict[str, str]) -> list[Row]:
 
 
 def cifar(failed: dict[str, str]) -> list[Row]:
-    """All on CIFAR-10's training images."""
+    """Return all on CIFAR-10's training images."""
     folder = folders.cifar(reporting.archives(), reporting.cache())
     train = folder / "train"
 
@@ -151,7 +151,7 @@ def cifar(failed: dict[str, str]) -> list[Row]:
 
 
 def determinism() -> list[Row]:
-    """What the contract costs."""
+    """Return what the contract costs."""
     records = datasets.headrace(folders.photos(reporting.archives(), reporting.cache()), "keep")
     without = "headrace without its contract"
     contenders = [
@@ -164,7 +164,7 @@ def determinism() -> list[Row]:
 
 
 def seek() -> list[Row]:
-    """How long the first batch takes, of a run from the start and of one far on."""
+    """Return how long the first batch takes, of a run from the start and of one far on."""
     records = datasets.headrace(folders.photos(reporting.archives(), reporting.cache()), "keep")
     contenders = [
         _headrace(f"headrace, step {step:,}", records, "--first_batch", f"--start_step={step}")
@@ -176,7 +176,7 @@ def seek() -> list[Row]:
 
 
 def memory() -> list[Row]:
-    """The peak of few and of many photographs."""
+    """Return the peak of few and of many photographs."""
     make = (folders.photos, folders.many_photos)
     sources = [each(reporting.archives(), reporting.cache()) for each in make]
     contenders = [
@@ -234,7 +234,7 @@ def _pairs(
     of: Callable[[float, float], float],
     quantity: Callable[[Run], float] | None = None,
 ) -> list[Row]:
-    """A row of what is formed, round by round, of the figures of two contenders."""
+    """Return a row of what is formed, round by round, of the figures of two contenders."""
     one, other = results.values()
     if isinstance(one, str) or isinstance(other, str):
         return []

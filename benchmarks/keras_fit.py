@@ -50,12 +50,12 @@ class Clock(keras.callbacks.Callback):
         self.times: list[float] = []
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Called by `fit`."""
+        """Note the time; `fit` calls this."""
         self.times.append(time.perf_counter())
 
 
 def main() -> None:
-    """Runs the program."""
+    """Run the program."""
     config = training_flags.parse()
     card = dataset_dir.read_card(config.data.data_dir)
     config = training_flags.resolve(config, card)
@@ -89,7 +89,7 @@ def main() -> None:
 
 
 def in_memory(config: RunConfig, reader: Reader) -> tuple[np.ndarray, np.ndarray]:
-    """Images, uint8 `[records, rows, columns, channels]`, and labels of a split."""
+    """Return images, uint8 `[records, rows, columns, channels]`, and labels of a split."""
     batches = stream.evaluation(
         reader, config.data.preprocessing, batch_size=config.data.batch_size
     )

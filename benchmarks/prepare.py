@@ -56,10 +56,10 @@ class Setup:
 
 
 def main() -> None:
-    """Runs the program."""
+    """Run the program."""
     asked = reporting.parts(PARTS)
     facts = reporting.facts("prepare")
-    failed = {}
+    failed: dict[str, str] = {}
     if asked != ["memory"]:
         for name in environment.NAMES if "photos" in asked else ["tensorflow"]:
             failed |= environment.ensure(reporting.peers_env(), name)
@@ -76,13 +76,13 @@ def main() -> None:
 
 
 def cifar(setup: Setup) -> list[Row]:
-    """Headrace and TFDS on 60,000 small JPEG files."""
+    """Put Headrace and TFDS on 60,000 small JPEG files."""
     source = folders.cifar(setup.archives, setup.cache)
     return _compare("cifar", [_headrace(OURS, setup, source), *_tfds(setup, source)], setup)
 
 
 def photos(setup: Setup) -> list[Row]:
-    """Headrace, TFDS and FFCV on 2,000 photographs."""
+    """Put Headrace, TFDS and FFCV on 2,000 photographs."""
     source = folders.photos(setup.archives, setup.cache)
     more = ["--encoding=keep", *(["--duplicates=allow"] if _has_flag("duplicates") else [])]
     contenders = [
@@ -94,7 +94,7 @@ def photos(setup: Setup) -> list[Row]:
 
 
 def memory(setup: Setup) -> list[Row]:
-    """Headrace's peak memory on a tenth and on all of the small files, and the growth."""
+    """Return Headrace's peak memory on a tenth and on all of the small files, and the growth."""
     sources = [
         folders.cifar_tenth(setup.archives, setup.cache),
         folders.cifar(setup.archives, setup.cache),
@@ -154,7 +154,7 @@ def _peer(
 
 
 def _check_records(source: pathlib.Path) -> Callable[[pathlib.Path], None]:
-    """As many records as files: Headrace and TFDS both write a dataset_info.json."""
+    """Make sure that there are as many records as files: Headrace and TFDS both write a dataset_info.json."""
     expected = folders.count(source)
 
     def check(output: pathlib.Path) -> None:

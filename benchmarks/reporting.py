@@ -35,7 +35,7 @@ flags.DEFINE_string("json", None, "Write the figures to this file, too.")
 
 
 def parts(known: Sequence[str]) -> list[str]:
-    """The parts that `--only` asks for, in their own order.
+    """Return the parts that `--only` asks for, in their own order.
 
     Raises:
         UsageError: there is no such part.
@@ -46,27 +46,27 @@ def parts(known: Sequence[str]) -> list[str]:
 
 
 def archives() -> pathlib.Path:
-    """The folder of the archives."""
+    """Return the folder of the archives."""
     return pathlib.Path(FLAGS.archives).expanduser()
 
 
 def cache() -> pathlib.Path:
-    """Where archives are unpacked, and outputs written for as long as a run takes."""
+    """Return where archives are unpacked, and outputs written for as long as a run takes."""
     return pathlib.Path(FLAGS.scratch_dir).expanduser()
 
 
 def peers_env() -> pathlib.Path:
-    """Where the peers' environments are."""
+    """Return where the peers' environments are."""
     return pathlib.Path(FLAGS.peers_env).expanduser()
 
 
 def peer(script: str, env: str) -> list[str]:
-    """How to start a script of `benchmarks/peers`: the command without its arguments."""
+    """Return how to start a script of `benchmarks/peers`: the command without its arguments."""
     return [environment.python(peers_env(), env), str(SCRIPTS / script)]
 
 
 def missing(needs: Sequence[str], failed: dict[str, str]) -> str:
-    """Why a peer cannot run; empty if it can.
+    """Return why a peer cannot run; empty if it can.
 
     Args:
         needs: the packages it needs.
@@ -76,7 +76,7 @@ def missing(needs: Sequence[str], failed: dict[str, str]) -> str:
 
 
 def facts(name: str) -> dict:
-    """When, on which machine, how busy, by which command; to be asked before anything runs."""
+    """Return when, on which machine, how busy, by which command; to be asked before anything runs."""
     return {
         "date": datetime.date.today().isoformat(),
         "machine": harness.machine(),
@@ -86,7 +86,7 @@ def facts(name: str) -> dict:
 
 
 def report(name: str, rows: Sequence[harness.Row], facts: dict, packages: list[str]) -> None:
-    """Prints the table, and writes it where `--json` says.
+    """Print the table, and write it where `--json` says.
 
     Args:
         name: of the benchmark.
@@ -103,7 +103,7 @@ def report(name: str, rows: Sequence[harness.Row], facts: dict, packages: list[s
 
 
 def _versions(packages: list[str]) -> dict[str, dict[str, str]]:
-    """Versions in Headrace's environment and in the peers'."""
+    """Return the versions in Headrace's environment and in the peers'."""
     own = environment.versions(sys.executable, packages)
     found = {harness.OURS: {harness.OURS: headrace.__version__, **own}}
     for env in environment.NAMES:

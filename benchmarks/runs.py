@@ -21,7 +21,7 @@ _POLL_SECONDS = 0.2
 
 
 def cores(count: int) -> list[int]:
-    """So many cores of this machine.
+    """Return so many cores of this machine.
 
     Raises:
         RunError: it has fewer.
@@ -36,7 +36,7 @@ def cores(count: int) -> list[int]:
 def started(
     workdir: pathlib.Path, flags: Sequence[str], workers: int = 1, cores: Sequence[int] = ()
 ) -> Iterator[list[subprocess.Popen]]:
-    """Processes of `python -m trainer.task`, the chief first; killed at the end.
+    """Start the processes of `python -m trainer.task`, the chief first; killed at the end.
 
     Args:
         workdir: the run directory.
@@ -64,7 +64,7 @@ def started(
 
 
 def wait_for_step(workdir: pathlib.Path, step: int, processes: Sequence[subprocess.Popen]) -> None:
-    """Waits until a step is logged, with its time.
+    """Wait until a step is logged, with its time.
 
     Raises:
         RunError: a process ended before.
@@ -79,7 +79,7 @@ def wait_for_step(workdir: pathlib.Path, step: int, processes: Sequence[subproce
 
 
 def steps_per_second(workdir: pathlib.Path, first: int, last: int) -> float:
-    """Between the first log line at or after one step and the first at or after another."""
+    """Return steps/s between the first log line at or after one step and the first at or after another."""
     times = _times(workdir)
     begin = min(step for step in times if step >= first)
     end = min(step for step in times if step >= last)
@@ -87,7 +87,7 @@ def steps_per_second(workdir: pathlib.Path, first: int, last: int) -> float:
 
 
 def _times(workdir: pathlib.Path) -> dict[int, float]:
-    """When each step was logged, by the clock: from TensorBoard's files, in which it stands."""
+    """Return when each step was logged, by the clock: from TensorBoard's files, in which it stands."""
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
     return {

@@ -42,7 +42,7 @@ flags.DEFINE_string("json", None, "Write the figures to this file, too.")
 
 
 def main() -> None:
-    """Runs the program."""
+    """Run the program."""
     records = FLAGS.records
     check(records % BATCH == 0, f"--records={records}: expected a multiple of {BATCH}")
     facts = {
@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def measure(records: int, rounds: int) -> list[Row]:
-    """A row for every measure of every contender, with its ratio to Headrace of single records."""
+    """Return a row for every measure of every contender, with its ratio to single records."""
     from benchmarks import shuffles  # with TensorFlow, takes seconds
 
     labels = shuffles.sorted_labels(records)
@@ -91,7 +91,7 @@ def measure(records: int, rounds: int) -> list[Row]:
 
 
 def contenders(records: int) -> dict[str, Callable[[int], np.ndarray]]:
-    """By name, what gives an epoch's order for a seed."""
+    """Return, by name, what gives an epoch's order for a seed."""
     from benchmarks import shuffles  # with TensorFlow, takes seconds
 
     def ours(seed: int, chunk: int = 1, window: int = 1) -> np.ndarray:

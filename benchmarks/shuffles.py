@@ -20,12 +20,12 @@ CLASSES = 10
 
 
 def sorted_labels(records: int) -> np.ndarray:
-    """Labels of records stored class by class: int64 `[records]`."""
+    """Return labels of records stored class by class: int64 `[records]`."""
     return np.arange(records) * CLASSES // records
 
 
 def displacement(order: np.ndarray) -> float:
-    """Mean distance of records from where they are stored, in multiples of a uniform shuffle's.
+    """Return the mean distance of records from where they are stored, in multiples of a uniform shuffle's.
 
     Args:
         order: a permutation, int64 `[records]`.
@@ -34,13 +34,13 @@ def displacement(order: np.ndarray) -> float:
 
 
 def displacement_deviation(records: int) -> float:
-    """Standard deviation of `displacement` over uniform shuffles (that of Spearman's footrule)."""
+    """Return the standard deviation of `displacement` over uniform shuffles (Spearman's)."""
     variance = (records + 1) * (2 * records**2 + 7) / 45
     return math.sqrt(variance) / records / _mean_distance(records)
 
 
 def autocorrelation(labels: np.ndarray, lag: int) -> float:
-    """How much likelier than by chance two records `lag` apart are of one class: 1 if always.
+    """Return how much likelier than by chance two records `lag` apart share a class; 1: always.
 
     Args:
         labels: in the order of use, int64 `[records]`.
@@ -51,13 +51,13 @@ def autocorrelation(labels: np.ndarray, lag: int) -> float:
 
 
 def autocorrelation_deviation(labels: np.ndarray) -> float:
-    """Standard deviation of `autocorrelation` over uniform shuffles, about."""
+    """Return the standard deviation of `autocorrelation` over uniform shuffles, about."""
     chance = _chance(labels)
     return math.sqrt(chance / (1 - chance) / len(labels))
 
 
 def spread(labels: np.ndarray, batch_size: int) -> float:
-    """Variance of the class counts of batches, in multiples of a uniform shuffle's.
+    """Return the variance of the class counts of batches, in multiples of a uniform shuffle's.
 
     Args:
         labels: in the order of use, int64 `[records]`.
@@ -73,7 +73,7 @@ def spread(labels: np.ndarray, batch_size: int) -> float:
 
 
 def headrace(order: Order, epoch: int = 0) -> np.ndarray:
-    """An epoch of a training stream: int64 `[steps_per_epoch * batch_size]`."""
+    """Return an epoch of a training stream: int64 `[steps_per_epoch * batch_size]`."""
     first = epoch * order.steps_per_epoch
     steps = tf.data.Dataset.range(first, first + order.steps_per_epoch)
     batches = steps.map(lambda step: index_shuffle.batch(order, step))
@@ -81,13 +81,13 @@ def headrace(order: Order, epoch: int = 0) -> np.ndarray:
 
 
 def tf_data(records: int, buffer: int, seed: int) -> np.ndarray:
-    """tf.data's own shuffle, through a buffer of so many records: int64 `[records]`."""
+    """Return tf.data's own shuffle, through a buffer of so many records: int64 `[records]`."""
     dataset = tf.data.Dataset.range(records).shuffle(buffer, seed=seed)
     return np.array(list(dataset.as_numpy_iterator()))
 
 
 def uniform(records: int, seed: int) -> np.ndarray:
-    """NumPy's permutation: int64 `[records]`."""
+    """Return NumPy's permutation: int64 `[records]`."""
     return np.random.default_rng(seed).permutation(records)
 
 
@@ -96,6 +96,6 @@ def _mean_distance(records: int) -> float:
 
 
 def _chance(labels: np.ndarray) -> float:
-    """That two different records are of one class."""
+    """Return the chance that two different records are of one class."""
     counts = np.bincount(labels)
     return float((counts * (counts - 1)).sum() / (len(labels) * (len(labels) - 1)))

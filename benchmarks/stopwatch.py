@@ -21,8 +21,9 @@ import functools
 import pathlib
 import shutil
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
+from typing import Any
 
 import psutil
 from absl import flags
@@ -50,17 +51,17 @@ class Stopwatch:
     """
 
     def __init__(self) -> None:
-        self.seconds: Counter[str] = Counter()
+        self.seconds: dict[str, float] = defaultdict(float)
         self.calls: Counter[str] = Counter()
         self.ends: dict[str, list[float]] = {}
-        self.last: dict[str, object] = {}
+        self.last: dict[str, Any] = {}
 
     def watch(self, name: str, owner: object, function: str) -> None:
-        """Watches a function of a module or class from now on."""
+        """Watch a function of a module or class from now on."""
         setattr(owner, function, self.watched(name, getattr(owner, function)))
 
     def watched(self, name: str, function: Callable) -> Callable:
-        """The same function, watched."""
+        """Return the same function, watched."""
 
         @functools.wraps(function)
         def timed(*arguments, **more):
@@ -75,7 +76,7 @@ class Stopwatch:
 
 
 def main() -> None:
-    """Runs the program."""
+    """Run the program."""
     output = pathlib.Path(FLAGS.workdir).parent
     if FLAGS.goes_on:
         shutil.copytree(FLAGS.goes_on, FLAGS.workdir)

@@ -19,7 +19,7 @@ from trainer.config import run as run_config
 
 
 def main() -> None:
-    """Runs the program."""
+    """Run the program."""
     parser = argparse.ArgumentParser()
     parser.add_argument("output", type=pathlib.Path)
     parser.add_argument("--first", type=int, required=True)

@@ -62,12 +62,12 @@ class Work:
         return [f"--first={self.first}", f"--last={self.last}"]
 
     def task(self, batch: int | None = None) -> list[str]:
-        """The flags of the trainer, which is not to end by itself."""
+        """Return the flags of the trainer, which is not to end by itself."""
         return [*self.flags, f"--batch_size={batch or self.batch}", f"--steps={10**6}"]
 
 
 def main() -> None:
-    """Runs the program."""
+    """Run the program."""
     asked = reporting.parts(PARTS)
     facts = reporting.facts("training")
     run = {
@@ -82,17 +82,17 @@ def main() -> None:
 
 
 def resnet() -> Work:
-    """The network of the CIFAR-10 experiments."""
+    """Return the network of the CIFAR-10 experiments."""
     return Work(_cifar(), batch=64, first=50, last=150)
 
 
 def resnet_in_small_epochs() -> Work:
-    """The same; its lines are logged more often, for steps that take long."""
+    """Return the same; its lines are logged more often, for steps that take long."""
     return Work([*_cifar(), "--train_split=train[:2560]", _NEVER], batch=128, first=20, last=40)
 
 
 def lenet() -> Work:
-    """A small network, on which what is around the steps weighs most."""
+    """Return a small network, on which what is around the steps weighs most."""
     digits = folders.once(reporting.cache() / "digits", demo.write_digits)
     records = datasets.headrace(digits, "keep")
     chosen = [f"--data_dir={records}", "--model=lenet", "--image_size=32,32"]
@@ -100,7 +100,7 @@ def lenet() -> Work:
 
 
 def loop(work: Work, rounds: int) -> list[Row]:
-    """The trainer and a bare loop."""
+    """Return the trainer and a bare loop."""
     bare = "bare loop"
     contenders = [
         Contender(OURS, trainer(work, work.task())),
@@ -112,7 +112,7 @@ def loop(work: Work, rounds: int) -> list[Row]:
 
 
 def fit(work: Work, rounds: int) -> list[Row]:
-    """The trainer and `Model.fit`."""
+    """Return the trainer and `Model.fit`."""
     without = f"{OURS}, without saves"
     started = module("keras_fit", *work.clock, *work.task())
     tuned = [*started, "--tuned", "--epoch_a_call"]
@@ -136,7 +136,7 @@ def fit(work: Work, rounds: int) -> list[Row]:
 
 
 def workers(work: Work, rounds: int) -> list[Row]:
-    """One worker on one core, and two on one each."""
+    """Return one worker on one core, and two on one each."""
     one, same, twice = "one worker", "two workers, same batch", "two workers, twice the batch"
     apart = "two workers, apart"
     two = ["--workers=2", "--pinned"]
@@ -154,7 +154,7 @@ def workers(work: Work, rounds: int) -> list[Row]:
 
 
 def restart(work: Work, rounds: int) -> list[Row]:
-    """The start of a run that was killed."""
+    """Return the start of a run that was killed."""
     with tempfile.TemporaryDirectory(dir=reporting.cache()) as killed:
         run = pathlib.Path(killed) / "run"
         saved = [*work.task(), f"--save_every_steps={work.first}"]
@@ -173,7 +173,7 @@ def restart(work: Work, rounds: int) -> list[Row]:
 
 
 def saves(work: Work, rounds: int, calls: int = 15, seconds: float = 2) -> list[Row]:
-    """What saves cost.
+    """Return what saves cost.
 
     Args:
         work: to do.
@@ -206,13 +206,13 @@ def _cifar() -> list[str]:
 
 
 def trainer(work: Work, flags: Sequence[str], *more: str) -> list[str]:
-    """The command of a run that is timed from outside; `more` are flags of `trainer_rate`."""
+    """Return the command of a run timed from outside; `more` are flags of `trainer_rate`."""
     command = [sys.executable, "-m", "benchmarks.trainer_rate", *work.clock, *more, "{output}"]
     return [*command, "--", *flags]
 
 
 def module(name: str, *more: str) -> list[str]:
-    """The command of a contender that takes the flags of the trainer."""
+    """Return the command of a contender that takes the flags of the trainer."""
     return [sys.executable, "-m", f"benchmarks.{name}", _RUN, *more]
 
 
@@ -229,7 +229,7 @@ def _by(
     other: str,
     quantity: Callable[[Run], float],
 ) -> list[Row]:
-    """A row of the one's figures by the other's."""
+    """Return a row of the one's figures by the other's."""
     name = f"{title}: {one} by {other}"
     return _formed(name, results, one, other, "×", lambda a, b: quantity(a) / quantity(b))
 
@@ -242,10 +242,11 @@ def _formed(
     unit: str,
     of: Callable[[Run, Run], float],
 ) -> list[Row]:
-    """A row of what is formed, round by round, of two contenders' runs; none if one failed."""
-    if isinstance(results[one], str) or isinstance(results[other], str):
+    """Return a row formed, round by round, of two contenders' runs; none if one failed."""
+    ones, others = results[one], results[other]
+    if isinstance(ones, str) or isinstance(others, str):
         return []
-    pairs = zip(results[one], results[other], strict=True)
+    pairs = zip(ones, others, strict=True)
     return [harness.row(name, [of(a, b) for a, b in pairs], unit)]
 
 

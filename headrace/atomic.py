@@ -130,7 +130,7 @@ def flush(path: str) -> None:
 
 @contextlib.contextmanager
 def _staging(path: str) -> Iterator[str]:
-    """A local folder to write to, locked; gone at the end, unless it was renamed."""
+    """Give a local folder to write to, locked; gone at the end, unless it was renamed."""
     if files.is_remote(path):
         with tempfile.TemporaryDirectory() as folder:
             yield folder

@@ -25,27 +25,27 @@ _CONNECTIONS = 64
 
 
 def read(path: str, offset: int, length: int) -> bytes:
-    """The bytes of an object, all from `offset` on where `length` is below 0."""
+    """Return the bytes of an object, all from `offset` on where `length` is below 0."""
     end = None if length < 0 else offset + length - 1
     with _explained(path):
         return b"" if length == 0 else _blob(path).download_as_bytes(start=offset, end=end)
 
 
 def open_read(path: str) -> BinaryIO:
-    """A file to read in any order."""
+    """Return a file to read in any order."""
     with _explained(path):
         _blob(path).reload()  # or a missing object would be noticed only when it is read
         return _blob(path).open("rb")
 
 
 def open_write(path: str) -> BinaryIO:
-    """A file whose object is there once it is closed."""
+    """Return a file whose object is there once it is closed."""
     with _explained(path):
         return _blob(path).open("wb")
 
 
 def size(path: str) -> int:
-    """Bytes of an object; 0 if it is not there."""
+    """Return bytes of an object; 0 if it is not there."""
     with _explained(path):
         bucket, name = _split(path)
         found = _client().bucket(bucket).get_blob(name)
@@ -53,19 +53,19 @@ def size(path: str) -> int:
 
 
 def exists(path: str) -> bool:
-    """Whether there is an object of this name."""
+    """Return whether there is an object of this name."""
     with _explained(path):
         return bool(_split(path)[1]) and _blob(path).exists()
 
 
 def write(path: str, content: bytes) -> None:
-    """Writes an object, which is there in full or not at all."""
+    """Write an object, which is there in full or not at all."""
     with _explained(path):
         _blob(path).upload_from_string(content, "application/octet-stream")
 
 
 def rename(old: str, new: str) -> None:
-    """Renames an object, over one that is there."""
+    """Rename an object, over one that is there."""
     source = _blob(old)
     with _explained(old):
         token, _, _ = _blob(new).rewrite(source)
@@ -75,7 +75,7 @@ def rename(old: str, new: str) -> None:
 
 
 def listing(folder: str) -> tuple[list[str], list[str]]:
-    """Names of the folders and of the objects directly in a folder."""
+    """Return names of the folders and of the objects directly in a folder."""
     prefix, found = _objects(folder)
     with _explained(folder):
         names = [blob.name.removeprefix(prefix) for blob in found]
@@ -84,19 +84,19 @@ def listing(folder: str) -> tuple[list[str], list[str]]:
 
 
 def sizes(folder: str) -> dict[str, int]:
-    """Names and bytes of the objects directly in a folder."""
+    """Return names and bytes of the objects directly in a folder."""
     prefix, found = _objects(folder)
     with _explained(folder):
         return {blob.name.removeprefix(prefix): blob.size for blob in found}
 
 
 def make_folder(folder: str) -> None:
-    """Makes an empty folder show, by the placeholder that Google's console uses."""
+    """Make an empty folder show, by the placeholder that Google's console uses."""
     write(f"{folder}/", b"")
 
 
 def remove(paths: list[str]) -> None:
-    """Removes objects; one that is not there does no harm."""
+    """Remove objects; one that is not there does no harm."""
     for first in range(0, len(paths), _BATCH):
         with _explained(paths[first]), _client().batch(raise_exception=False):
             for path in paths[first : first + _BATCH]:
@@ -104,7 +104,7 @@ def remove(paths: list[str]) -> None:
 
 
 def remove_tree(folder: str) -> None:
-    """Removes all objects of a folder, at any depth."""
+    """Remove all objects of a folder, at any depth."""
     bucket, name = _split(folder)
     with _explained(folder):
         found = [blob.name for blob in _client().list_blobs(bucket, prefix=f"{name}/")]
@@ -124,7 +124,7 @@ def _client() -> storage.Client:
 
 
 def _objects(folder: str) -> tuple[str, Any]:
-    """The objects directly in a folder, and what their names begin with."""
+    """Return the objects directly in a folder, and what their names begin with."""
     bucket, name = _split(folder.rstrip("/"))
     prefix = f"{name}/" if name else ""
     with _explained(folder):
@@ -143,7 +143,7 @@ def _blob(path: str) -> storage.Blob:
 
 @contextlib.contextmanager
 def _explained(path: str) -> Iterator[None]:
-    """Errors as those of local files, or as what the user can put right."""
+    """Raise errors as those of local files, or as what the user can put right."""
     try:
         yield
     except exceptions.NotFound:

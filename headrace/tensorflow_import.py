@@ -9,7 +9,7 @@ from absl import logging
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow and looks for its devices, without its start-up chatter.
+    """Import TensorFlow and look for its devices, without its start-up chatter.
 
     TensorFlow's C++ side writes to standard error before any log level of its own applies, so
     standard error is set aside for that long, and shown if the import fails. A log level of

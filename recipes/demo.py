@@ -31,7 +31,7 @@ COMMANDS = (
 
 
 def main() -> None:
-    """Runs the demo; stops at the first command that fails, with its exit code."""
+    """Run the demo; stop at the first command that fails, with its exit code."""
     shutil.rmtree(ROOT, ignore_errors=True)
     write_digits(ROOT / "digits")
     for command in COMMANDS:
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def write_digits(folder: pathlib.Path) -> None:
-    """Writes the 8×8 scans, of 17 grey levels, as `CLASS/NUMBER.png`.
+    """Write the 8×8 scans, of 17 grey levels, as `CLASS/NUMBER.png`.
 
     Each gets a margin of two pixels, so that a digit fills two thirds of the image, as those that
     LeNet-5 was made for.
@@ -58,7 +58,7 @@ def write_digits(folder: pathlib.Path) -> None:
 
 
 def print_summary() -> None:
-    """Prints the numbers and where everything is."""
+    """Print the numbers and where everything is."""
     evaluation = json.loads((ROOT / "run/evaluation-test.json").read_text())
     result = json.loads((ROOT / "run/result.json").read_text())
     rows = {

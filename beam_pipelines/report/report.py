@@ -136,7 +136,7 @@ def _table(header: list[str], rows: list[list[str]], kinds: str = "") -> str:
 
 
 def _class_table(card: Card) -> str:
-    """Balance: a bar a class, its length the class's share of the largest class."""
+    """Render the balance: a bar a class, its length the class's share of the largest class."""
     per_class = list(zip(*(split.per_class for split in card.splits.values()), strict=True))
     totals = [sum(counts) for counts in per_class]
     everything, largest = sum(totals), max(totals)

@@ -10,7 +10,7 @@ from ffcv.transforms import RandomHorizontalFlip, RandomTranslate, ToTensor, ToT
 
 
 def images(source, batch):
-    """Batches of images, epoch after epoch."""
+    """Yield batches of images, epoch after epoch."""
     steps = [
         SimpleRGBImageDecoder(),
         RandomHorizontalFlip(),

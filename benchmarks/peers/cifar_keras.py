@@ -11,7 +11,7 @@ import tensorflow as tf
 
 
 def images(source, batch):
-    """An endless dataset of batches of images."""
+    """Return an endless dataset of batches of images."""
     layers = keras.layers
     vary = keras.Sequential(
         [layers.ZeroPadding2D(4), layers.RandomCrop(32, 32), layers.RandomFlip("horizontal")]

@@ -15,7 +15,7 @@ SHUFFLE = 10_000
 
 
 def parsed(source):
-    """An endless dataset of single images, uint8 `[32, 32, 3]`, and labels, shuffled."""
+    """Return an endless dataset of single images, uint8 `[32, 32, 3]`, and labels, shuffled."""
     files = tf.data.Dataset.list_files(str(source / "*train.tfrecord*"), shuffle=True)
     records = files.interleave(
         tf.data.TFRecordDataset, num_parallel_calls=tf.data.AUTOTUNE, deterministic=False
@@ -30,7 +30,7 @@ def parsed(source):
 
 
 def images(source, batch):
-    """An endless dataset of batches of images."""
+    """Return an endless dataset of batches of images."""
 
     def vary(image, label):
         padded = tf.pad(image, [[4, 4], [4, 4], [0, 0]], "REFLECT")

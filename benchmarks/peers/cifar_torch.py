@@ -30,7 +30,7 @@ class InMemory(torch.utils.data.Dataset):
 
 
 def images(source, batch):
-    """Batches of images, epoch after epoch."""
+    """Yield batches of images, epoch after epoch."""
     loader = torch.utils.data.DataLoader(
         InMemory(source),
         batch,

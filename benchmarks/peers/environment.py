@@ -27,12 +27,12 @@ print(json.dumps(found))
 
 
 def requirements(name: str) -> pathlib.Path:
-    """The file that says what an environment has."""
+    """Return the file that says what an environment has."""
     return pathlib.Path(__file__).resolve().parent.parent / f"requirements-{name}.txt"
 
 
 def ensure(folder: pathlib.Path, name: str) -> dict[str, str]:
-    """Builds an environment, unless it is there with the same requirements.
+    """Build an environment, unless it is there with the same requirements.
 
     Args:
         folder: where environments are, or are to be.
@@ -55,12 +55,12 @@ def ensure(folder: pathlib.Path, name: str) -> dict[str, str]:
 
 
 def python(folder: pathlib.Path, name: str) -> str:
-    """The interpreter of an environment."""
+    """Return the interpreter of an environment."""
     return _python(folder / name)
 
 
 def versions(interpreter: str, packages: list[str]) -> dict[str, str]:
-    """Versions of an interpreter and of those of `packages` that it has."""
+    """Return the versions of an interpreter and of those of `packages` that it has."""
     command = [interpreter, "-c", _VERSIONS, *packages]
     return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
 
@@ -70,7 +70,7 @@ def _python(folder: pathlib.Path) -> str:
 
 
 def _install_all(folder: pathlib.Path, lines: list[str]) -> dict[str, str]:
-    """All at once, or else one after the other, so that one which fails spoils no other."""
+    """Return all at once, or else one after the other, so that one which fails spoils no other."""
     if not _install(folder, lines):
         return {}
     installed: list[str] = []
@@ -84,7 +84,7 @@ def _install_all(folder: pathlib.Path, lines: list[str]) -> dict[str, str]:
 
 
 def _install(folder: pathlib.Path, lines: list[str]) -> str:
-    """Why it failed; empty when it did not."""
+    """Return why it failed; empty when it did not."""
     if importlib.util.find_spec("uv"):
         installer = [sys.executable, "-m", "uv", "pip", "install", "--python", _python(folder)]
     else:

@@ -25,7 +25,7 @@ class KeptJpeg(RGBImageField):
     """Takes a path, and stores the file's bytes where FFCV's own field stores what it encoded."""
 
     def encode(self, destination, path, malloc):
-        """Writes one image."""
+        """Write one image."""
         data = np.frombuffer(path.read_bytes(), np.uint8)
         destination["mode"] = IMAGE_MODES["jpg"]
         destination["width"], destination["height"] = Image.open(path).size

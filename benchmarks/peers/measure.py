@@ -10,7 +10,7 @@ import argparse
 import json
 import pathlib
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 FIGURES = "figures.json"
 # Of the task: a part of a photograph at 224×224, in batches of 64, by two workers or threads.
@@ -19,12 +19,12 @@ AREA, RATIO = (0.08, 1.0), (3 / 4, 4 / 3)
 
 
 def asked() -> argparse.Namespace:
-    """The command line: `source`, `output`, `images`, `warm_up`, `batch` and `dtype`."""
+    """Return the command line: `source`, `output`, `images`, `warm_up`, `batch` and `dtype`."""
     return parser().parse_args()
 
 
 def parser() -> argparse.ArgumentParser:
-    """What reads such a command line."""
+    """Return what reads such a command line."""
     parser = argparse.ArgumentParser()
     parser.add_argument("source", type=pathlib.Path)
     parser.add_argument("output", type=pathlib.Path)
@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def rate(batches: Iterable, asked: argparse.Namespace) -> None:
-    """Takes batches of images and writes how many came in a second, after the warm-up.
+    """Take batches of images and write how many came in a second, after the warm-up.
 
     Args:
         batches: endless; each an array `[batch, …]`.
@@ -53,13 +53,13 @@ def rate(batches: Iterable, asked: argparse.Namespace) -> None:
 
 
 def write(output: pathlib.Path, figures: dict[str, float]) -> None:
-    """Hands figures to the harness."""
+    """Hand figures to the harness."""
     (output / FIGURES).write_text(json.dumps(figures))
     print(figures)
 
 
-def _take(batches: Iterable, images: int, asked: argparse.Namespace) -> int:
-    """Takes as many batches as have so many images; returns how many those were."""
+def _take(batches: Iterator, images: int, asked: argparse.Namespace) -> int:
+    """Take as many batches as have so many images; return how many those were."""
     taken = 0
     while taken < images:
         batch = next(batches)

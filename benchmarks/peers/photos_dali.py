@@ -14,7 +14,7 @@ from nvidia.dali import fn, pipeline_def, types
     batch_size=measure.BATCH, num_threads=measure.WORKERS, device_id=None, prefetch_queue_depth=2
 )
 def photos(source, dtype):
-    """Batches of images and labels."""
+    """Yield batches of images and labels."""
     encoded, label = fn.readers.file(file_root=str(source), random_shuffle=True)
     image = fn.decoders.image_random_crop(
         encoded,
@@ -40,7 +40,7 @@ def photos(source, dtype):
 
 
 def images(source, dtype):
-    """Batches of images, without end."""
+    """Yield batches of images, without end."""
     pipeline = photos(source, dtype)
     pipeline.build()
     while True:

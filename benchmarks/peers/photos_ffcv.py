@@ -17,7 +17,7 @@ STD = np.array([0.229, 0.224, 0.225]) * 255
 
 
 def images(source, dtype):
-    """Batches of images, epoch after epoch."""
+    """Yield batches of images, epoch after epoch."""
     size = (measure.SIZE, measure.SIZE)
     decoder = RandomResizedCropRGBImageDecoder(size, scale=measure.AREA, ratio=measure.RATIO)
     steps = [decoder, RandomHorizontalFlip()]

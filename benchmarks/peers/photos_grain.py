@@ -17,7 +17,7 @@ class Vary(grain.transforms.RandomMap):
     """A random part of an image at the input size, flipped or not."""
 
     def random_map(self, element: bytes, rng: np.random.Generator) -> np.ndarray:
-        """From a record to uint8 `[rows, columns, channels]`."""
+        """Decode a record to uint8 `[rows, columns, channels]`."""
         encoded, _ = pickle.loads(element)
         image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
         top, left, rows, columns = _window(*image.shape[:2], rng)
@@ -39,7 +39,7 @@ def _window(height: int, width: int, rng: np.random.Generator) -> tuple[int, int
 
 
 def images(source):
-    """An endless dataset of batches of images."""
+    """Return an endless dataset of batches of images."""
     cv2.setNumThreads(0)
     return (
         grain.MapDataset.source(grain.sources.ArrayRecordDataSource(str(source)))

@@ -14,7 +14,7 @@ WHOLE = 256
 
 
 def images(source):
-    """An endless dataset of batches of images."""
+    """Return an endless dataset of batches of images."""
     batches = keras.utils.image_dataset_from_directory(
         source, image_size=(WHOLE, WHOLE), batch_size=measure.BATCH
     )

@@ -15,7 +15,7 @@ FEATURES = {
 
 
 def images(source, dtype):
-    """An endless dataset of batches of images."""
+    """Return an endless dataset of batches of images."""
     files = tf.data.Dataset.list_files(str(source / "*train.tfrecord*"), shuffle=True)
     records = files.interleave(
         tf.data.TFRecordDataset, num_parallel_calls=tf.data.AUTOTUNE, deterministic=False

@@ -11,7 +11,7 @@ from torchvision.transforms import v2
 
 
 def images(source):
-    """Batches of images, epoch after epoch."""
+    """Yield batches of images, epoch after epoch."""
     vary = v2.Compose(
         [
             v2.RandomResizedCrop(measure.SIZE, scale=measure.AREA, ratio=measure.RATIO),

@@ -15,7 +15,7 @@ if __name__ == "__main__":
     encoded = [path.read_bytes() for path in sorted(asked.source.glob("*/*"))]
 
     def decode(number: int) -> None:
-        """Decodes one of the files."""
+        """Decode one of the files."""
         simplejpeg.decode_jpeg(encoded[number % len(encoded)], "RGB")
 
     with concurrent.futures.ThreadPoolExecutor(measure.WORKERS) as pool:

@@ -45,7 +45,7 @@ class Folder(tfds.core.GeneratorBasedBuilder):
 
 
 def split_folders(source: epath.Path) -> dict[str, epath.Path]:
-    """The splits by name, each a folder with the class folders inside."""
+    """Return the splits by name, each a folder with the class folders inside."""
     return {name: source / name for name in SPLITS if (source / name).exists()} or {"train": source}
 
 

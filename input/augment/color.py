@@ -22,7 +22,7 @@ def jitter(
     saturation: float = 0.0,
     hue: float = 0.0,
 ) -> tf.Tensor:
-    """Changes the colours of each image by its own rng, in the order of the arguments.
+    """Change the colours of each image by its own rng, in the order of the arguments.
 
     Args:
         images: uint8 `[batch, rows, columns, channels]`, grey or RGB. Saturation and hue do
@@ -65,7 +65,7 @@ def adjust(
     saturation: tf.Tensor | float | None = None,
     hue: tf.Tensor | float | None = None,
 ) -> tf.Tensor:
-    """Changes the colours of one image.
+    """Change the colours of one image.
 
     Args:
         image: uint8 `[rows, columns, channels]`.

@@ -16,7 +16,7 @@ FILLS = ("reflect", "constant")
 def pad_and_crop(
     images: tf.Tensor, rng: BatchRng, pad: int, fill: str = "reflect", fill_value: int = 0
 ) -> tf.Tensor:
-    """Moves each image by up to `pad` pixels up or down and left or right.
+    """Move each image by up to `pad` pixels up or down and left or right.
 
     That is, adds a border and crops the old size at a random place (He et al. 2016, 4.2, with
     zeros).
@@ -57,7 +57,7 @@ def pad_and_crop(
 
 
 def random_crop(images: tf.Tensor, rng: BatchRng, size: tuple[int, int]) -> tf.Tensor:
-    """Cuts a part out of each image, each place as likely as any other; the seeds' "patch".
+    """Cut a part out of each image, each place as likely as any other; PyImageSearch's "patch".
 
     Args:
         images: uint8 `[batch, rows, columns, channels]`, of static size.

@@ -26,7 +26,7 @@ def random_erasing(
     fill: str = "random",
     fill_value: int = 0,
 ) -> tf.Tensor:
-    """Replaces a rectangle of some of the images (Zhong et al. 2020, whose numbers are defaults).
+    """Replace a rectangle of some of the images (Zhong et al. 2020, whose numbers are defaults).
 
     Of ten tries the first that fits in the image is taken; where none does, the image stays. The
     aspect ratio is log-uniform, so lying and standing rectangles are as likely.
@@ -59,7 +59,7 @@ def random_erasing(
 
 
 def cutout(images: tf.Tensor, rng: BatchRng, side: int, fill_value: int = 0) -> tf.Tensor:
-    """Replaces a square of each image (DeVries & Taylor 2017).
+    """Replace a square of each image (DeVries & Taylor 2017).
 
     Its centre is any pixel with the same chance, so it may reach over the border and then takes
     less.
@@ -81,7 +81,7 @@ def cutout(images: tf.Tensor, rng: BatchRng, side: int, fill_value: int = 0) -> 
 
 
 def _filling(images: tf.Tensor, rng: BatchRng, fill: str, fill_value: int) -> tf.Tensor:
-    """What comes in place of pixels; broadcasts over `[batch, rows, columns × channels]`."""
+    """Return what comes in place of pixels; broadcasts over `[batch, rows, columns × channels]`."""
     rows, columns, channels = images.shape[1:]
     if fill == "constant":
         return tf.cast(fill_value, tf.uint8)
@@ -100,7 +100,7 @@ def _paste(
     rows: tuple[tf.Tensor, tf.Tensor],
     columns: tuple[tf.Tensor, tf.Tensor],
 ) -> tf.Tensor:
-    """Puts the filling into rectangles: from the first row or column, before the second."""
+    """Put the filling into rectangles: from the first row or column, before the second."""
     height, width, channels = images.shape[1:]
     # Columns and channels as one axis: a mask that is broadcast over channels takes four times as
     # long.

@@ -19,7 +19,7 @@ Mixed = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
 def mixup(
     images: tf.Tensor, labels: tf.Tensor, rng: BatchRng, per_lane: int, alpha: float
 ) -> Mixed:
-    """The weighted mean of two images (Zhang et al., mixup, 2018), rounded to whole levels.
+    """Return the weighted mean of two images (Zhang et al., mixup, 2018), rounded to whole levels.
 
     Args:
         images: uint8 `[batch, rows, columns, channels]`, those of whole lanes.
@@ -46,7 +46,7 @@ def mixup(
 def cutmix(
     images: tf.Tensor, labels: tf.Tensor, rng: BatchRng, per_lane: int, alpha: float
 ) -> Mixed:
-    """A rectangle of another image in each (Yun et al., CutMix, 2019).
+    """Put a rectangle of another image into each (Yun et al., CutMix, 2019).
 
     The rectangle has the image's shape and 1 - λ of its area, with λ from Beta(alpha, alpha), and
     its centre anywhere; what sticks out of the image is cut off. Both are drawn for each image.
@@ -76,7 +76,7 @@ def cutmix(
 
 
 def _between(area: tf.Tensor, centre: tf.Tensor, size: int) -> tf.Tensor:
-    """Places that the square root of `area` of all covers, around a centre; bool `[batch, size]`.
+    """Return the places that the square root of `area` of all covers: bool `[batch, size]`.
 
     Without a square root, whose last bit may differ between the places of a vector.
     """
@@ -89,7 +89,7 @@ def _between(area: tf.Tensor, centre: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def _partners(values: tf.Tensor, per_lane: int) -> tf.Tensor:
-    """What belongs to the next image of the lane; the last one's partner is the first."""
+    """Return what belongs to the next image of the lane; the last one's partner is the first."""
     if per_lane < 2:
         raise UsageError(
             "mixup and CutMix need two images of each lane in a batch, and there is one; use "

@@ -23,32 +23,32 @@ _GREY_WEIGHTS = (19595, 38470, 7471)
 
 
 def identity(image: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
-    """The image as it is."""
+    """Return the image as it is."""
     return image
 
 
 def shear_x(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-    """Row y is read from `factor` × y columns further right; `factor` is the tangent."""
+    """Shear: read row y from `factor` × y columns further right; `factor` is the tangent."""
     return _affine(image, (1, factor, 0), (0, 1, 0))
 
 
 def shear_y(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-    """Column x is read from `factor` × x rows further down; `factor` is the tangent."""
+    """Shear: read column x from `factor` × x rows further down; `factor` is the tangent."""
     return _affine(image, (1, 0, 0), (factor, 1, 0))
 
 
 def translate_x(image: tf.Tensor, pixels: tf.Tensor) -> tf.Tensor:
-    """Moves the image left by `pixels`."""
+    """Move the image left by `pixels`."""
     return _affine(image, (1, 0, pixels), (0, 1, 0))
 
 
 def translate_y(image: tf.Tensor, pixels: tf.Tensor) -> tf.Tensor:
-    """Moves the image up by `pixels`."""
+    """Move the image up by `pixels`."""
     return _affine(image, (1, 0, 0), (0, 1, pixels))
 
 
 def rotate(image: tf.Tensor, degrees: tf.Tensor) -> tf.Tensor:
-    """Turns the image about its centre, counter-clockwise."""
+    """Turn the image about its centre, counter-clockwise."""
     angle = -tf.cast(degrees, tf.float64) * (math.pi / 180)
     cosine, sine = (tf.round(f(angle) * 1e15) / 1e15 for f in (tf.cos, tf.sin))
     rows, columns = tf.unstack(tf.cast(tf.shape(image)[:2], tf.float64) / 2)
@@ -58,26 +58,26 @@ def rotate(image: tf.Tensor, degrees: tf.Tensor) -> tf.Tensor:
 
 
 def brightness(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-    """Away from black: 0 is black, 1 the image."""
+    """Move away from black: 0 is black, 1 the image."""
     return _blend(0.0, image, factor)
 
 
 def color(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-    """Away from the grey image: 0 is grey, 1 the image. A grey image stays as it is."""
+    """Move away from the grey image: 0 is grey, 1 the image. A grey image stays as it is."""
     if image.shape[-1] == 1:
         return image
     return _blend(tf.cast(_grey(image), tf.float32), image, factor)
 
 
 def contrast(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-    """Away from the image's mean grey, a whole level: 0 is that grey all over, 1 the image."""
+    """Move away from the image's mean grey, a whole level: 0 is that grey all over, 1 the image."""
     grey = tf.cast(_grey(image), tf.int64)
     mean = tf.floor(tf.reduce_sum(grey) / tf.size(grey, tf.int64) + 0.5)
     return _blend(tf.cast(mean, tf.float32), image, factor)
 
 
 def sharpness(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-    """Away from the smoothed image: 0 is smooth, 1 the image, 2 sharper. The border stays."""
+    """Move away from the smoothed image: 0 is smooth, 1 the image, 2 sharper. The border stays."""
     pixels = tf.cast(image, tf.float32)
     # Smooth is the mean of 3×3 pixels with the middle one five times: (9 × mean + 4 × it) / 13.
     mean = tf.nn.avg_pool2d(pixels[None], 3, 1, "SAME")[0]
@@ -88,25 +88,25 @@ def sharpness(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
 
 
 def posterize(image: tf.Tensor, bits: tf.Tensor) -> tf.Tensor:
-    """Keeps the highest `bits` bits of each level, 0 to 8."""
+    """Keep the highest `bits` bits of each level, 0 to 8."""
     mask = 256 - tf.bitwise.left_shift(1, 8 - tf.cast(bits, tf.int32))
     return tf.bitwise.bitwise_and(image, tf.cast(mask, tf.uint8))
 
 
 def solarize(image: tf.Tensor, threshold: tf.Tensor) -> tf.Tensor:
-    """Inverts levels of `threshold` and above; 256 inverts none."""
+    """Invert levels of `threshold` and above; 256 inverts none."""
     levels = tf.range(256, dtype=tf.float32)
     table = tf.where(levels < threshold, levels, 255 - levels)
     return tf.gather(tf.cast(table, tf.uint8), tf.cast(image, tf.int32))
 
 
 def invert(image: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
-    """The negative."""
+    """Return the negative."""
     return 255 - image
 
 
 def auto_contrast(image: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
-    """Stretches each channel so that its darkest level becomes 0 and its lightest 255."""
+    """Stretch each channel so that its darkest level becomes 0 and its lightest 255."""
     low, high = (
         tf.cast(f(image, (0, 1)), tf.float64)[:, None] for f in (tf.reduce_min, tf.reduce_max)
     )
@@ -117,7 +117,7 @@ def auto_contrast(image: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
 
 
 def equalize(image: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
-    """Maps each channel so that its levels are about equally frequent."""
+    """Map each channel so that its levels are about equally frequent."""
     channels = image.shape[-1]
     histogram = tf.reshape(
         tf.math.bincount(_by_channel(image), minlength=256 * channels), [channels, 256]
@@ -152,7 +152,7 @@ NAMES = tuple(OPS)
 
 
 def apply(image: tf.Tensor, op: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
-    """Does one operation to an image.
+    """Do one operation to an image.
 
     Args:
         image: uint8 `[rows, columns, channels]`.
@@ -166,7 +166,7 @@ def apply(image: tf.Tensor, op: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
 
 
 def _affine(image: tf.Tensor, column: tuple, row: tuple) -> tf.Tensor:
-    """Reads each pixel where (a x + b y + c) of `column` and of `row` say, nearest.
+    """Read each pixel where (a x + b y + c) of `column` and of `row` say, nearest.
 
     In 1/65,536 of a pixel, as Pillow does, so the same pixel is read where two are equally near.
     """
@@ -194,7 +194,7 @@ def _blend(origin: float | tf.Tensor, image: tf.Tensor, factor: tf.Tensor) -> tf
 
 
 def _grey(image: tf.Tensor) -> tf.Tensor:
-    """Levels of grey, int32 `[rows, columns, 1]`."""
+    """Return the level of grey, int32 `[rows, columns, 1]`."""
     levels = tf.cast(image, tf.int32)
     if image.shape[-1] == 1:
         return levels
@@ -203,13 +203,13 @@ def _grey(image: tf.Tensor) -> tf.Tensor:
 
 
 def _within(size: tf.Tensor) -> tf.Tensor:
-    """All but the first and the last; bool `[size]`."""
+    """Return all but the first and the last; bool `[size]`."""
     place = tf.range(size)
     return (place > 0) & (place < size - 1)
 
 
 def _by_channel(image: tf.Tensor) -> tf.Tensor:
-    """Levels, those of channel c from 256 × c on; int32 `[rows, columns * channels]`."""
+    """Return levels, those of channel c from 256 × c on; int32 `[rows, columns * channels]`."""
     rows, columns, channels = tf.unstack(tf.shape(image))
     # In long lines: it is slow to add three numbers to each pixel.
     levels = tf.reshape(image, [rows, columns * channels])
@@ -217,6 +217,6 @@ def _by_channel(image: tf.Tensor) -> tf.Tensor:
 
 
 def _look_up(image: tf.Tensor, table: tf.Tensor) -> tf.Tensor:
-    """Each level's entry in the table of its channel, `[channels, 256]`."""
+    """Return each level's entry in the table of its channel, `[channels, 256]`."""
     levels = tf.gather(tf.reshape(tf.cast(table, tf.uint8), [-1]), _by_channel(image))
     return tf.reshape(levels, tf.shape(image))

@@ -67,7 +67,7 @@ CIFAR10 = (
 def rand_augment(
     rng: BatchRng, size: tuple[int, int], *, count: int = 2, magnitude: int = 9
 ) -> Plan:
-    """RandAugment (Cubuk et al. 2020): `count` of 14 operations, all of one magnitude.
+    """Plan RandAugment (Cubuk et al. 2020): `count` of 14 operations, all of one magnitude.
 
     Ranges are those of torchvision: shear to 0.3, shift to 150/331 of the side, 30 degrees,
     enhancement by factors from 0.1 to 1.9, posterizing down to 4 bits, solarizing all. Where an
@@ -88,7 +88,7 @@ def rand_augment(
 
 
 def trivial_augment(rng: BatchRng) -> Plan:
-    """TrivialAugment (Müller and Hutter 2021), wide: one of 14 operations, of any magnitude.
+    """Plan wide TrivialAugment (Müller and Hutter 2021): one of 14 operations, of any magnitude.
 
     The magnitude is one of 31, up to: shear 0.99, shift 32 pixels, 135 degrees, enhancement by
     factors from 0.01 to 1.99, posterizing down to 2 bits, solarizing all.
@@ -110,7 +110,7 @@ def trivial_augment(rng: BatchRng) -> Plan:
 
 
 def auto_augment_cifar10(rng: BatchRng, size: tuple[int, int]) -> Plan:
-    """AutoAugment's policy for CIFAR-10: one of 25 pairs, each half with its own probability.
+    """Plan AutoAugment's policy for CIFAR-10: one of 25 pairs, each half by its probability.
 
     Magnitudes mean what they do in the code that the authors trained with: enhancement is by a
     factor of 0.1 + 0.18 × magnitude and has no second direction, posterizing leaves 4 bits or
@@ -135,7 +135,7 @@ def auto_augment_cifar10(rng: BatchRng, size: tuple[int, int]) -> Plan:
 
 
 def apply(images: tf.Tensor, plan: Plan) -> tf.Tensor:
-    """Carries out a plan.
+    """Carry out a plan.
 
     Args:
         images: uint8 `[batch, rows, columns, channels]`, grey or RGB.
@@ -158,7 +158,7 @@ def _apply_to_one(image: tf.Tensor, plan: Plan) -> tf.Tensor:
 
 
 def _table(share: float, *, shear: float, shift, degrees: float, enhance: float, bits: int):
-    """Values of `_OPS` at a share of their ranges: what they are around, and how far from it."""
+    """Return the values of `_OPS` at a share of their ranges: their centres and distances."""
     rows, columns = shift
     values = {
         "ShearX": (0, shear * share),
@@ -177,7 +177,7 @@ def _table(share: float, *, shear: float, shift, degrees: float, enhance: float,
 
 
 def _authors(name: str, magnitude: int, size: tuple[int, int]) -> tuple[float, float]:
-    """As `_table`, for an operation of AutoAugment as its authors' code has it."""
+    """Do as `_table`, for an operation of AutoAugment as its authors' code has it."""
     rows, columns = size
     return {
         "ShearX": (0, 0.03 * magnitude),
@@ -191,6 +191,6 @@ def _authors(name: str, magnitude: int, size: tuple[int, int]) -> tuple[float, f
 
 
 def _values(table: np.ndarray, place: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
-    """One of the table's rows for each place, with a sign that is either one half of the time."""
+    """Return one of the table's rows for each place, with a sign at random."""
     middle, distance = tf.unstack(tf.gather(tf.constant(table, tf.float32), place), axis=-1)
     return middle + tf.where(uniform < 0.5, -distance, distance)

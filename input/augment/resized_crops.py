@@ -23,7 +23,7 @@ def windows(
     area: tuple[float, float] = (0.08, 1.0),
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
 ) -> tf.Tensor:
-    """Chooses the part of an image to keep.
+    """Choose the part of an image to keep.
 
     Of several tries the first that fits is taken: a fraction of the area, uniform on `area`, of an
     aspect ratio, log-uniform on `ratio`, at a place, uniform. Where none fits, the largest centred
@@ -50,7 +50,7 @@ def windows(
 def tries(
     numbers: tf.Tensor, shape: tf.Tensor, area: tuple[float, float], ratio: tuple[float, float]
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-    """The parts that the numbers stand for, and whether they fit; as `windows`.
+    """Return the parts that the numbers stand for, and whether they fit; as `windows`.
 
     Returns:
         Top row, left column, rows, columns, float64 of whole numbers, and bool; `[..., tries]`.
@@ -81,7 +81,7 @@ def decode(
     channels: int,
     size: tuple[int, int] | None = None,
 ) -> tf.Tensor:
-    """Decodes a part of an image file; of a JPEG, little more than that part.
+    """Decode a part of an image file; of a JPEG, little more than that part.
 
     The pixels are those of the whole image decoded and cut. Only where a JPEG stores colour at half
     the columns may two columns differ by some levels, because the decoder does not see the colour
@@ -127,7 +127,7 @@ def decode(
 
 
 def cut(image: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
-    """The part of an image `[height, width, channels]` in a window, as `decode` has it."""
+    """Return the part of an image `[height, width, channels]` in a window, as `decode` has it."""
     begin, size = tf.concat([window[:2], [0]], 0), tf.concat([window[2:], [-1]], 0)
     part = tf.slice(image, begin, size)
     part.set_shape([None, None, image.shape[-1]])
@@ -135,7 +135,7 @@ def cut(image: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
 
 
 def resize(image: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
-    """Brings a part of an image to size, its aspect ratio with it, as cheaply as looks right.
+    """Bring a part of an image to size, its aspect ratio with it, as cheaply as looks right.
 
     Bilinear; where there are four pixels or more for each that is wanted, it averages over areas
     (antialiased), at three times the cost.

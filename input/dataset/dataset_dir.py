@@ -134,12 +134,12 @@ class Card:
         return self.encoding in ("raw", "float")
 
     def to_json(self) -> str:
-        """The content of `card.json`."""
+        """Return the content of `card.json`."""
         return json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> "Card":
-        """Reads what `to_json` wrote."""
+        """Read what `to_json` wrote."""
         fields = json.loads(text)
         fields["splits"] = {
             name: Split(split["per_class"], [Shard(**shard) for shard in split["shards"]])
@@ -149,32 +149,32 @@ class Card:
 
 
 def shard_file(name: str, split: str, shard: int, shards: int) -> str:
-    """`digits-train.tfrecord-00000-of-00008`, as TensorFlow Datasets names it."""
+    """Return `digits-train.tfrecord-00000-of-00008`, as TensorFlow Datasets names it."""
     return f"{name}-{split}.tfrecord-{shard:05d}-of-{shards:05d}"
 
 
 def index_file(name: str, split: str) -> str:
-    """`digits-train.index`."""
+    """Return `digits-train.index`."""
     return f"{name}-{split}.index"
 
 
 def index_bytes(offsets: Sequence[Sequence[int]]) -> bytes:
-    """An index file: the records' offsets as little-endian uint64, shard after shard."""
+    """Return an index file: the records' offsets as little-endian uint64, shard after shard."""
     return _joined(offsets, _OFFSET)
 
 
 def labels_file(name: str, split: str) -> str:
-    """`digits-train.labels`."""
+    """Return `digits-train.labels`."""
     return f"{name}-{split}.labels"
 
 
 def labels_bytes(labels: Sequence[Sequence[int]]) -> bytes:
-    """A labels file: the records' labels as little-endian uint32, shard after shard."""
+    """Return a labels file: the records' labels as little-endian uint32, shard after shard."""
     return _joined(labels, _LABEL)
 
 
 def fingerprint(splits: dict[str, Split]) -> str:
-    """The dataset's fingerprint: SHA-256 over split names and shard hashes, in order."""
+    """Return the dataset's fingerprint: SHA-256 over split names and shard hashes, in order."""
     digest = hashlib.sha256()
     for name, split in splits.items():
         digest.update(f"{name}\n".encode())
@@ -184,7 +184,7 @@ def fingerprint(splits: dict[str, Split]) -> str:
 
 
 def read_card(data_dir: str) -> Card:
-    """Reads and checks `data_dir/card.json`.
+    """Read and check `data_dir/card.json`.
 
     Raises:
         UserError: there is no such directory, it is unfinished (no card), the card is of another
@@ -215,7 +215,7 @@ def read_card(data_dir: str) -> Card:
 
 
 def read_index(data_dir: str, card: Card, split: str) -> np.ndarray:
-    """Byte offsets of a split's records: uint64 `[records]`, shard after shard.
+    """Return the byte offsets of a split's records: uint64 `[records]`, shard after shard.
 
     Raises:
         UserError: the file is missing, or does not have one offset per record.
@@ -225,7 +225,7 @@ def read_index(data_dir: str, card: Card, split: str) -> np.ndarray:
 
 
 def read_labels(data_dir: str, card: Card, split: str) -> np.ndarray:
-    """Labels of a split's records: int64 `[records]`, in the order of `read_index`.
+    """Return labels of a split's records: int64 `[records]`, in the order of `read_index`.
 
     Raises:
         UserError: the file is missing, does not have one label per record, or has others than the
@@ -248,7 +248,7 @@ def read_labels(data_dir: str, card: Card, split: str) -> np.ndarray:
 
 
 def shard_paths(data_dir: str, card: Card, split: str) -> list[str]:
-    """Full paths of a split's shards, in order.
+    """Return the full paths of a split's shards, in order.
 
     Raises:
         UserError: the dataset has no such split.
@@ -261,7 +261,7 @@ def shard_paths(data_dir: str, card: Card, split: str) -> list[str]:
 
 
 def _check_shards(data_dir: str, card: Card) -> None:
-    """A shard cut short is found here, by its size, before a step is trained."""
+    """Make sure that no shard is cut short: its size shows that before a step is trained."""
     sizes = files.sizes(data_dir)
     for split in card.splits.values():
         for shard in split.shards:
@@ -280,7 +280,7 @@ def _joined(shards: Sequence[Sequence[int]], dtype: np.dtype) -> bytes:
 
 
 def _read_numbers(path: str, dtype: np.dtype, records: int) -> np.ndarray:
-    """One number per record: `dtype` `[records]`."""
+    """Return one number per record: `dtype` `[records]`."""
     try:
         data = files.read(path)
     except FileNotFoundError:

@@ -62,7 +62,7 @@ class Reader:
     """
 
     def __init__(self, data_dir: str, card: Card, split: str, skips: bool = False) -> None:
-        """Reads the index.
+        """Read the index.
 
         Raises:
             UserError: there is no such split or part of one, or the index does not fit the card.
@@ -79,7 +79,7 @@ class Reader:
         )
 
     def _places(self, part: split_spec.Slice) -> tuple[np.ndarray, ...]:
-        """Where a slice's records lie: shard (each slice has its own in `_paths`), number in it,
+        """Return where a slice's records lie: shard (each slice has its own in `_paths`), index,
         first byte and the one after the last."""
         shards = self.card.splits[part.split].shards
         counts = [shard.records for shard in shards]
@@ -100,11 +100,11 @@ class Reader:
         return files.is_remote(self.data_dir)
 
     def __len__(self) -> int:
-        """How many records there are."""
+        """Return how many records there are."""
         return len(self._starts)
 
     def labels(self) -> np.ndarray:
-        """The labels of all records, by number, without reading these: int64 `[records]`.
+        """Return the labels of all records, by number, without reading these: int64 `[records]`.
 
         Raises:
             UserError: the file of labels is missing, or does not fit the card.
@@ -118,7 +118,7 @@ class Reader:
     def read(
         self, numbers: np.ndarray, frames: Callable[[np.ndarray], list[bytes]] | None = None
     ) -> Records:
-        """Reads records.
+        """Read records.
 
         Args:
             numbers: which, int64 `[records]`.
@@ -141,7 +141,7 @@ class Reader:
         )
 
     def frames(self, numbers: np.ndarray) -> list[bytes]:
-        """Records as they lie in the shards, not yet checked; those that lie together at once.
+        """Return records as they lie in the shards, unchecked; those that lie together at once.
 
         Args:
             numbers: which, int64 `[records]`.
@@ -163,7 +163,7 @@ class Reader:
             with concurrent.futures.ThreadPoolExecutor(_REQUESTS) as pool:
                 found = list(pool.map(read, runs))
         else:
-            found = map(read, runs)
+            found = [read(run) for run in runs]
         for run, frames in zip(runs, found, strict=True):
             for place, frame in zip(order[run].tolist(), frames, strict=True):
                 framed[place] = frame
@@ -179,7 +179,7 @@ class Reader:
         return [data[a:b] for a, b in zip(cuts, [*cuts[1:], len(data)], strict=True)]
 
     def _good(self, number: int, framed: bytes):
-        """The features of a record, or of the next good one."""
+        """Return the features of a record, or of the next good one."""
         tried = number
         while True:
             try:
@@ -218,7 +218,7 @@ def _read(path: str, start: int, length: int) -> bytes:
 
 
 def _features(framed: bytes):
-    """The features of the record in a frame.
+    """Return the features of the record in a frame.
 
     Raises:
         ValueError: it is damaged.

@@ -31,7 +31,7 @@ class Slice:
 
 
 def parse(data_dir: str, card: Card, text: str) -> list[Slice]:
-    """What a name stands for, in the order in which it names it.
+    """Return what a name stands for, in the order in which it names it.
 
     Args:
         data_dir: the dataset directory.
@@ -59,12 +59,12 @@ def parse(data_dir: str, card: Card, text: str) -> list[Slice]:
 
 
 def records(slices: Sequence[Slice]) -> int:
-    """How many records there are in all."""
+    """Return how many records there are in all."""
     return sum(map(len, slices))
 
 
 def shared(some: Sequence[Slice], others: Sequence[Slice]) -> int:
-    """How many records two lists of slices have in common."""
+    """Return how many records two lists of slices have in common."""
     return sum(
         max(0, min(one.stop, other.stop) - max(one.start, other.start))
         for one, other in itertools.product(some, others)

@@ -13,13 +13,13 @@ _MASK_DELTA = 0xA282EAD8
 
 
 def frame(record: bytes) -> bytes:
-    """A record as a shard holds it."""
+    """Return a record as a shard holds it."""
     length = struct.pack("<Q", len(record))
     return b"".join((length, _crc(length), record, _crc(record)))
 
 
 def unframe(framed: bytes) -> bytes:
-    """The record in a frame.
+    """Return the record in a frame.
 
     Raises:
         ValueError: the frame is damaged; the message says what of it.

@@ -17,7 +17,7 @@ _FEATURES = {
 
 
 def parse(record: tf.Tensor, card: Card) -> tuple[tf.Tensor, tf.Tensor]:
-    """Reads one record.
+    """Read one record.
 
     Args:
         record: string scalar, a serialized `tf.train.Example`.
@@ -31,7 +31,7 @@ def parse(record: tf.Tensor, card: Card) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def pixels(stored: tf.Tensor, shape: tf.Tensor, card: Card) -> tf.Tensor:
-    """The image of a record.
+    """Return the image of a record.
 
     Args:
         stored: as the card's encoding says; string scalar.
@@ -56,7 +56,7 @@ def pixels(stored: tf.Tensor, shape: tf.Tensor, card: Card) -> tf.Tensor:
 def part(
     stored: tf.Tensor, shape: tf.Tensor, window: tf.Tensor, card: Card, size: tuple[int, int]
 ) -> tf.Tensor:
-    """A part of the image of a record, brought to size; little more than it is decoded.
+    """Return a part of the image of a record, brought to size; little more than it is decoded.
 
     Args:
         stored: as the card's encoding says; string scalar.
@@ -76,7 +76,7 @@ def part(
 
 
 def decode(encoded: tf.Tensor, channels: int) -> tf.Tensor:
-    """The bytes of a JPEG, PNG, GIF (first frame) or BMP file as uint8 `[height, width, channels]`.
+    """Decode a JPEG, PNG, GIF (first frame) or BMP file: uint8 `[height, width, channels]`.
 
     A JPEG gives the pixels that `prepare` saw: TensorFlow's default transform is an approximation,
     off by up to 20 levels.

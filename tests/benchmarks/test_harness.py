@@ -58,7 +58,10 @@ def test_a_failure_is_reported_and_stops_no_other(tmp_path):
 
 
 def test_ratios_are_formed_round_by_round():
-    results = {OURS: [Run(1), Run(2), Run(10)], "peer": [Run(3), Run(2), Run(5)]}
+    results: dict[str, list[Run] | str] = {
+        OURS: [Run(1), Run(2), Run(10)],
+        "peer": [Run(3), Run(2), Run(5)],
+    }
     _, peer = harness.rows("task", results)
     assert (peer.name, peer.value, peer.min, peer.max) == ("task: peer", 3, 2, 5)
     assert peer.ratio_to_headrace == 1  # the median of 3, 1 and 0.5

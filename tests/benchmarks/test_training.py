@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from benchmarks import harness, training
@@ -14,7 +16,7 @@ def tiny(prepared, tmp_path, monkeypatch) -> Work:
     return Work(flags, batch=16, first=4, last=8)
 
 
-def by_name(rows: list[harness.Row]) -> dict[str, float]:
+def by_name(rows: list[harness.Row]) -> dict[str, Any]:
     """Values by name; all have one."""
     assert not [row.error for row in rows if row.error]
     return {row.name: row.value for row in rows}

@@ -36,4 +36,4 @@ def photo() -> np.ndarray:
 def _smooth(rows: int, columns: int) -> np.ndarray:
     y, x = np.mgrid[:rows, :columns]
     waves = [np.sin(x / 5 + c) * np.cos(y / (6 + c)) for c in range(3)]
-    return np.uint8(np.round(127.5 + 120 * np.stack(waves, -1)))
+    return np.round(127.5 + 120 * np.stack(waves, -1)).astype(np.uint8)

@@ -68,7 +68,7 @@ def test_a_turn_of_the_hue_is_as_defined(turns):
 
 
 def test_a_third_of_a_turn_makes_red_green():
-    red = np.uint8([[[200, 10, 30]]])
+    red = np.array([[[200, 10, 30]]], np.uint8)
     assert adjusted(red, hue=1 / 3).tolist() == [[[30, 200, 10]]]
 
 

@@ -141,6 +141,7 @@ def test_another_step_gives_another_share(mix):
 
 @BOTH
 def test_one_image_per_lane_is_refused(mix):
+    images, labels = batch()
     with pytest.raises(UsageError) as error:
-        mixed(mix, *batch(), per_lane=1)
+        mixed(mix, images, labels, per_lane=1)
     assert "--lanes" in str(error.value)

@@ -16,7 +16,7 @@ FILL = {"L": ops.GREY, "RGB": (ops.GREY,) * 3}
 
 
 def affine(image, *matrix):
-    return image.transform(image.size, Image.AFFINE, matrix, fillcolor=FILL[image.mode])
+    return image.transform(image.size, Image.Transform.AFFINE, matrix, fillcolor=FILL[image.mode])
 
 
 PILLOW = {

@@ -153,7 +153,7 @@ def test_the_cifar10_policy_has_25_pairs_of_known_operations():
 
 def test_autoaugment_does_each_operation_as_often_as_its_table_says():
     plan = planned(POLICIES["auto"])
-    wanted = collections.Counter()
+    wanted: dict = collections.Counter()
     for place in (0, 1):
         for pair in policies.CIFAR10:
             name, chance, _ = pair[place]

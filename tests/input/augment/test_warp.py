@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from input.augment import warp
 from tests.input.augment.batches import assert_augments, batch_rng, images
 
 ROTATION = np.pi / 2
-EVERYTHING = {
+EVERYTHING: dict[str, Any] = {
     "rotation": 18,
     "width_shift": 0.2,
     "height_shift": 0.2,
@@ -175,7 +176,8 @@ def test_drawn_flips_alone_are_exact_and_those_of_the_warp():
 
 @pytest.mark.parametrize("channels", [1, 2, 3])
 def test_a_single_image_is_flipped_or_it_is_not(channels):
-    image, seen = images(1, 5, 6, channels), set()
+    image = images(1, 5, 6, channels)
+    seen: set = set()
     for step in range(40):
         flipped = warp.flip(image, batch_rng(1, step), horizontal=True, vertical=True).numpy()
         kinds = [image, image[:, :, ::-1], image[:, ::-1], image[:, ::-1, ::-1]]

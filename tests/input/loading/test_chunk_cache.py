@@ -28,7 +28,8 @@ class Counting:
     """Reads as `frames` does, and counts how often each chunk was read."""
 
     def __init__(self, chunk: int) -> None:
-        self.chunk, self.counts = chunk, collections.Counter()
+        self.chunk = chunk
+        self.counts: collections.Counter = collections.Counter()
 
     def __call__(self, numbers: np.ndarray) -> list[bytes]:
         assert (numbers // self.chunk == numbers[0] // self.chunk).all()
@@ -75,7 +76,7 @@ def test_no_chunk_is_read_again_before_its_window_has_ended(asked, first, data):
     read = Counting(asked.chunk)
     cache = ChunkCache(read, asked, pipelines, READS)
     with concurrent.futures.ThreadPoolExecutor(READS) as pool:
-        calls = []
+        calls: list = []
         for step in steps:
             if len(calls) >= READS:
                 calls[-READS].result(SECONDS)

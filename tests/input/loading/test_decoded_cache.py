@@ -5,6 +5,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,8 +51,8 @@ def assert_same(one: tf.data.Dataset, other: tf.data.Dataset, count: int) -> Non
 def test_batches_are_the_same_as_without(data, tmp_path, where, crop):
     records, order = reader(data), Order(47, 8, 4, seed=2)
     found = decoded_cache.build_cache(records, VIEW, where, str(tmp_path))
-    for options in ({"start_step": 3}, {"pipeline": 1, "pipelines": 2}):
-        options["augmentation"] = Augmentation(crop=crop, horizontal_flip=True)
+    varied: dict[str, Any] = {"augmentation": Augmentation(crop=crop, horizontal_flip=True)}
+    for options in (varied | {"start_step": 3}, varied | {"pipeline": 1, "pipelines": 2}):
         assert_same(
             stream.training(records, order, VIEW, decoded_cache=found, **options),
             stream.training(records, order, VIEW, **options),
@@ -73,7 +74,7 @@ def test_resized_crops_of_bare_pixels_are_the_same_as_without(tmp_path, where):
     records, asked = reader(tmp_path / "data"), Augmentation(crop="resized")
     whole = cache_policy.cacheable_preprocessing(records.card, Preprocessing((6, 6)), "resized")
     assert whole == Preprocessing((9, 12))
-    options = {
+    options: dict[str, Any] = {
         "order": Order(18, 6, 2, seed=2),
         "preprocessing": Preprocessing((6, 6)),
         "augmentation": asked,
@@ -91,7 +92,8 @@ def test_a_split_kept_on_disk_is_not_read_again(data, tmp_path):
     first = decoded_cache.build_cache(reader(copy), VIEW, "disk", str(tmp_path / "cache")).batch(
         tf.range(47)
     )
-    records, done = reader(copy), []
+    records = reader(copy)
+    done: list[int] = []
     for shard in copy.glob("*.tfrecord*"):
         shard.unlink()
     again = decoded_cache.build_cache(records, VIEW, "disk", str(tmp_path / "cache"), done.append)
@@ -134,7 +136,7 @@ def test_another_size_is_kept_apart(data, tmp_path):
 
 
 def test_progress_counts_every_record(data):
-    done = []
+    done: list[int] = []
     decoded_cache.build_cache(reader(data), VIEW, "memory", advance=done.append)
     assert sum(done) == 47
 

@@ -82,7 +82,7 @@ def test_what_stratified_epochs_leave_out_differs_and_falls_on_each_record_alike
 def test_a_class_meets_all_others_in_a_stratified_epoch():
     """Classes of fewer records than there are batches; at random a pair meets 25 times or so."""
     labels = np.repeat(np.arange(40), 64)
-    met = collections.Counter()
+    met: collections.Counter = collections.Counter()
     for batch in labels[epoch(Order(40 * 64, 16, 1, seed=1), labels, 0)]:
         met.update(itertools.combinations(sorted(batch.tolist()), 2))
     assert len(met) == 40 * 39 / 2
