@@ -128,7 +128,7 @@ def rows(
     quantity: Callable[[Run], float] = lambda run: run.seconds,
     unit: str = "s",
 ) -> list[Row]:
-    """Return median, minimum and maximum of each contender, and the median of its ratios to Headrace."""
+    """Return median, minimum and maximum of each contender, and its median ratio to Headrace."""
     ours = results.get(OURS, "not among them")
     made = []
     for name, runs in results.items():

@@ -76,13 +76,13 @@ def main() -> None:
 
 
 def cifar(setup: Setup) -> list[Row]:
-    """Put Headrace and TFDS on 60,000 small JPEG files."""
+    """Compare Headrace and TFDS on 60,000 small JPEG files."""
     source = folders.cifar(setup.archives, setup.cache)
     return _compare("cifar", [_headrace(OURS, setup, source), *_tfds(setup, source)], setup)
 
 
 def photos(setup: Setup) -> list[Row]:
-    """Put Headrace, TFDS and FFCV on 2,000 photographs."""
+    """Compare Headrace, TFDS and FFCV on 2,000 photographs."""
     source = folders.photos(setup.archives, setup.cache)
     more = ["--encoding=keep", *(["--duplicates=allow"] if _has_flag("duplicates") else [])]
     contenders = [
@@ -154,7 +154,7 @@ def _peer(
 
 
 def _check_records(source: pathlib.Path) -> Callable[[pathlib.Path], None]:
-    """Make sure that there are as many records as files: Headrace and TFDS both write a dataset_info.json."""
+    """Make sure that there are as many records as files, by `dataset_info.json`."""
     expected = folders.count(source)
 
     def check(output: pathlib.Path) -> None:

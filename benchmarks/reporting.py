@@ -76,7 +76,7 @@ def missing(needs: Sequence[str], failed: dict[str, str]) -> str:
 
 
 def facts(name: str) -> dict:
-    """Return when, on which machine, how busy, by which command; to be asked before anything runs."""
+    """Return when, on which machine, how busy, by which command; asked before anything runs."""
     return {
         "date": datetime.date.today().isoformat(),
         "machine": harness.machine(),

@@ -79,7 +79,7 @@ def wait_for_step(workdir: pathlib.Path, step: int, processes: Sequence[subproce
 
 
 def steps_per_second(workdir: pathlib.Path, first: int, last: int) -> float:
-    """Return steps/s between the first log line at or after one step and the first at or after another."""
+    """Return steps/s between the first log lines at or after two steps."""
     times = _times(workdir)
     begin = min(step for step in times if step >= first)
     end = min(step for step in times if step >= last)
@@ -87,7 +87,7 @@ def steps_per_second(workdir: pathlib.Path, first: int, last: int) -> float:
 
 
 def _times(workdir: pathlib.Path) -> dict[int, float]:
-    """Return when each step was logged, by the clock: from TensorBoard's files, in which it stands."""
+    """Return when each step was logged, by the clock, from TensorBoard's files."""
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
     return {

@@ -25,7 +25,7 @@ def sorted_labels(records: int) -> np.ndarray:
 
 
 def displacement(order: np.ndarray) -> float:
-    """Return the mean distance of records from where they are stored, in multiples of a uniform shuffle's.
+    """Return the mean distance of records from their place, in multiples of a uniform shuffle's.
 
     Args:
         order: a permutation, int64 `[records]`.

@@ -54,7 +54,7 @@ def stratified(order: Order, labels: np.ndarray) -> Batch:
         return records[np.argsort(rank[class_index[records]], kind="stable")]
 
     def split_in_columns(sequence: np.ndarray, batches: int, *counter: int) -> np.ndarray:
-        """Return `[batch_size, batches]`; neighbours round the same classes up, so they are shuffled."""
+        """Return `[batch_size, batches]`, shuffled: neighbours round the same classes up."""
         return sequence.reshape(-1, batches)[:, _permutation(batches, seed, "batches", *counter)]
 
     @functools.lru_cache(1)
