@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from models import classifier
+from trainer.config.optimization import OptimizationConfig
 from trainer.distribution import devices, strategies
 from trainer.loop import train_step
 from trainer.optimization import optimizers
@@ -27,9 +28,9 @@ CASES: dict[str, dict[str, Any]] = {
     "plain_in_one_call": {"calls": (STEPS,)},
     "norm": {"norm": True},
     "clip": {"clip_norm": 0.05},
-    "accumulate": {"accumulate": 4},
-    "accumulate_norm": {"accumulate": 4, "norm": True},
-    "accumulate_clip_penalty": {"accumulate": 2, "clip_norm": 0.05, "regularizer": "l2"},
+    "grad_accum_steps": {"grad_accum_steps": 4},
+    "accumulate_norm": {"grad_accum_steps": 4, "norm": True},
+    "accumulate_clip_penalty": {"grad_accum_steps": 2, "clip_norm": 0.05, "regularizer": "l2"},
     "clip_penalty": {"clip_norm": 0.05, "regularizer": "l2"},
     "ema": {"ema": 0.9},
     "bfloat16": {"mixed_precision": "bfloat16"},
@@ -41,7 +42,7 @@ CASES: dict[str, dict[str, Any]] = {
         "jit_compile": True,
         "mixed_precision": "float16",
         "clip_norm": 0.05,
-        "accumulate": 2,
+        "grad_accum_steps": 2,
         "ema": 0.9,
     },
 }
@@ -85,7 +86,9 @@ def trained(
         model = keras.Model(inputs, logits)
         made = optimizers.create("momentum", 0.1, ema, mixed_precision)
         made.build(model.trainable_variables)
-    train_steps = train_step.make_train_steps(strategy, model, made, BATCH, **options)
+    train_steps = train_step.make_train_steps(
+        strategy, model, made, BATCH, OptimizationConfig(**options)
+    )
     iterator = iter(strategy.experimental_distribute_dataset(batches(overflows)))
     sums = train_step.first_sums(strategy)
     found: dict[str, Any] = {"devices_before": devices_of(strategy, sums)}

@@ -105,7 +105,9 @@ def main(data_dir: str, strategy_name: str, cpus: str, folder: str) -> None:
         )
 
     iterator = iter(strategies.distribute(strategy, batches, BATCH))
-    train_steps = train_step.make_train_steps(strategy, model, optimizer, BATCH)
+    train_steps = train_step.make_train_steps(
+        strategy, model, optimizer, BATCH, config.optimization
+    )
     train_steps(iterator, tf.constant(STEPS, tf.int64), train_step.first_sums(strategy))
     replicas = [strategy.experimental_local_results(v.value) for v in model.variables]
     own = strategy.num_replicas_in_sync // cluster.sync_workers

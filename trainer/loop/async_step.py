@@ -15,9 +15,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from trainer.config.optimization import OptimizationConfig
 from trainer.evaluation import eval_step
 from trainer.loop import train_step
-from trainer.optimization import gradients
+from trainer.optimization import gradients, losses
 
 # Steps scheduled for each worker, so that it finds the next one when it has done with one.
 _AHEAD = 3
@@ -33,11 +34,11 @@ def make_step_fns(
     model: keras.Model,
     optimizer: keras.optimizers.Optimizer,
     batch_size: int,
+    config: OptimizationConfig,
     class_weights: np.ndarray | None = None,
     *,
     workers: int,
     local_model: keras.Model,
-    clip_norm: float = 0.0,
 ) -> train_step.StepFns:
     """Make the steps of the workers, and evaluation by the chief itself.
 
@@ -46,10 +47,10 @@ def make_step_fns(
         model: model, made under it.
         optimizer: its optimizer, likewise, built.
         batch_size: size of each step's batch, which one worker takes as a whole.
-        class_weights: see `train_step.make_train_steps`.
+        config: how a step changes the weights.
+        class_weights: see `losses.make_loss_fn`.
         workers: number of workers.
         local_model: the same model, made under no strategy; it gets the weights and is evaluated.
-        clip_norm: norm that the gradient of a batch is scaled down to; 0 for none.
     """
     here = tf.distribute.get_strategy()
     evaluate = eval_step.make_evaluate(here, local_model)
@@ -58,7 +59,9 @@ def make_step_fns(
         local_model.set_weights(model.get_weights())
         return evaluate(batches)
 
-    step = _make_worker_step(strategy, model, optimizer, batch_size, class_weights, clip_norm)
+    loss_fn = losses.make_loss_fn(config, class_weights)
+    gradient_fn = gradients.make_gradient_fn(model, optimizer, loss_fn, batch_size, 1)
+    step = _make_worker_step(strategy, optimizer, gradient_fn, config.clip_norm)
     coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
     return train_step.StepFns(
         _make_train_steps(coordinator, step, optimizer, _AHEAD * workers),
@@ -72,15 +75,12 @@ def make_step_fns(
 
 def _make_worker_step(
     strategy: tf.distribute.ParameterServerStrategy,
-    model: keras.Model,
     optimizer: keras.optimizers.Optimizer,
-    batch_size: int,
-    class_weights: np.ndarray | None,
+    gradient_fn: gradients.GradientFn,
     clip_norm: float,
 ) -> WorkerStep:
     """Make what a worker does with a batch: it gives its cross-entropy and rank-1 hits, float64
     `[2]`."""
-    gradient_fn = gradients.make_gradient_fn(model, optimizer, batch_size, 1, class_weights)
 
     def replica_step(batch: dict[str, tf.Tensor]) -> tf.Tensor:
         local, sums = gradient_fn(batch)

@@ -190,21 +190,22 @@ def _open_log(run: Run, state: TrainState) -> Callable[[int, str, dict[str, floa
 def _make_step_fns(
     run: Run, cluster: Cluster, state: TrainState, mean_image: np.ndarray | None
 ) -> StepFns:
-    config, class_weights = run.config, run.data.class_weights()
-    arguments = (run.strategy, state.model, state.optimizer, config.data.batch_size, class_weights)
+    config = run.config
+    arguments = (
+        run.strategy,
+        state.model,
+        state.optimizer,
+        config.data.batch_size,
+        config.optimization,
+        run.data.class_weights(),
+    )
     if cluster.role is Role.COORDINATOR:
         return async_step.make_step_fns(
             *arguments,
             workers=len(cluster.addresses["worker"]),
             local_model=run_model.build(config, mean_image),
-            clip_norm=config.optimization.clip_norm,
         )
-    return train_step.make_step_fns(
-        *arguments,
-        clip_norm=config.optimization.clip_norm,
-        accumulate=config.optimization.grad_accum_steps,
-        jit_compile=config.optimization.jit_compile,
-    )
+    return train_step.make_step_fns(*arguments)
 
 
 def _make_strategy(config: RunConfig, cluster: Cluster) -> tf.distribute.Strategy:

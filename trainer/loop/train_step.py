@@ -12,8 +12,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from trainer.config.optimization import OptimizationConfig
 from trainer.evaluation import eval_step
-from trainer.optimization import gradients
+from trainer.optimization import gradients, losses
 
 # A replica's part has no Python `if` or `for` in its graph: AutoGraph, which looks for them in
 # every layer, would take a second to find none.
@@ -46,19 +47,16 @@ class StepFns:
     evaluates_inline: bool = True
 
 
-def make_step_fns(
-    strategy: tf.distribute.Strategy, model: keras.Model, *arguments, **options
-) -> StepFns:
+def make_step_fns(strategy: tf.distribute.Strategy, model: keras.Model, *arguments) -> StepFns:
     """Make steps and evaluation by the replicas of a strategy.
 
     Args:
         strategy: see `make_train_steps`, as for all others.
         model: likewise.
         *arguments: likewise.
-        **options: likewise.
     """
     return StepFns(
-        make_train_steps(strategy, model, *arguments, **options),
+        make_train_steps(strategy, model, *arguments),
         eval_step.make_evaluate(strategy, model),
         functools.partial(first_sums, strategy),
         functools.partial(total, strategy),
@@ -70,11 +68,8 @@ def make_train_steps(
     model: keras.Model,
     optimizer: keras.optimizers.Optimizer,
     batch_size: int,
+    config: OptimizationConfig,
     class_weights: np.ndarray | None = None,
-    *,
-    clip_norm: float = 0.0,
-    accumulate: int = 1,
-    jit_compile: bool = False,
 ) -> TrainSteps:
     """Make `train_steps(iterator, count, sums)`, which takes `count` optimizer steps.
 
@@ -82,15 +77,10 @@ def make_train_steps(
         strategy: strategy under which `model` and `optimizer` were made, the optimizer built.
         model: model to logits.
         optimizer: optimizer, which sums gradients over the replicas by itself.
-        batch_size: global batch size; replicas times `accumulate` divide it.
-        class_weights: factors of the loss of each class's records, float32 `[classes]`; of a mixed
-            image, each label's part has its own class's. A record's weight multiplies it as well.
-        clip_norm: norm that the gradient of the global batch is scaled down to, taken over all
-            variables, where it is longer; 0 for none.
-        accumulate: number of parts that a replica takes its share of a batch in, one after
-            another, for one optimizer step. As much less memory for the same weights; but batch
-            normalisation has the statistics of a part.
-        jit_compile: whether XLA compiles the gradients and, on one replica, the update.
+        batch_size: global batch size; replicas times `config.grad_accum_steps` divide it.
+        config: how a step changes the weights. XLA compiles the gradients and, on one replica, the
+            update.
+        class_weights: see `losses.make_loss_fn`.
 
     Returns:
         A function of a distributed iterator over batches of `stream.training`, an int64 count, and
@@ -103,11 +93,13 @@ def make_train_steps(
         UserError: XLA cannot compile the model for several replicas.
     """
     replicas = strategy.num_replicas_in_sync
+    accumulate, clip_norm = config.grad_accum_steps, config.clip_norm
+    loss_fn = losses.make_loss_fn(config, class_weights)
     gradient_fn = gradients.make_gradient_fn(
-        model, optimizer, batch_size, replicas * accumulate, class_weights
+        model, optimizer, loss_fn, batch_size, replicas * accumulate
     )
     update = optimizer.apply
-    if jit_compile:
+    if config.jit_compile:
         gradients.check_compiles(model, replicas)
         gradient_fn = tf.function(gradient_fn, jit_compile=True)
         # Of several replicas, an optimizer leaves its function to sum gradients: not compiled.

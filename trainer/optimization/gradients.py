@@ -7,7 +7,6 @@ replicas on a global batch give the gradients that one gives.
 from collections.abc import Callable
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from headrace.errors import UserError
@@ -19,18 +18,18 @@ GradientFn = Callable[[dict[str, tf.Tensor]], tuple[list[tf.Tensor], tf.Tensor]]
 def make_gradient_fn(
     model: keras.Model,
     optimizer: keras.optimizers.Optimizer,
+    loss_fn: losses.LossFn,
     batch_size: int,
     parts: int,
-    class_weights: np.ndarray | None = None,
 ) -> GradientFn:
     """Make `gradient_fn(part)`, which a replica calls.
 
     Args:
         model: model to logits.
         optimizer: optimizer that says by what the loss is scaled.
+        loss_fn: see `losses.make_loss_fn`.
         batch_size: global batch size.
         parts: number of equal parts that the global batch is taken in, over all replicas.
-        class_weights: see `train_step.make_train_steps`.
 
     Returns:
         A function of a part of a batch of `stream.training`; it gives the gradient of each
@@ -41,7 +40,7 @@ def make_gradient_fn(
     def gradient_fn(batch: dict[str, tf.Tensor]) -> tuple[list[tf.Tensor], tf.Tensor]:
         with tf.GradientTape() as tape:
             logits = model(batch["image"], training=True)
-            total = tf.reduce_sum(losses.training_losses(batch, logits, class_weights))
+            total = tf.reduce_sum(loss_fn(batch, logits))
             # Every part has the same penalties: their sum over parts must count them once.
             loss = total / batch_size + tf.add_n(model.losses or [0.0]) / parts
             scaled = optimizer.scale_loss(loss)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from trainer.config.optimization import OptimizationConfig
 from trainer.loop import train_step
 
 
@@ -16,7 +17,9 @@ def trained(batch: dict[str, np.ndarray], batch_size: int, class_weights=None) -
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])
     optimizer = keras.optimizers.SGD(0.5)
     optimizer.build(model.trainable_variables)
-    train_steps = train_step.make_train_steps(strategy, model, optimizer, batch_size, class_weights)
+    train_steps = train_step.make_train_steps(
+        strategy, model, optimizer, batch_size, OptimizationConfig(), class_weights
+    )
     batches = iter(tf.data.Dataset.from_tensors(batch))
     sums = train_steps(batches, tf.constant(1, tf.int64), train_step.first_sums(strategy))
     return [*(variable.numpy() for variable in model.variables), train_step.total(strategy, sums)]
@@ -88,7 +91,9 @@ def compiled_functions(**options) -> int:
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])
     optimizer = keras.optimizers.SGD(0.5)
     optimizer.build(model.trainable_variables)
-    train_steps: Any = train_step.make_train_steps(strategy, model, optimizer, 2, **options)
+    train_steps: Any = train_step.make_train_steps(
+        strategy, model, optimizer, 2, OptimizationConfig(**options)
+    )
     batch = {"image": np.ones((2, 3), "f4"), "label": np.array([0, 1])}
     batches = iter(tf.data.Dataset.from_tensors(batch))
     graph = train_steps.get_concrete_function(

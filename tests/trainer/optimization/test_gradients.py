@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from headrace.errors import UserError
-from trainer.optimization import gradients
+from trainer.config.optimization import OptimizationConfig
+from trainer.optimization import gradients, losses
 
 BATCH = {"image": np.eye(4, 3, dtype="f4"), "label": np.array([0, 1, 2, 1])}
 
@@ -21,8 +22,9 @@ def model() -> keras.Model:
 def test_gradients_of_the_parts_add_up_to_that_of_the_batch(model):
     """The penalty of the weights counts once."""
     optimizer = keras.optimizers.SGD()
-    whole, sums = gradients.make_gradient_fn(model, optimizer, 4, parts=1)(BATCH)
-    of_part = gradients.make_gradient_fn(model, optimizer, 4, parts=2)
+    loss_fn = losses.make_loss_fn(OptimizationConfig())
+    whole, sums = gradients.make_gradient_fn(model, optimizer, loss_fn, 4, parts=1)(BATCH)
+    of_part = gradients.make_gradient_fn(model, optimizer, loss_fn, 4, parts=2)
     halves = [{name: each[i : i + 2] for name, each in BATCH.items()} for i in (0, 2)]
     (one, first), (other, second) = map(of_part, halves)
     for total, *parts in zip(whole, one, other, strict=True):

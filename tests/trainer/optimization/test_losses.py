@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from trainer.config.optimization import OptimizationConfig
 from trainer.optimization import losses
 
 LOGITS = np.log(np.array([[0.5, 0.25, 0.25], [0.1, 0.8, 0.1]], "f4"))
@@ -18,7 +19,7 @@ def test_a_hit_is_a_label_that_is_the_most_probable():
 
 
 def test_a_record_without_weights_has_its_cross_entropy():
-    found = losses.training_losses({"label": tf.constant([0, 1])}, LOGITS)
+    found = losses.make_loss_fn(OptimizationConfig())({"label": tf.constant([0, 1])}, LOGITS)
     np.testing.assert_allclose(found, -np.log([0.5, 0.8]), rtol=1e-6)
 
 
@@ -29,6 +30,6 @@ def test_weights_of_records_shares_and_classes_multiply_the_loss():
         "share": tf.constant([0.75, 1.0]),
         "weight": tf.constant([2.0, 0.0]),
     }
-    found = losses.training_losses(batch, LOGITS, np.array([1, 3, 1], "f4"))
+    found = losses.make_loss_fn(OptimizationConfig(), np.array([1, 3, 1], "f4"))(batch, LOGITS)
     expected = 2 * (0.75 * -np.log(0.5) + 0.25 * 3 * -np.log(0.25))
     np.testing.assert_allclose(found, [expected, 0], rtol=1e-6)
