@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test soak lint lock clean
+.PHONY: demo test soak lint docs lock clean
 
 demo: $(INSTALLED)
 	@PATH="$(abspath $(BIN)):$$PATH" python -m recipes.demo
@@ -22,6 +22,10 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+
+# Writes the pages that the code says by itself.
+docs: $(INSTALLED)
+	$(BIN)/python -m headrace.reference > docs/flags.md
 
 # Pins every version; run it after changing the ranges in setup.py.
 lock: $(INSTALLED)

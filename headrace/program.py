@@ -120,6 +120,7 @@ def _absl_message(error: Exception) -> str:
     message = " ".join(str(error).split()).removeprefix("ERROR:: ")
     if message.endswith(_REQUIRED):
         return f"{message.split()[1].split('=')[0]} is required"
+    message = message.removeprefix("flag ")
     return message[0].lower() + message[1:]
 
 

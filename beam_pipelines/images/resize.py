@@ -1,4 +1,4 @@
-"""`--size`, `--short_side`, `--max_side`: the size of an image as stored, and how it gets it.
+"""`size`, `short_side`, `max_side`: the size of an image as stored, and how it gets it.
 
 The aspect ratio is always kept. Shrinking averages over areas, growing is cubic.
 """
@@ -7,8 +7,6 @@ import dataclasses
 import re
 
 from PIL import Image, ImageOps
-
-from headrace.errors import UsageError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,11 +28,11 @@ def parse_size(text: str) -> tuple[int, int]:
     """Parse `"224"` or `"224,320"` into rows and columns.
 
     Raises:
-        UsageError: not of that form.
+        ValueError: not of that form.
     """
     match = re.fullmatch(r"([1-9]\d{0,4})(?:[,x]([1-9]\d{0,4}))?", text)
     if not match:
-        raise UsageError(f"--size={text}: expected a side in pixels, or rows,columns")
+        raise ValueError("expected a side in pixels, or rows,columns")
     return int(match[1]), int(match[2] or match[1])
 
 

@@ -27,19 +27,19 @@ def check(output_dir: str, overwrite: bool, source: str) -> None:
     kind, _, path = source.partition(":")
     inside, around = _resolved(output_dir), _resolved(path)
     if inside == around or (kind in _WALKED and inside.startswith(f"{around}/")):
-        raise UsageError(f"--output_dir={output_dir} lies in the source; name a folder outside it")
+        raise UsageError(f"`output_dir`={output_dir} lies in the source; name a folder outside it")
     names = _names(output_dir)
     if dataset_dir.CARD in names:
         if not overwrite:
             raise UserError(
-                f"--output_dir={output_dir} holds a finished dataset; choose another, or "
-                "replace it with --overwrite"
+                f"`output_dir`={output_dir} holds a finished dataset; choose another, or "
+                "replace it with `overwrite`"
             )
         return
     foreign = sorted(name for name in names if not (WORK in names and _is_ours(name)))
     if foreign:
         raise UserError(
-            f"--output_dir={output_dir} holds other files ({foreign[0]}); name a new or "
+            f"`output_dir`={output_dir} holds other files ({foreign[0]}); name a new or "
             "empty folder"
         )
 
@@ -52,7 +52,7 @@ def claimed(output_dir: str) -> Iterator[None]:
         UserError: another job is at work in it, or it cannot be made.
     """
     conflict = (
-        f"--output_dir={output_dir}: another job is writing to it; wait until it ends, or name "
+        f"`output_dir`={output_dir}: another job is writing to it; wait until it ends, or name "
         "another folder"
     )
     with contextlib.ExitStack() as stack:
@@ -104,7 +104,7 @@ def errors_named(output_dir: str) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or error
-        raise UserError(f"--output_dir={output_dir} cannot be written ({reason})") from None
+        raise UserError(f"`output_dir`={output_dir} cannot be written ({reason})") from None
 
 
 def _names(output_dir: str) -> set[str]:
@@ -113,12 +113,12 @@ def _names(output_dir: str) -> set[str]:
         folders, names = files.listing(output_dir)
     except FileNotFoundError:
         if output_dir.startswith("gs://"):  # folders come by themselves there, buckets do not
-            raise UserError(f"--output_dir={output_dir}: there is no such bucket") from None
+            raise UserError(f"`output_dir`={output_dir}: there is no such bucket") from None
         return set()
     except NotADirectoryError:
-        raise UserError(f"--output_dir={output_dir} is a file; name a folder") from None
+        raise UserError(f"`output_dir`={output_dir} is a file; name a folder") from None
     except OSError as error:
-        raise UserError(f"--output_dir={output_dir} cannot be listed ({error.strerror})") from None
+        raise UserError(f"`output_dir`={output_dir} cannot be listed ({error.strerror})") from None
     return {*folders, *names}
 
 

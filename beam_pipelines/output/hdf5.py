@@ -70,7 +70,7 @@ def shape(data_dir: str, card: Card, split: str) -> tuple[int, int, int, int]:
         rows, columns = card.image_size["rows"], card.image_size["columns"]
         raise UserError(
             f"{data_dir} has images of {rows['min']} to {rows['max']} rows and {columns['min']} to "
-            f"{columns['max']} columns, HDF5 wants one size; prepare the dataset with --size"
+            f"{columns['max']} columns, HDF5 wants one size; prepare the dataset with `size`"
         )
     return card.splits[split].records, *card.uniform_size, card.channels
 
@@ -110,10 +110,10 @@ def _whole(output: str, needed: int) -> Iterator[str]:
             free = shutil.disk_usage(os.path.dirname(temporary)).free
             if needed > free:
                 raise UserError(
-                    f"--output={output} would take {needed:,} bytes, {free:,} are free; make room, "
-                    "or try --compression=gzip"
+                    f"`output`={output} would take {needed:,} bytes, {free:,} are free; make room, "
+                    "or try `compression`=gzip"
                 )
             yield temporary
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else error
-        raise UserError(f"--output={output} cannot be written: {reason}") from None
+        raise UserError(f"`output`={output} cannot be written: {reason}") from None

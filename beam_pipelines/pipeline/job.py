@@ -76,7 +76,7 @@ def _check(config: Config, listing: Listing) -> None:
     """
     root = listing.source.root
     if not listing.num_images:
-        raise UserError(f"{root} has no image; check --source")
+        raise UserError(f"{root} has no image; check `source`")
     sources.check_classes(root, listing.classes, config.num_classes)
     if not config.splits:
         if (
@@ -92,7 +92,7 @@ def _check(config: Config, listing: Listing) -> None:
         split_spec.names(config.splits, set(listing.source_splits))
     ) - {"train"}
     if clash:
-        raise UsageError(f"--splits names {min(clash)!r}, which {root} has already; leave it out")
+        raise UsageError(f"`splits` names {min(clash)!r}, which {root} has already; leave it out")
     split_spec.check_sizes(config.splits, listing.num_divisible)
 
 

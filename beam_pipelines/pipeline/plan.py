@@ -142,7 +142,7 @@ def _write_quarantine(job: PlanJob, scans: list[str]) -> list[RejectedFile]:
         raise UserError(
             f"{len(rejected):,} of {job.num_images:,} files are no sound images, first "
             f"{files.join(job.root, first.path)} ({first.reason}: {first.detail}); all are listed "
-            f"in {quarantine}: mend or remove them, or allow more with --max_bad_fraction"
+            f"in {quarantine}: mend or remove them, or allow more with `max_bad_fraction`"
         )
     return rejected
 
@@ -218,7 +218,7 @@ def _check_splits(job: PlanJob, db: sqlite3.Connection, splits: list[str]) -> No
         ):
             raise UserError(
                 f"split {name!r} of {job.root} would have no image; give it a larger share in "
-                "--splits, or more images"
+                "`splits`, or more images"
             )
 
 

@@ -17,7 +17,7 @@ _MEMBER = ("id", "path", "label", "split", "dropped")
 
 
 def resolve(db: sqlite3.Connection, policy: str, root: str) -> None:
-    """Apply `--duplicates` to images of the same pixels.
+    """Apply `duplicates` to images of the same pixels.
 
     `drop` keeps one of each label: the one in the last split that the source gave (so a published
     test split stays complete), then the first by path. The same pixels under two labels are a
@@ -63,7 +63,7 @@ def _fail(db: sqlite3.Connection, root: str) -> None:
         ).fetchall()
         raise UserError(
             f"{groups:,} pictures of {root} are there more than once, first {paths[0][0]} and "
-            f"{paths[1][0]}; remove them, or choose --duplicates=same_split or drop"
+            f"{paths[1][0]}; remove them, or choose `duplicates`=same_split or drop"
         )
 
 

@@ -1,4 +1,4 @@
-"""`--splits`: which splits there are, and how large each is."""
+"""`splits`: which splits there are, and how large each is."""
 
 import re
 from fractions import Fraction
@@ -22,7 +22,7 @@ def is_name(text: str) -> bool:
 
 
 def names(spec: str, source_splits: set[str]) -> list[str]:
-    """Return the splits that `--splits` makes, in order.
+    """Return the splits that `splits` makes, in order.
 
     Args:
         spec: `train:0.8,test:0.2`, `validation:1000,test:1000`, `auto` or `kfold:5`.
@@ -36,7 +36,7 @@ def names(spec: str, source_splits: set[str]) -> list[str]:
     folds = re.fullmatch(r"kfold:(\d{1,3})", spec)
     if folds:
         if int(folds[1]) < 2:
-            raise UsageError(f"--splits={spec}: two folds or more")
+            raise UsageError(f"`splits`={spec}: two folds or more")
         return [f"fold_{number}" for number in range(int(folds[1]))]
     numbers = _parse(spec)
     return list(numbers) if "train" in numbers else ["train", *numbers]
@@ -64,7 +64,7 @@ def fractions(spec: str, images: int, source_splits: set[str]) -> dict[str, Frac
     rest = images - sum(numbers.values())
     if rest < 0 or (rest > 0) == ("train" in numbers):
         raise UsageError(
-            f"--splits={spec}: the sizes make {int(sum(numbers.values())):,}, there are {images:,} "
+            f"`splits`={spec}: the sizes make {int(sum(numbers.values())):,}, there are {images:,} "
             "images to divide; leave out train to give it the rest"
         )
     sizes = {"train": Fraction(rest), **numbers}
@@ -85,7 +85,7 @@ def check_sizes(spec: str, images: int) -> None:
         total = sum(_parse(spec).values())
         if total > max(1, images):
             raise UsageError(
-                f"--splits={spec}: the sizes make {int(total):,}, there are only {images:,} images "
+                f"`splits`={spec}: the sizes make {int(total):,}, there are only {images:,} images "
                 "to divide"
             )
 
@@ -110,13 +110,13 @@ def _parse(spec: str) -> dict[str, Fraction]:
             value = Fraction(0)
         if not is_name(name) or value <= 0 or name in numbers:
             raise UsageError(
-                f"--splits={spec}: expected {_FORMS}, with different names and numbers above 0; "
+                f"`splits`={spec}: expected {_FORMS}, with different names and numbers above 0; "
                 f"received {part!r}"
             )
         numbers[name] = value
     total = sum(numbers.values())
     if total != 1 and any(value.denominator > 1 for value in numbers.values()):
-        raise UsageError(f"--splits={spec}: the fractions sum to {float(total)}")
+        raise UsageError(f"`splits`={spec}: the fractions sum to {float(total)}")
     if total == 1 and "train" not in numbers:
-        raise UsageError(f"--splits={spec}: there is no split 'train'")
+        raise UsageError(f"`splits`={spec}: there is no split 'train'")
     return numbers

@@ -13,7 +13,7 @@ from headrace.errors import UsageError, UserError
 KINDS = {
     "folder": "a folder per class, or train/ and test/ with class folders inside",
     "listing": "a CSV, JSON or JSON lines file of path, label and perhaps split, group, weight",
-    "filename": "a folder of files whose names hold their class, see --class_pattern",
+    "filename": "a folder of files whose names hold their class, see `class_pattern`",
     "tiny_imagenet": "train/, val/ and words.txt as Tiny ImageNet has them",
     "hdf5": "a file with images, labels and perhaps label_names",
     "tfds": "a TFDS dataset by name, or its folder",
@@ -36,7 +36,7 @@ def read(spec: str, class_pattern: str) -> Source:
     path = files.expand(path)
     if kind not in KINDS or not path:
         raise UsageError(
-            f"--source={spec}: expected KIND:PATH, such as folder:photos; the kinds are "
+            f"`source`={spec}: expected KIND:PATH, such as folder:photos; the kinds are "
             f"{', '.join(KINDS)}"
         )
     if kind == "tfds":
@@ -64,7 +64,7 @@ def check_classes(root: str, classes: list[str], num_classes: int | None) -> Non
     shown = ", ".join(map(repr, classes[:5])) + (", …" if len(classes) > 5 else "")
     if num_classes is not None and len(classes) != num_classes:
         raise UserError(
-            f"{root} has {len(classes):,} classes ({shown}), --num_classes says {num_classes:,}; "
+            f"{root} has {len(classes):,} classes ({shown}), `num_classes` says {num_classes:,}; "
             "check the source's layout or the flag"
         )
     if len(classes) < 2:

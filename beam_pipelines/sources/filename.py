@@ -24,10 +24,10 @@ def read(root: str, class_pattern: str) -> Source:
     try:
         pattern = re.compile(class_pattern)
     except re.error as error:
-        raise UsageError(f"--class_pattern={class_pattern}: {error}") from None
+        raise UsageError(f"`class_pattern`={class_pattern}: {error}") from None
     if not pattern.groups:
         raise UsageError(
-            f"--class_pattern={class_pattern}: put the part that is the class in parentheses"
+            f"`class_pattern`={class_pattern}: put the part that is the class in parentheses"
         )
 
     def list_files() -> Iterator[SourceImage]:
@@ -35,7 +35,7 @@ def read(root: str, class_pattern: str) -> Source:
             match = pattern.match(path.rpartition("/")[2])
             if not match or not match[1]:
                 raise UserError(
-                    f"{root}/{path}: its name does not match --class_pattern={class_pattern}; "
+                    f"{root}/{path}: its name does not match `class_pattern`={class_pattern}; "
                     "mend the pattern, or move the file away"
                 )
             yield SourceImage(path, match[1])

@@ -39,7 +39,7 @@ def read(path: str) -> Source:
     if parse is None:
         raise UserError(f"{path}: a listing's name ends in .csv, .tsv, .json or .jsonl")
     if not files.exists(path):
-        raise UserError(f"{path} does not exist; check --source")
+        raise UserError(f"{path} does not exist; check `source`")
 
     def list_files() -> Iterator[SourceImage]:
         try:

@@ -111,7 +111,7 @@ def _builder(name: str):
     except Exception as error:  # names unknown, no network, manual downloads: each its own type
         reason = " ".join(str(error).split()).partition(" Available datasets:")[0]
         reason = (reason or type(error).__name__)[:200]
-        raise UserError(f"--source=tfds:{name} cannot be opened: {reason}") from None
+        raise UserError(f"`source`=tfds:{name} cannot be opened: {reason}") from None
 
 
 def _download(builder):
@@ -133,7 +133,7 @@ def _only(features, kind: type, name: str) -> str:
     keys = [key for key, feature in features.items() if isinstance(feature, kind)]
     if len(keys) != 1:
         raise UserError(
-            f"--source=tfds:{name} has {len(keys)} features of kind {kind.__name__}, expected one: "
+            f"`source`=tfds:{name} has {len(keys)} features of kind {kind.__name__}, expected one: "
             "it is no dataset for classification"
         )
     return keys[0]

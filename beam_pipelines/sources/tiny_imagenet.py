@@ -26,7 +26,7 @@ def read(root: str) -> Source:
     _, wnids, _ = next(walk(f"{root}/train"))
     if not wnids:
         raise UserError(
-            f"{root}/train has no WordNet folders; --source=tiny_imagenet: wants the "
+            f"{root}/train has no WordNet folders; `source`=tiny_imagenet: wants the "
             "unpacked archive's folder"
         )
     words = dict(_table(f"{root}/words.txt"))

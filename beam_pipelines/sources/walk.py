@@ -22,7 +22,7 @@ def walk(root: str) -> Iterator[tuple[str, list[str], list[str]]]:
         directory = waiting.pop()
         folders, names = _list(directory)
         if directory == root and not (folders or names) and "://" in root:
-            raise UserError(f"{root} is no folder, or an empty one; check --source")
+            raise UserError(f"{root} is no folder, or an empty one; check `source`")
         folders = sorted(name for name in folders if not name.startswith("."))
         yield directory, folders, sorted(name for name in names if _counts(name))
         waiting += [f"{directory}/{name}" for name in reversed(folders)]
@@ -41,10 +41,10 @@ def _list(directory: str) -> tuple[list[str], list[str]]:
     try:
         return files.listing(directory)
     except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"{directory} is no folder; check --source") from None
+        raise UserError(f"{directory} is no folder; check `source`") from None
     except OSError as error:
         raise UserError(
-            f"{directory} cannot be listed ({error.strerror}); check --source"
+            f"{directory} cannot be listed ({error.strerror}); check `source`"
         ) from None
 
 

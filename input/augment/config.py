@@ -114,20 +114,20 @@ def check(augmentation: Augmentation, per_lane: int, preprocessing: Preprocessin
     """
     config_flags.check(augmentation)
     if augmentation.mixup and augmentation.cutmix:
-        raise UsageError("--mixup and --cutmix exclude each other; give one of them")
+        raise UsageError("`mixup` and `cutmix` exclude each other; give one of them")
     if (augmentation.mixup or augmentation.cutmix) and per_lane < 2:
         raise UsageError(
-            "--mixup and --cutmix mix images of one lane: give two or more to each, by a larger "
-            "--batch_size or fewer --lanes"
+            "`mixup` and `cutmix` mix images of one lane: give two or more to each, by a larger "
+            "`batch_size` or fewer `lanes`"
         )
     if augmentation.crop == "random" and not preprocessing.crops:
         raise UsageError(
-            "--crop=random cuts the model's input from a larger image: give --resize_to=ROWS,"
+            "`crop`=random cuts the model's input from a larger image: give `resize_to`=ROWS,"
             f"COLUMNS, more than {preprocessing.size[0]},{preprocessing.size[1]}, or take "
-            "--crop=resized"
+            "`crop`=resized"
         )
     if augmentation.pad >= min(preprocessing.size):
         raise UsageError(
-            f"--pad={augmentation.pad}: expected less than the image's shorter side, "
+            f"`pad`={augmentation.pad}: expected less than the image's shorter side, "
             f"{min(preprocessing.size)}"
         )

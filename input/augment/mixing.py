@@ -93,7 +93,7 @@ def _partners(values: tf.Tensor, per_lane: int) -> tf.Tensor:
     if per_lane < 2:
         raise UsageError(
             "mixup and CutMix need two images of each lane in a batch, and there is one; use "
-            "fewer --lanes or a larger --batch_size"
+            "fewer `lanes` or a larger `batch_size`"
         )
     lanes = tf.reshape(values, [-1, per_lane, *values.shape[1:]])
     return tf.reshape(tf.roll(lanes, -1, 1), tf.shape(values))

@@ -199,7 +199,7 @@ class Reader:
         if not self.skips:
             raise BadRecordError(
                 f"{where}; copy the dataset again or prepare it again, or leave such records out "
-                "with --on_bad_record=skip"
+                "with `on_bad_record`=skip"
             )
         with self._lock:
             if number not in self.bad:

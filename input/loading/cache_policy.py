@@ -51,8 +51,8 @@ def choose(policy: str, card: Card, records: int, preprocessing: Preprocessing |
     """
     if preprocessing is None and policy in ("memory", "disk"):
         raise UsageError(
-            f"--cache={policy} keeps decoded images, and --crop=resized decodes another part each "
-            "time; use --cache=none, or prepare images of one size with --encoding=raw"
+            f"`cache`={policy} keeps decoded images, and `crop`=resized decodes another part each "
+            "time; use `cache`=none, or prepare images of one size with `encoding`=raw"
         )
     if preprocessing is None or policy in ("disk", "none"):
         return "none" if preprocessing is None else policy
@@ -62,7 +62,7 @@ def choose(policy: str, card: Card, records: int, preprocessing: Preprocessing |
         return "memory" if size <= min(_MOST_BYTES, _MOST_SHARE * free) else "none"
     if size > free:
         raise UserError(
-            f"--cache=memory: {records:,} decoded images take {size / 2**30:.1f} GiB, and "
-            f"{free / 2**30:.1f} GiB are free; use --cache=disk or --cache=none"
+            f"`cache`=memory: {records:,} decoded images take {size / 2**30:.1f} GiB, and "
+            f"{free / 2**30:.1f} GiB are free; use `cache`=disk or `cache`=none"
         )
     return policy

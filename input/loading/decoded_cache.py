@@ -159,8 +159,8 @@ def _on_disk(
     except OSError as error:
         size = math.prod(kinds["image"][0]) / 2**30
         raise UserError(
-            f"--cache=disk: {parent} cannot be written ({error.strerror}); it takes {size:.1f} GiB "
-            "there: name another --cache_dir, or use --cache=none"
+            f"`cache`=disk: {parent} cannot be written ({error.strerror}); it takes {size:.1f} GiB "
+            "there: name another `cache_dir`, or use `cache`=none"
         ) from None
 
 

@@ -49,6 +49,6 @@ def check(preprocessing: Preprocessing) -> None:
     size, resize_to = preprocessing.size, preprocessing.resize_to
     if any(larger < side for larger, side in zip(resize_to, size, strict=True)):
         raise UsageError(
-            f"--resize_to={resize_to[0]},{resize_to[1]} is smaller than the model's input, "
-            f"{size[0]},{size[1]}; give as much or more, or a smaller --image_size"
+            f"`resize_to`={resize_to[0]},{resize_to[1]} is smaller than the model's input, "
+            f"{size[0]},{size[1]}; give as much or more, or a smaller `image_size`"
         )

@@ -94,15 +94,15 @@ def check(order: Order, pipelines: int = 1) -> None:
     if order.steps_per_epoch == 0:
         raise UserError(
             f"the split has {order.records:,} records, fewer than one batch of "
-            f"{order.batch_size:,}; use --batch_size={order.records} or less"
+            f"{order.batch_size:,}; use `batch_size`={order.records} or less"
         )
     if order.batch_size % order.lanes:
         raise UsageError(
-            f"--lanes={order.lanes} does not divide --batch_size={order.batch_size}; use "
-            f"--lanes={math.gcd(order.batch_size, order.lanes)}"
+            f"`lanes`={order.lanes} does not divide `batch_size`={order.batch_size}; use "
+            f"`lanes`={math.gcd(order.batch_size, order.lanes)}"
         )
     if order.lanes % pipelines:
         raise UsageError(
-            f"--lanes={order.lanes} does not divide over {pipelines} workers; use "
-            f"--lanes={math.lcm(order.lanes, pipelines)}, and a --batch_size that it divides"
+            f"`lanes`={order.lanes} does not divide over {pipelines} workers; use "
+            f"`lanes`={math.lcm(order.lanes, pipelines)}, and a `batch_size` that it divides"
         )

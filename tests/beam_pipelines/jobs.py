@@ -10,34 +10,12 @@ import tensorflow as tf
 
 from beam_pipelines import sources
 from beam_pipelines.config import Config
-from beam_pipelines.images import decode
-from beam_pipelines.images.resize import Resize
 from beam_pipelines.pipeline import job
 from beam_pipelines.rows import SourceImage
 from input.dataset import dataset_dir
 from input.loading import decode as records
 
-DEFAULTS = Config(
-    source="",
-    output_dir="",
-    name="shades",
-    splits="train:0.6,test:0.4",
-    seed=0,
-    encoding="keep",
-    quality=95,
-    resize=Resize(),
-    shard_mb=128,
-    num_classes=None,
-    class_pattern=r"([^.]+)\.",
-    max_bad_fraction=0.01,
-    max_pixels=decode.MAX_PIXELS,
-    first_frame=False,
-    duplicates="same_split",
-    near_duplicates=None,
-    near_duplicates_action="list",
-    overwrite=False,
-    command=["prepare"],
-)
+DEFAULTS = Config(name="shades", splits="train:0.6,test:0.4", command=["prepare"])
 
 
 def prepare(source: pathlib.Path | str, output: pathlib.Path | str, *beam_flags: str, **changes):

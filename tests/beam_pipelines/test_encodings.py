@@ -6,7 +6,6 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from beam_pipelines.images.resize import Resize
 from input.dataset import dataset_dir
 from tests.beam_pipelines.image_files import image_bytes, photo
 from tests.beam_pipelines.jobs import images_in_order, prepare
@@ -60,7 +59,7 @@ def test_quality_is_that_of_every_jpeg_that_is_written(tmp_path, encoding):
             output,
             encoding=encoding,
             quality=quality,
-            resize=Resize(max_side=40),
+            max_side=40,
         )
         sizes.append(sum(shard.bytes for s in card.splits.values() for shard in s.shards))
         rows = [row for rows in images_in_order(output).values() for row in rows]

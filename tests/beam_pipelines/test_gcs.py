@@ -135,7 +135,7 @@ def test_a_finished_dataset_in_a_bucket_is_replaced_only_on_request(photos, buck
     root = f"gs://{bucket.name}/data"
     first = prepare(photos, root, max_bad_fraction=0.1)
     before = download(bucket, "data")
-    with pytest.raises(UserError, match="--overwrite"):
+    with pytest.raises(UserError, match="`overwrite`"):
         prepare(photos, root, max_bad_fraction=0.1, seed=1)
     assert download(bucket, "data") == before
     second = prepare(photos, root, max_bad_fraction=0.1, seed=1, overwrite=True, name="other")

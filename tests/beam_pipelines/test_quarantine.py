@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from beam_pipelines.images import resize
 from headrace.errors import UserError
 from input.dataset import dataset_dir
 from tests.beam_pipelines.image_files import image_bytes, photo
@@ -95,7 +94,7 @@ def test_of_animations_the_first_frame_is_stored_on_request(tmp_path):
     ("name", "size", "how"),
     [
         ("long.png", (66_000, 1), {"encoding": "jpeg"}),
-        ("long.jpg", (33_000, 1), {"resize": resize.Resize(short_side=2)}),
+        ("long.jpg", (33_000, 1), {"short_side": 2}),
     ],
 )
 def test_an_image_longer_than_a_jpeg_can_be_is_set_aside(source, tmp_path, name, size, how):

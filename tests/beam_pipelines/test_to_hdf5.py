@@ -14,7 +14,6 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from beam_pipelines.images.resize import Resize
 from beam_pipelines.output import hdf5
 from headrace.errors import UserError
 from input.dataset import dataset_dir
@@ -206,7 +205,7 @@ def test_a_killed_run_leaves_nothing_that_looks_whole(tmp_path):
     prepare(
         tmp_path / "source",
         tmp_path / "data",
-        resize=Resize(size=(256, 256)),
+        size=(256, 256),
         encoding="raw",
         splits=splits,
     )

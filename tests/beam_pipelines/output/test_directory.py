@@ -14,7 +14,7 @@ from tests.conftest import assert_one_line_error, run_program
 def test_a_finished_dataset_is_replaced_only_on_request(source, tmp_path):
     first = prepare(source, tmp_path / "data")
     before = file_contents(tmp_path / "data")
-    with pytest.raises(UserError, match="--overwrite"):
+    with pytest.raises(UserError, match="`overwrite`"):
         prepare(source, tmp_path / "data", seed=1)
     assert file_contents(tmp_path / "data") == before
     second = prepare(source, tmp_path / "data", seed=1, overwrite=True)
@@ -38,9 +38,9 @@ def test_a_dataset_is_not_written_among_its_own_images(source, tmp_path, below):
     before = file_contents(source)
     (tmp_path / "link").symlink_to(source)
     for given in (source, tmp_path / "link"):
-        with pytest.raises(UsageError, match=r"--output_dir=.* lies in the source"):
+        with pytest.raises(UsageError, match=r"`output_dir`=.* lies in the source"):
             prepare(source, f"{given}{below}")
-        with pytest.raises(UsageError, match=r"--output_dir=.* lies in the source"):
+        with pytest.raises(UsageError, match=r"`output_dir`=.* lies in the source"):
             prepare(f"filename:{source}", f"{given}{below}", class_pattern="(.)")
     assert file_contents(source) == before
 
@@ -48,7 +48,7 @@ def test_a_dataset_is_not_written_among_its_own_images(source, tmp_path, below):
 def test_a_dataset_does_not_replace_the_one_it_is_made_from(prepared, tmp_path):
     shutil.copytree(prepared, tmp_path / "data")
     before = file_contents(tmp_path / "data")
-    with pytest.raises(UsageError, match=r"--output_dir=.* lies in the source"):
+    with pytest.raises(UsageError, match=r"`output_dir`=.* lies in the source"):
         prepare(f"tfds:{tmp_path / 'data'}", tmp_path / "data", splits="", overwrite=True)
     assert file_contents(tmp_path / "data") == before
 
@@ -61,7 +61,7 @@ def test_a_listing_may_lie_beside_the_output(source, tmp_path):
 
 
 def test_an_output_folder_that_cannot_be_written_is_named(source):
-    with pytest.raises(UserError, match=r"--output_dir=/proc/data cannot be written"):
+    with pytest.raises(UserError, match=r"`output_dir`=/proc/data cannot be written"):
         prepare(source, "/proc/data")  # no one may make a folder there, root neither
 
 

@@ -84,5 +84,5 @@ def test_folds_are_equal():
     ],
 )
 def test_impossible_splits_are_refused(text):
-    with pytest.raises(UsageError, match="--splits"):
+    with pytest.raises(UsageError, match="`splits`"):
         split_spec.names(text, set())

@@ -7,16 +7,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from beam_pipelines.images.resize import Resize
 from tests.beam_pipelines.image_files import image_bytes, photo
 from tests.beam_pipelines.jobs import images_in_order, prepare
 from tests.conftest import write_images
 
 
 @pytest.mark.parametrize("encoding", ["keep", "png", "raw"])
-@pytest.mark.parametrize("resize", [Resize(), Resize(size=(11, 13))], ids=["as it is", "resized"])
+@pytest.mark.parametrize("size", [None, (11, 13)], ids=["as it is", "resized"])
 def test_statistics_are_those_of_the_stored_training_pixels_digit_for_digit(
-    tmp_path, encoding, resize
+    tmp_path, encoding, size
 ):
     for number in range(12):
         path = tmp_path / "source" / "ab"[number % 2] / f"{number}.jpg"
@@ -24,9 +23,9 @@ def test_statistics_are_those_of_the_stored_training_pixels_digit_for_digit(
         image = photo(number, size=(20 + number, 30 - number))
         if number % 3 == 0:
             image = image.convert("L")
-        lossless = encoding == "keep" and resize.size  # else the pixels are changed once more
+        lossless = encoding == "keep" and size  # else the pixels are changed once more
         path.write_bytes(image_bytes(image, "PNG" if lossless or number % 4 == 1 else "JPEG"))
-    card = prepare(tmp_path / "source", tmp_path / "data", encoding=encoding, resize=resize)
+    card = prepare(tmp_path / "source", tmp_path / "data", encoding=encoding, size=size)
     train = [image for _, _, image in images_in_order(tmp_path / "data")["train"]]
     pixels = np.concatenate([image.reshape(-1, 3) for image in train]).astype(object)
     count = len(pixels)

@@ -49,7 +49,7 @@ def test_the_default_pattern_takes_any_class_without_a_dot(tmp_path_factory, lab
 def test_a_name_that_does_not_match_is_an_error_and_no_class(tmp_path, name):
     spec = flat(tmp_path / "train")
     (tmp_path / "train" / name).write_bytes(b"")
-    with pytest.raises(UserError, match=rf"{name}: its name does not match --class_pattern="):
+    with pytest.raises(UserError, match=rf"{name}: its name does not match `class_pattern`="):
         prepare(spec, tmp_path / "data")
     assert not (tmp_path / "data").exists()
 
@@ -65,7 +65,7 @@ def test_a_group_that_matches_nothing_is_no_class(tmp_path):
     [("(cat", ["--class_pattern=(cat"]), ("cat|dog", ["--class_pattern=cat|dog", "parentheses"])],
 )
 def test_a_wrong_pattern_is_bad_usage(tmp_path, pattern, words):
-    with pytest.raises(UsageError, match="--class_pattern"):
+    with pytest.raises(UsageError, match="`class_pattern`"):
         list_images(flat(tmp_path / "train"), pattern)
     finished = run_program(
         "beam_pipelines.prepare",

@@ -143,7 +143,7 @@ def test_a_class_that_no_line_of_text_holds_is_refused(tmp_path, name):
 
 def test_another_number_of_classes_than_was_said_is_refused(tmp_path):
     write_images(tmp_path / "source", {"cat": 2, "dog": 2})
-    with pytest.raises(UserError, match=r"has 2 classes \('cat', 'dog'\), --num_classes says 3"):
+    with pytest.raises(UserError, match=r"has 2 classes \('cat', 'dog'\), `num_classes` says 3"):
         prepare(tmp_path / "source", tmp_path / "data", num_classes=3)
     assert prepare(tmp_path / "source", tmp_path / "data", num_classes=2).classes == ["cat", "dog"]
 

@@ -140,7 +140,7 @@ def test_a_group_is_no_dataset(tmp_path):
 
 def test_another_number_of_classes_is_refused(tmp_path):
     spec = write(tmp_path, images=pixels(12, 4, 4), labels=LABELS, label_names=NAMES)
-    with pytest.raises(UserError, match=r"has 3 classes .*--num_classes says 10"):
+    with pytest.raises(UserError, match=r"has 3 classes .*`num_classes` says 10"):
         prepare(spec, tmp_path / "data", num_classes=10)
 
 

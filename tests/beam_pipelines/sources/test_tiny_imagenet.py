@@ -72,7 +72,7 @@ def test_an_annotated_image_that_is_missing_is_quarantined(archive, tmp_path):
 
 
 def test_another_number_of_classes_than_200_is_refused(archive, tmp_path):
-    with pytest.raises(UserError, match=r"has 3 classes .*--num_classes says 200"):
+    with pytest.raises(UserError, match=r"has 3 classes .*`num_classes` says 200"):
         prepare(spec(archive), tmp_path / "data", num_classes=200)
 
 

@@ -104,16 +104,16 @@ def test_values_that_make_no_sense_are_refused(asked, said):
 
 def test_mixing_needs_two_images_of_a_lane():
     config.check(Augmentation(rotation=5), 1, Preprocessing((8, 8)))
-    with pytest.raises(UsageError, match="a larger --batch_size or fewer --lanes"):
+    with pytest.raises(UsageError, match="a larger `batch_size` or fewer `lanes`"):
         config.check(Augmentation(cutmix=1), 1, Preprocessing((8, 8)))
 
 
 def test_a_random_crop_needs_an_image_larger_than_the_crop():
     config.check(Augmentation(crop="random"), 2, Preprocessing((8, 8), resize_to=(9, 8)))
-    with pytest.raises(UsageError, match="--resize_to=ROWS,COLUMNS, more than 8,8"):
+    with pytest.raises(UsageError, match="`resize_to`=ROWS,COLUMNS, more than 8,8"):
         config.check(Augmentation(crop="random"), 2, Preprocessing((8, 8)))
 
 
 def test_a_border_is_smaller_than_the_image():
-    with pytest.raises(UsageError, match=r"--pad=8: expected less than .* 8"):
+    with pytest.raises(UsageError, match=r"`pad`=8: expected less than .* 8"):
         config.check(Augmentation(pad=8), 2, Preprocessing((8, 10)))

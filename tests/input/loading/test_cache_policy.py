@@ -30,7 +30,7 @@ def test_what_is_asked_for_is_done(card):
 
 def test_what_does_not_fit_into_memory_is_refused(card):
     records = psutil.virtual_memory().total // (32 * 32)
-    with pytest.raises(UserError, match=r"--cache=memory: .* use --cache=disk or --cache=none"):
+    with pytest.raises(UserError, match=r"`cache`=memory: .* use `cache`=disk or `cache`=none"):
         cache_policy.choose("memory", card, records, VIEW)
 
 
@@ -51,5 +51,5 @@ def test_resized_crops_can_be_kept_only_of_bare_pixels_of_one_size(card):
         == "none"
     )
     for asked in ("memory", "disk"):
-        with pytest.raises(UsageError, match=f"--cache={asked} .* --crop=resized"):
+        with pytest.raises(UsageError, match=f"`cache`={asked} .* `crop`=resized"):
             cache_policy.choose(asked, card, 100, None)

@@ -34,5 +34,5 @@ def test_an_image_is_squashed_where_that_is_asked_for():
 
 @pytest.mark.parametrize("base", [(7, 8), (8, 7)])
 def test_a_base_smaller_than_the_input_is_refused(base):
-    with pytest.raises(UsageError, match=r"--resize_to=.* is smaller than the model's input, 8,8"):
+    with pytest.raises(UsageError, match=r"`resize_to`=.* is smaller than the model's input, 8,8"):
         spec.check(Preprocessing((8, 8), resize_to=base))
