@@ -29,6 +29,14 @@ class OptimizationConfig:
         choices=("none", "balanced"),
         on_resume="same",
     )
+    label_smoothing: float = option(
+        0.0,
+        "Part of each label that is spread over all classes, such as 0.1; 0 for none. The loss "
+        "that is logged while training is that.",
+        minimum=0.0,
+        maximum=1.0,
+        on_resume="same",
+    )
     optimizer: str = option(
         "momentum",
         "The optimizer; momentum and nesterov are SGD with momentum 0.9.",

@@ -36,6 +36,10 @@ def make_loss_fn(config: OptimizationConfig, class_weights: np.ndarray | None = 
 
     def label_losses(label: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         losses = cross_entropy(label, logits)
+        if smoothing := config.label_smoothing:
+            # Szegedy et al., Rethinking the Inception Architecture for Computer Vision, 2016.
+            uniform = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=1)
+            losses = (1 - smoothing) * losses + smoothing * uniform
         if class_weights is None:
             return losses
         return losses * tf.gather(tf.constant(class_weights, losses.dtype), label)

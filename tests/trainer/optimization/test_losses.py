@@ -1,6 +1,7 @@
 """Losses of records that are known."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from trainer.config.optimization import OptimizationConfig
@@ -33,3 +34,25 @@ def test_weights_of_records_shares_and_classes_multiply_the_loss():
     found = losses.make_loss_fn(OptimizationConfig(), np.array([1, 3, 1], "f4"))(batch, LOGITS)
     expected = 2 * (0.75 * -np.log(0.5) + 0.25 * 3 * -np.log(0.25))
     np.testing.assert_allclose(found, [expected, 0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("smoothing", [0.1, 0.5, 1.0])
+def test_a_smoothed_label_is_one_that_is_spread_over_all_classes(smoothing):
+    loss_fn = losses.make_loss_fn(OptimizationConfig(label_smoothing=smoothing))
+    labels = np.array([0, 1])
+    found = loss_fn({"label": tf.constant(labels)}, LOGITS)
+    spread = (1 - smoothing) * np.eye(3)[labels] + smoothing / 3
+    expected = -np.sum(spread * np.log(tf.nn.softmax(LOGITS)), axis=1)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_smoothed_labels_of_a_mixed_image_are_smoothed_each():
+    batch = {
+        "label": tf.constant([0]),
+        "other_label": tf.constant([1]),
+        "share": tf.constant([0.75]),
+    }
+    loss_fn = losses.make_loss_fn(OptimizationConfig(label_smoothing=0.3))
+    apart = [loss_fn({"label": tf.constant([label])}, LOGITS[:1]).numpy() for label in (0, 1)]
+    found = loss_fn(batch, LOGITS[:1])
+    np.testing.assert_allclose(found, 0.75 * apart[0] + 0.25 * apart[1], rtol=1e-6)
