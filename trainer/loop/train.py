@@ -6,7 +6,7 @@ In a cluster all workers do this, and the chief alone writes.
 import contextlib
 import functools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import keras
 import numpy as np
@@ -154,37 +154,43 @@ def _make_actions(
         split: what to evaluate while it trains; None for nothing.
     """
     config, per_epoch, note = run.config, run.steps_per_epoch, run.progress.note
-    log = _open_log(run, state)
+    metrics_log = _open_log(run, state)
+    log = metrics_log.log if metrics_log else _log_nowhere
     end, metric = config.training.steps, config.training.monitor
     saves = Period(end, (config.checkpoints.save_every_steps,))
     logs = Period(
         end, (min(_LOG_EVERY_STEPS, per_epoch), per_epoch, config.checkpoints.save_every_steps)
     )
     evaluations = Period(end, (per_epoch * config.training.eval_every,))
-    log_metrics = LogMetrics(logs, config.data.batch_size, throughput.since_log, log)
-    save_checkpoint = SaveCheckpoint(saves, config.checkpoints.save_every_seconds, manager)
-    if split is None:
-        return [log_metrics, save_checkpoint]
+    evaluation_actions: list[Action] = []
+    if split:
+        evaluation_actions = [
+            Evaluate(evaluations, split, evaluator, metric, log, run.note_evaluation),
+            SaveBest(manager),
+            DrawCurves(run.workdir, run.collectives.is_chief),
+            ReduceLearningRate(
+                config.training.reduce_lr_patience, config.training.reduce_lr_factor, metric, note
+            ),
+            EarlyStopping(config.training.patience, metric, note),
+        ]
     return [
-        log_metrics,
-        Evaluate(evaluations, split, evaluator, metric, log, run.note_evaluation),
-        SaveBest(manager),
-        DrawCurves(run.workdir, run.collectives.is_chief),
-        ReduceLearningRate(
-            config.training.reduce_lr_patience, config.training.reduce_lr_factor, metric, note
-        ),
-        EarlyStopping(config.training.patience, metric, note),
-        save_checkpoint,
+        LogMetrics(logs, config.data.batch_size, throughput.since_log, log),
+        *evaluation_actions,
+        SaveCheckpoint(saves, config.checkpoints.save_every_seconds, manager),
     ]
 
 
-def _open_log(run: Run, state: TrainState) -> Callable[[int, str, dict[str, float]], None]:
-    """Return what logs step, split and values; in a process that writes nothing, to nowhere."""
+def _open_log(run: Run, state: TrainState) -> MetricsLog | None:
+    """Return the log, from where the run is on; None in a process that writes nothing."""
     if not run.collectives.is_chief:
-        return lambda step, split, values: None
+        return None
     metrics_log = MetricsLog(run.workdir, run.steps_per_epoch)
     metrics_log.resume_at(state.step, state.last_eval_step)
-    return metrics_log.log
+    return metrics_log
+
+
+def _log_nowhere(step: int, split: str, values: dict[str, float]) -> None:
+    """Log nothing."""
 
 
 def _make_step_fns(

@@ -59,6 +59,10 @@ class MetricsLog:
         epoch = round(step / self._steps_per_epoch, 4)
         row = {"step": step, "epoch": epoch, "split": split, **values}
         run_dir.append_metrics(self._workdir, row)
+        self.plot(step, split, values)
+
+    def plot(self, step: int, split: str, values: dict[str, float]) -> None:
+        """Write TensorBoard's scalars alone; arguments as of `log`."""
         writer = self._writers["train" if split == "train" else "validation"]
         # All at once: a call of tf.summary.scalar for each takes four times as long.
         scalars = [scalar_pb(name, value).value[0] for name, value in values.items()]
