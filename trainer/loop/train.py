@@ -29,6 +29,7 @@ from trainer.loop.actions.draw_curves import DrawCurves
 from trainer.loop.actions.early_stopping import EarlyStopping
 from trainer.loop.actions.evaluate import Evaluate, Evaluator
 from trainer.loop.actions.log_metrics import LogMetrics
+from trainer.loop.actions.plot_weight_norm import PlotWeightNorm
 from trainer.loop.actions.reduce_learning_rate import ReduceLearningRate
 from trainer.loop.actions.save_best import SaveBest
 from trainer.loop.actions.save_checkpoint import SaveCheckpoint
@@ -175,6 +176,7 @@ def _make_actions(
         ]
     return [
         LogMetrics(logs, config.data.batch_size, throughput.since_log, log),
+        PlotWeightNorm(logs, metrics_log.plot if metrics_log else _log_nowhere),
         *evaluation_actions,
         SaveCheckpoint(saves, config.checkpoints.save_every_seconds, manager),
     ]
