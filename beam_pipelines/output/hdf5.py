@@ -70,7 +70,7 @@ def shape(data_dir: str, card: Card, split: str) -> tuple[int, int, int, int]:
         rows, columns = card.image_size["rows"], card.image_size["columns"]
         raise UserError(
             f"{data_dir} has images of {rows['min']} to {rows['max']} rows and {columns['min']} to "
-            f"{columns['max']} columns, HDF5 wants one size; prepare the dataset with `size`"
+            f"{columns['max']} columns, HDF5 wants one size; prepare the dataset with --size"
         )
     return card.splits[split].records, *card.uniform_size, card.channels
 

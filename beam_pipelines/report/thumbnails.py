@@ -42,7 +42,7 @@ def duplicates(card: Card, groups: list[dict], draw: Draw) -> str:
 def near_duplicates(card: Card, pairs: list[dict], bits: int | None, draw: Draw) -> str:
     """Render pairs of images `bits` of 64 or fewer apart; None if they were not looked for."""
     if bits is None:
-        return "<p>Not looked for; `near_duplicates`=BITS does.</p>"
+        return "<p>Not looked for; --near_duplicates=BITS does.</p>"
     if not pairs:
         return f"<p>No image is within {bits} of 64 bits of one of another split.</p>"
     dropped = card.source["near_duplicates_dropped"]

@@ -52,7 +52,7 @@ def choose(policy: str, card: Card, records: int, preprocessing: Preprocessing |
     if preprocessing is None and policy in ("memory", "disk"):
         raise UsageError(
             f"`cache`={policy} keeps decoded images, and `crop`=resized decodes another part each "
-            "time; use `cache`=none, or prepare images of one size with `encoding`=raw"
+            "time; use `cache`=none, or prepare images of one size with --encoding=raw"
         )
     if preprocessing is None or policy in ("disk", "none"):
         return "none" if preprocessing is None else policy

@@ -4,7 +4,7 @@ import contextlib
 import functools
 import json
 import os
-import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -46,40 +46,47 @@ def together(prepared, tmp_path_factory):
     folder = tmp_path_factory.mktemp("together")
     (folder / "temporary").mkdir()
     (folder / "chief").mkdir()
-    # The chief writes its result into a pipe first, and waits there, since it is full.
-    pipe, result = (folder / "chief" / name for name in (".result.json.tmp", "result.json"))
+    (folder / "hooks").mkdir()
+    pipe = folder / "pipe"
     os.mkfifo(pipe)
-    descriptor = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
-    filled = sum(iter(lambda: written(descriptor), 0))
+    (folder / "hooks" / "sitecustomize.py").write_text(WAIT_BEFORE_RESULT.format(str(pipe)))
     data = everything(prepared)
     with workers.started(
         *(2, *TASK, EPOCHS, f"--data_dir={prepared}"),
         own=(f"--workdir={folder / 'chief'}", f"--workdir={folder / 'other'}"),
         TMPDIR=str(folder / "temporary"),
+        PYTHONPATH=str(folder / "hooks"),
     ) as processes:
-        workers.wait_until(lambda: has_open(processes[0], pipe), processes[:1])
+        held = []
+        workers.wait_until(lambda: held.extend(opened(pipe)) or held, processes[:1])
         with contextlib.suppress(subprocess.TimeoutExpired):
             processes[1].wait(timeout=6)
         left_early = processes[1].poll() is not None
-        os.read(descriptor, filled)
+        os.close(held[0])
         said = workers.ended(processes)
-    result.unlink()
-    result.write_bytes(os.read(descriptor, filled))
-    os.close(descriptor)
+    pipe.unlink()
+    shutil.rmtree(folder / "hooks")
     assert everything(prepared) == data
     return folder, said, left_early
 
 
-def written(descriptor: int) -> int:
-    try:
-        return os.write(descriptor, bytes(4096))
-    except BlockingIOError:
-        return 0
+# A process that is about to write `result.json` waits for the end of what a pipe gives.
+WAIT_BEFORE_RESULT = """
+import sys
+
+def wait(event, arguments):
+    if event == "open" and "/.result.json." in str(arguments[0]):
+        open({!r}).read()
+
+sys.addaudithook(wait)
+"""
 
 
-def has_open(process: subprocess.Popen, path) -> bool:
-    descriptors = pathlib.Path(f"/proc/{process.pid}/fd").iterdir()
-    return any(os.path.realpath(descriptor) == str(path) for descriptor in descriptors)
+def opened(pipe) -> list[int]:
+    """The descriptor to write to a pipe, if something reads from it."""
+    with contextlib.suppress(OSError):
+        return [os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)]
+    return []
 
 
 def test_two_workers_give_the_weights_that_one_gives(run, together):

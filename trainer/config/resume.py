@@ -9,7 +9,6 @@ All of it is read from the fields of the config: `on_resume="same"` says that a 
 """
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -76,12 +75,14 @@ def check_same_run(workdir: str, config: RunConfig, allow_changes: bool = False)
         UserError: it holds a run of another dataset, model or flags, all differences are named; or
             no run, but other files; or it is no directory.
     """
-    if not files.exists(workdir):
+    try:
+        folders, names = files.listing(workdir)
+    except FileNotFoundError:
         return
-    if not files.is_remote(workdir) and not os.path.isdir(workdir):
-        raise UserError(f"`workdir`={workdir} is a file; name a folder")
+    except NotADirectoryError:
+        raise UserError(f"`workdir`={workdir} is a file; name a folder") from None
     if not run.exists(workdir):
-        if any(not name.startswith(".") for names in files.listing(workdir) for name in names):
+        if any(not name.startswith(".") for name in (*folders, *names)):
             raise UserError(
                 f"`workdir`={workdir} has files in it but is no run directory; use an empty one"
             )

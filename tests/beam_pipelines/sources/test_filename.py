@@ -83,7 +83,7 @@ def test_no_folder_no_image_one_class_or_another_number_is_refused(tmp_path):
         (f"filename:{tmp_path}/nowhere", None, "nowhere is no folder"),
         (f"filename:{tmp_path}/empty", None, "empty has no image"),
         (one, None, "one class only, 'cat'"),
-        (two, 10, "has 2 classes .*--num_classes says 10"),
+        (two, 10, "has 2 classes .*`num_classes` says 10"),
     ]:
         with pytest.raises(UserError, match=words):
             prepare(spec, tmp_path / "data", num_classes=classes)

@@ -240,7 +240,7 @@ def test_no_image_one_class_or_another_number_of_classes_is_refused(photos, tmp_
     for number, (lines, classes, words) in enumerate([
         ([], None, "has no image"),
         (rows[:6], None, "has one class only, 'dark, very'"),
-        (rows, 3, r"has 2 classes \('dark, very', 'light'\), --num_classes says 3"),
+        (rows, 3, r"has 2 classes \('dark, very', 'light'\), `num_classes` says 3"),
     ]):  # fmt: skip
         spec = write(photos, f"{number}.csv", table(lines, header=COLUMNS[:2]))
         with pytest.raises(UserError, match=words):

@@ -123,7 +123,7 @@ def test_a_dataset_that_is_none_of_classification_is_refused(tmp_path, features,
 def test_one_class_or_another_number_is_refused(tmp_path):
     one = {**FEATURES, "animal": tfds.features.ClassLabel(names=["cat"])}
     for number, (features, rows, classes, words) in enumerate([
-        (FEATURES, examples(4, 0), 3, r"has 2 classes .*--num_classes says 3"),
+        (FEATURES, examples(4, 0), 3, r"has 2 classes .*`num_classes` says 3"),
         (one, examples(4, 0, lambda _: 0), None, "one class only, 'cat'"),
     ]):  # fmt: skip
         folder = build(tmp_path / str(number), features, {"train": rows})

@@ -84,7 +84,7 @@ def test_presets_make_sense(name):
     [
         (Augmentation(rotation=200), "`rotation`=200: expected 0 to 180"),
         (Augmentation(zoom=1.0), "`zoom`=1.0"),
-        (Augmentation(mixup=1, cutmix=1), "--mixup and --cutmix exclude"),
+        (Augmentation(mixup=1, cutmix=1), "`mixup` and `cutmix` exclude"),
         (Augmentation(crop_area=float("nan")), "`crop_area`=nan: expected 0 to 1"),
         (Augmentation(pad=-1), "`pad`=-1: expected 0 or more"),
         (Augmentation(brightness=-0.5), "`brightness`=-0.5: expected 0 or more"),

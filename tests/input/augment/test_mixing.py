@@ -144,4 +144,4 @@ def test_one_image_per_lane_is_refused(mix):
     images, labels = batch()
     with pytest.raises(UsageError) as error:
         mixed(mix, images, labels, per_lane=1)
-    assert "--lanes" in str(error.value)
+    assert "`lanes`" in str(error.value)

@@ -211,7 +211,7 @@ def test_a_full_disk_is_said_in_one_line(data):
         timeout=120,
         check=False,
     )
-    assert finished.stdout.startswith("UserError --cache=disk: "), finished.stderr
+    assert finished.stdout.startswith("UserError `cache`=disk: "), finished.stderr
     assert "cannot be written" in finished.stdout
     assert not list(folder.iterdir())
 

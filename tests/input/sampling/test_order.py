@@ -106,9 +106,9 @@ def test_every_record_is_as_likely_at_every_place():
 @pytest.mark.parametrize(
     ("asked", "pipelines", "said"),
     [
-        (Order(7, 8, 8, 0), 1, "7 records, fewer than one batch of 8; use --batch_size=7"),
-        (Order(70, 8, 3, 0), 1, "--lanes=3 does not divide --batch_size=8; use --lanes=1"),
-        (Order(70, 8, 4, 0), 3, "--lanes=4 does not divide over 3 workers; use --lanes=12"),
+        (Order(7, 8, 8, 0), 1, "7 records, fewer than one batch of 8; use `batch_size`=7"),
+        (Order(70, 8, 3, 0), 1, "`lanes`=3 does not divide `batch_size`=8; use `lanes`=1"),
+        (Order(70, 8, 4, 0), 3, "`lanes`=4 does not divide over 3 workers; use `lanes`=12"),
     ],
 )
 def test_an_impossible_order_is_refused(asked, pipelines, said):

@@ -69,8 +69,9 @@ def test_the_loader_of_other_languages_has_all_weights(versions, tmp_path):
 def test_the_next_version_is_the_one_after_the_highest(versions):
     (versions / "0007").mkdir()
     (versions / "notes").mkdir()
-    (versions / ".0008.tmp").mkdir()
-    (versions / ".0008.tmp/left").write_text("by a kill")
+    staging = versions / f".0008.{'0' * 32}"
+    staging.mkdir()
+    (staging / "left").write_text("by a kill")
     assert saved_model.write(small_classifier(), str(versions)) == str(versions / "0008")
     assert sorted(os.listdir(versions)) == ["0001", "0007", "0008", "notes"]
     assert not (versions / "0008/left").exists()
@@ -82,11 +83,13 @@ def test_the_next_version_is_the_one_after_the_highest(versions):
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "export").write_text("a file")
-    with pytest.raises(UserError, match=r"/export cannot be written \(File exists\); make room"):
+    with pytest.raises(
+        UserError, match=r"/export cannot be written \(Not a directory\); make room"
+    ):
         saved_model.write(small_classifier(), str(tmp_path / "export"))
 
 
 def test_a_full_disk_leaves_no_version(tmp_path, room_for_small_files):
     with pytest.raises(UserError, match=r"/export cannot be written \(.+\); make room"):
         saved_model.write(small_classifier(), str(tmp_path / "export"))
-    assert not [name for name in os.listdir(tmp_path / "export") if not name.startswith(".")]
+    assert all(name.startswith(".") for name in os.listdir(tmp_path / "export"))
