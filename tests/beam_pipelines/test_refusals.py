@@ -65,7 +65,7 @@ def test_a_source_that_is_no_dataset_is_refused(tmp_path, make, words):
         (["--splitz=train:1"], ["--splitz", "neither Headrace's nor Beam's"]),
         (["--source=zip:x"], ["--source=zip:x", "KIND:PATH"]),
         (["--max_bad_fraction=2"], ["--max_bad_fraction"]),
-        (["--max_bad_fraction=nan"], ["--max_bad_fraction=nan", "from 0 to 1"]),
+        (["--max_bad_fraction=nan"], ["--max_bad_fraction=nan", "a finite number"]),
         ([f"--name={'a' * 101}"], ["--name=aaa", "100"]),
         (["--source=folder:caf\udce9"], ["--source=folder:caf", "no UTF-8"]),
     ],

@@ -54,7 +54,8 @@ class RunConfig:
     @property
     def input_shape(self) -> tuple[int, int, int]:
         """Rows, columns and channels of the model's input."""
-        return (*self.data.view.size, self.dataset.channels)
+        rows, columns = self.data.image_size
+        return rows, columns, self.dataset.channels
 
 
 # Every field by the name that it goes by outside, which no two have in common, with its part.
