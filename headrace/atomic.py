@@ -77,6 +77,53 @@ def atomic_file(path: str) -> Iterator[str]:
             os.replace(file, path)
 
 
+@contextlib.contextmanager
+def staging_dir(path: str) -> Iterator[str]:
+    """Give a folder to write what is to be renamed to a path.
+
+    It is removed at the end, if it is still there, and what killed processes left of the same path
+    before it is made.
+
+    Args:
+        path: a local path; the folder above it is there.
+
+    Yields:
+        The path of a hidden folder beside it, which is locked.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    parent, name = os.path.split(path)
+    remove_abandoned(parent or ".", re.compile(re.escape(name)))
+    folder, descriptor = _locked_folder(path)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(descriptor)
+
+
+def remove_abandoned(parent: str, names: re.Pattern[str]) -> None:
+    """Remove the hidden folders in a local folder that processes which live no longer left there.
+
+    Args:
+        parent: the folder.
+        names: of all that they were to become, or were.
+    """
+    for other in os.listdir(parent):
+        hidden = HIDDEN.fullmatch(other)
+        if not hidden or not names.fullmatch(hidden[1]):
+            continue
+        folder = os.path.join(parent, other)
+        with contextlib.suppress(OSError):  # another process was quicker, or there are no locks
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(descriptor)
+
+
 def remove_dir(folder: str) -> None:
     """Remove a local folder under another name: interrupted, it leaves no part of it in place."""
     hidden = _hidden(folder)
@@ -128,20 +175,9 @@ def flush(path: str) -> None:
         os.close(descriptor)
 
 
-@contextlib.contextmanager
-def _staging(path: str) -> Iterator[str]:
-    """Give a local folder to write to, locked; gone at the end, unless it was renamed."""
-    if files.is_remote(path):
-        with tempfile.TemporaryDirectory() as folder:
-            yield folder
-        return
-    _remove_stale(path)
-    folder, descriptor = _locked_folder(path)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(descriptor)
+def _staging(path: str) -> contextlib.AbstractContextManager[str]:
+    """Give a local folder to write what goes to a path, which may be in a bucket."""
+    return tempfile.TemporaryDirectory() if files.is_remote(path) else staging_dir(path)
 
 
 def _locked_folder(path: str) -> tuple[str, int]:
@@ -155,23 +191,6 @@ def _locked_folder(path: str) -> tuple[str, int]:
             if not _is_locked(descriptor) and os.path.isdir(folder):
                 return folder, descriptor
             os.close(descriptor)
-
-
-def _remove_stale(path: str) -> None:
-    """Remove the hidden folders that processes which live no longer left beside a path."""
-    parent, name = os.path.split(path)
-    for other in os.listdir(parent or "."):
-        hidden = HIDDEN.fullmatch(other)
-        if not hidden or hidden[1] != name:
-            continue
-        folder = os.path.join(parent, other)
-        with contextlib.suppress(OSError):  # another process was quicker
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
-            finally:
-                os.close(descriptor)
 
 
 def _is_locked(descriptor: int) -> bool:

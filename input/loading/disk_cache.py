@@ -4,27 +4,24 @@
     arrays = disk_cache.load(folder, kinds) or disk_cache.write(folder, kinds, fill, usable)
     arrays["label"]        # int64 [1000], of `label.npy`
 
-It is written under another name and renamed when it is whole; the writer holds a lock on it, so
-what a killed process left behind is told from what a living one is writing.
+It is written under another name and renamed when it is whole, see `headrace.atomic`.
 """
 
 import contextlib
 import errno
-import fcntl
 import os
 import pathlib
 import re
-import shutil
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
+
+from headrace import atomic
 
 Arrays = dict[str, np.ndarray]
 Kinds = dict[str, tuple[tuple[int, ...], type]]
 
-# The name of a folder that is being written, or was when its process was killed.
-_STAGING = re.compile(r"\..+-[0-9a-f]{16}\.[0-9a-f]{32}")
+_NAME = re.compile(r".+-[0-9a-f]{16}")
 
 
 def load(folder: pathlib.Path, kinds: Kinds) -> Arrays | None:
@@ -65,14 +62,18 @@ def write(
     Raises:
         OSError: the disk is full or cannot be written.
     """
-    with _staging(folder) as staging:
-        files = {name: _allocate(staging / f"{name}.npy", *kind) for name, kind in kinds.items()}
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with atomic.staging_dir(str(folder)) as staging:
+        files = {
+            name: _allocate(pathlib.Path(staging, f"{name}.npy"), *kind)
+            for name, kind in kinds.items()
+        }
         fill({**files})
         for file in files.values():
             file.flush()
         while True:
             try:
-                staging.rename(folder)
+                os.rename(staging, folder)
                 return {**files}
             except OSError as error:
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
@@ -80,54 +81,14 @@ def write(
             found = load(folder, kinds)
             if found and usable(found):
                 return found
-            _remove(folder)
+            with contextlib.suppress(FileNotFoundError):  # another process was quicker
+                atomic.remove_dir(str(folder))
 
 
 def remove_abandoned(parent: pathlib.Path) -> None:
     """Remove the unfinished folders below `parent` that no living process is writing."""
-    for path in parent.glob(".*"):
-        if not _STAGING.fullmatch(path.name):
-            continue
-        with contextlib.suppress(OSError):  # gone, being written, or on a disk without locks
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(path, ignore_errors=True)
-            finally:
-                os.close(descriptor)
-
-
-def _staging_path(folder: pathlib.Path) -> pathlib.Path:
-    return folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
-
-
-@contextlib.contextmanager
-def _staging(folder: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Make a folder beside `folder`, held by a lock; in the end remove it if it is still there."""
-    while True:
-        path = _staging_path(folder)
-        path.mkdir(parents=True)
-        with contextlib.suppress(FileNotFoundError):
-            descriptor = os.open(path, os.O_RDONLY)
-            with contextlib.suppress(OSError):  # a network's disk without locks
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if path.exists():
-                break
-            # Another process took it for abandoned before it was locked.
-            os.close(descriptor)
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
-        os.close(descriptor)
-
-
-def _remove(folder: pathlib.Path) -> None:
-    """Take a folder away at once, so that nobody reads half of it, and then remove it."""
-    path = _staging_path(folder)
-    with contextlib.suppress(FileNotFoundError):
-        folder.rename(path)
-    shutil.rmtree(path, ignore_errors=True)
+    with contextlib.suppress(OSError):  # it is not there, or not to be read
+        atomic.remove_abandoned(str(parent), _NAME)
 
 
 def _allocate(path: pathlib.Path, shape: tuple[int, ...], kind: type) -> np.memmap:
