@@ -46,47 +46,40 @@ def together(prepared, tmp_path_factory):
     folder = tmp_path_factory.mktemp("together")
     (folder / "temporary").mkdir()
     (folder / "chief").mkdir()
-    (folder / "hooks").mkdir()
-    pipe = folder / "pipe"
+    hooks = folder / "hooks"
+    hooks.mkdir()
+    waiting, pipe = hooks / "waiting", hooks / "pipe"
     os.mkfifo(pipe)
-    (folder / "hooks" / "sitecustomize.py").write_text(WAIT_BEFORE_RESULT.format(str(pipe)))
+    (hooks / "sitecustomize.py").write_text(WAIT_BEFORE_RESULT.format(str(waiting), str(pipe)))
     data = everything(prepared)
     with workers.started(
         *(2, *TASK, EPOCHS, f"--data_dir={prepared}"),
         own=(f"--workdir={folder / 'chief'}", f"--workdir={folder / 'other'}"),
         TMPDIR=str(folder / "temporary"),
-        PYTHONPATH=str(folder / "hooks"),
+        PYTHONPATH=str(hooks),
     ) as processes:
-        held = []
-        workers.wait_until(lambda: held.extend(opened(pipe)) or held, processes[:1])
+        workers.wait_until(waiting.exists, processes[:1])
         with contextlib.suppress(subprocess.TimeoutExpired):
             processes[1].wait(timeout=6)
         left_early = processes[1].poll() is not None
-        os.close(held[0])
+        pipe.open("w").close()
         said = workers.ended(processes)
-    pipe.unlink()
-    shutil.rmtree(folder / "hooks")
+    shutil.rmtree(hooks)
     assert everything(prepared) == data
     return folder, said, left_early
 
 
-# A process that is about to write `result.json` waits for the end of what a pipe gives.
+# A process that is about to write `result.json` says that it waits, and reads a pipe to its end.
 WAIT_BEFORE_RESULT = """
 import sys
 
 def wait(event, arguments):
     if event == "open" and "/.result.json." in str(arguments[0]):
+        open({!r}, "w").close()
         open({!r}).read()
 
 sys.addaudithook(wait)
 """
-
-
-def opened(pipe) -> list[int]:
-    """The descriptor to write to a pipe, if something reads from it."""
-    with contextlib.suppress(OSError):
-        return [os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)]
-    return []
 
 
 def test_two_workers_give_the_weights_that_one_gives(run, together):
