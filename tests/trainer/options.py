@@ -28,7 +28,7 @@ CASES: dict[str, dict[str, Any]] = {
     "plain_in_one_call": {"calls": (STEPS,)},
     "norm": {"norm": True},
     "clip": {"clip_norm": 0.05},
-    "grad_accum_steps": {"grad_accum_steps": 4},
+    "accumulate": {"grad_accum_steps": 4},
     "accumulate_norm": {"grad_accum_steps": 4, "norm": True},
     "accumulate_clip_penalty": {"grad_accum_steps": 2, "clip_norm": 0.05, "regularizer": "l2"},
     "clip_penalty": {"clip_norm": 0.05, "regularizer": "l2"},
