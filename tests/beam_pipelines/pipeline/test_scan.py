@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from headrace.errors import UserError
-from input.dataset import dataset_dir
 from tests.beam_pipelines.image_files import image_bytes, photo
 from tests.beam_pipelines.jobs import images_in_order, prepare, quarantine_reasons
-from tests.conftest import assert_one_line_error, run_program, write_images
+from tests.conftest import write_images
 
 FRAMES = [photo(seed, size=(24, 16)) for seed in range(3)]
 
@@ -105,41 +103,14 @@ def test_an_image_longer_than_a_jpeg_can_be_is_set_aside(source, tmp_path, name,
     assert "66000 x" in row["detail"]
 
 
-def test_a_truncated_jpeg_fails_a_small_job(source, tmp_path):
-    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    path = source / "dark" / "photo.jpg"
-    Image.fromarray(noise).save(path)
-    path.write_bytes(path.read_bytes()[:3000])
-    with pytest.raises(UserError, match=r"dark/photo\.jpg \(truncated"):
-        prepare(source, tmp_path / "data")
-    assert not (tmp_path / "data/card.json").exists()
-
-
-def test_too_many_bad_files_fail_the_job_and_leave_no_card(source, tmp_path):
-    (source / "dark" / "notes.png").write_text("no image")
-    finished = run_program(
-        "beam_pipelines.prepare", f"--source=folder:{source}", f"--output_dir={tmp_path / 'data'}"
-    )
-    assert_one_line_error(
-        finished, 1, "1 of 31 files", "dark/notes.png", "not_an_image", "--max_bad_fraction"
-    )
-    assert "notes.png" in (tmp_path / "data/quarantine.jsonl").read_text()
-    with pytest.raises(UserError, match="no finished dataset"):
-        dataset_dir.read_card(str(tmp_path / "data"))
-
-
-def test_the_largest_share_of_bad_files_that_is_allowed_is_allowed(tmp_path):
-    write_images(tmp_path / "source", {"a": 10, "b": 10})
-    (tmp_path / "source/a/000.png").write_bytes(b"")
-    prepare(tmp_path / "source", tmp_path / "data", max_bad_fraction=0.05)
-    (tmp_path / "source/a/001.png").write_bytes(b"")
-    with pytest.raises(UserError, match="2 of 20 files"):
-        prepare(tmp_path / "source", tmp_path / "other", max_bad_fraction=0.05)
-    assert len(quarantine_reasons(tmp_path / "other")) == 2
-
-
-def test_a_class_of_which_nothing_is_left_fails_the_job(source, tmp_path):
-    (source / "notes").mkdir()
-    (source / "notes" / "todo.txt").write_text("no image")
-    with pytest.raises(UserError, match=r"class 'notes' of .* has no sound image"):
-        prepare(source, tmp_path / "data", max_bad_fraction=1)
+def test_colour_profiles_are_counted_and_not_applied(tmp_path):
+    write_images(tmp_path / "source", {"a": 6, "b": 6})
+    for n in range(4):
+        plain_image = Image.open(tmp_path / f"source/a/{n:03d}.png")
+        plain_image.save(tmp_path / f"source/a/{n:03d}.png", icc_profile=b"profile" * 40)
+    plain = prepare(tmp_path / "source", tmp_path / "data", encoding="png")
+    assert plain.source["with_profile"] == 4
+    for rows in images_in_order(tmp_path / "data").values():
+        for name, _, image in rows:
+            given = np.asarray(Image.open(tmp_path / "source" / name))
+            np.testing.assert_array_equal(image[..., 0], given)

@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-import tensorflow_datasets as tfds
 from PIL import Image
 
+from beam_pipelines.pipeline import write
 from input.dataset import dataset_dir
 from tests.beam_pipelines.image_files import image_bytes, photo
-from tests.beam_pipelines.jobs import images_in_order, prepare
-from tests.conftest import write_images
+from tests.beam_pipelines.jobs import file_contents, images_in_order, prepare
 
 FRAMES = [photo(seed, size=(24, 16)) for seed in range(3)]
 
@@ -82,25 +81,18 @@ def test_quality_is_that_of_every_jpeg_that_is_written(tmp_path, encoding):
     assert errors[0] < 5 < errors[-1]
 
 
-def test_bare_pixels_of_unequal_sizes_can_be_read(tmp_path):
-    write_images(tmp_path / "source", {"dark": 6, "light": 6})
-    write_images(tmp_path / "source" / "dark", {"wide": 6}, size=(4, 12), seed=1)
-    prepare(tmp_path / "source", tmp_path / "data", encoding="raw")
-    builder = tfds.builder_from_directory(str(tmp_path / "data"))
-    for example in builder.as_dataset(split="train+test"):
-        pixels = tf.reshape(tf.io.decode_raw(example["image"], tf.uint8), example["shape"])
-        given = np.asarray(Image.open(tmp_path / "source" / example["file_name"].numpy().decode()))
-        np.testing.assert_array_equal(pixels[..., 0], given)
+def test_a_shard_that_two_workers_write_at_once_is_whole(source, tmp_path, monkeypatch):
+    once = prepare(source, tmp_path / "once")
+    example, begun = write._example, []
 
+    def let_another_overtake(config, root, task, record):
+        if task not in begun:
+            begun.append(task)
+            write.run_task(config, root, f"{config.output_dir}/.work", task)
+        return example(config, root, task, record)
 
-def test_colour_profiles_are_counted_and_not_applied(tmp_path):
-    write_images(tmp_path / "source", {"a": 6, "b": 6})
-    for n in range(4):
-        plain_image = Image.open(tmp_path / f"source/a/{n:03d}.png")
-        plain_image.save(tmp_path / f"source/a/{n:03d}.png", icc_profile=b"profile" * 40)
-    plain = prepare(tmp_path / "source", tmp_path / "data", encoding="png")
-    assert plain.source["with_profile"] == 4
-    for rows in images_in_order(tmp_path / "data").values():
-        for name, _, image in rows:
-            given = np.asarray(Image.open(tmp_path / "source" / name))
-            np.testing.assert_array_equal(image[..., 0], given)
+    monkeypatch.setattr(write, "_example", let_another_overtake)
+    twice = prepare(source, tmp_path / "twice")
+    assert begun
+    assert twice == once
+    assert file_contents(tmp_path / "twice") == file_contents(tmp_path / "once")

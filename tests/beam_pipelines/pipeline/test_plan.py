@@ -1,4 +1,4 @@
-"""Which images come to which split, and in which order, through the whole job."""
+"""The plan: which images come to which split and shard, in which order, and what ends a job."""
 
 import itertools
 from collections import Counter
@@ -10,8 +10,15 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from headrace.errors import UsageError, UserError
-from tests.beam_pipelines.jobs import images_in_order, names_in_order, prepare, write_listing
-from tests.conftest import write_images
+from input.dataset import dataset_dir
+from tests.beam_pipelines.jobs import (
+    images_in_order,
+    names_in_order,
+    prepare,
+    quarantine_reasons,
+    write_listing,
+)
+from tests.conftest import assert_one_line_error, run_program, write_images
 
 
 def test_the_card_says_which_fractions_the_default_was(source, tmp_path):
@@ -148,3 +155,43 @@ def test_another_seed_is_another_assignment_and_another_order(tmp_path):
     assert found[0]["train"] != sorted(found[0]["train"])
     labels = [name[0] for name in found[0]["train"]]
     assert 8 <= sum(a != b for a, b in itertools.pairwise(labels)) <= 28
+
+
+def test_a_truncated_jpeg_fails_a_small_job(source, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    path = source / "dark" / "photo.jpg"
+    Image.fromarray(noise).save(path)
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(UserError, match=r"dark/photo\.jpg \(truncated"):
+        prepare(source, tmp_path / "data")
+    assert not (tmp_path / "data/card.json").exists()
+
+
+def test_too_many_bad_files_fail_the_job_and_leave_no_card(source, tmp_path):
+    (source / "dark" / "notes.png").write_text("no image")
+    finished = run_program(
+        "beam_pipelines.prepare", f"--source=folder:{source}", f"--output_dir={tmp_path / 'data'}"
+    )
+    assert_one_line_error(
+        finished, 1, "1 of 31 files", "dark/notes.png", "not_an_image", "--max_bad_fraction"
+    )
+    assert "notes.png" in (tmp_path / "data/quarantine.jsonl").read_text()
+    with pytest.raises(UserError, match="no finished dataset"):
+        dataset_dir.read_card(str(tmp_path / "data"))
+
+
+def test_the_largest_share_of_bad_files_that_is_allowed_is_allowed(tmp_path):
+    write_images(tmp_path / "source", {"a": 10, "b": 10})
+    (tmp_path / "source/a/000.png").write_bytes(b"")
+    prepare(tmp_path / "source", tmp_path / "data", max_bad_fraction=0.05)
+    (tmp_path / "source/a/001.png").write_bytes(b"")
+    with pytest.raises(UserError, match="2 of 20 files"):
+        prepare(tmp_path / "source", tmp_path / "other", max_bad_fraction=0.05)
+    assert len(quarantine_reasons(tmp_path / "other")) == 2
+
+
+def test_a_class_of_which_nothing_is_left_fails_the_job(source, tmp_path):
+    (source / "notes").mkdir()
+    (source / "notes" / "todo.txt").write_text("no image")
+    with pytest.raises(UserError, match=r"class 'notes' of .* has no sound image"):
+        prepare(source, tmp_path / "data", max_bad_fraction=1)
