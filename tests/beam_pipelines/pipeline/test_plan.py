@@ -1,23 +1,32 @@
 """The plan: which images come to which split and shard, in which order, and what ends a job."""
 
+import dataclasses
 import itertools
+import pathlib
 from collections import Counter
 from fractions import Fraction
 
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
+from beam_pipelines.pipeline import plan
+from beam_pipelines.pipeline.write import ShardTask
+from beam_pipelines.rows import RejectedFile, ScannedImage, ShardRecord
+from headrace import files
 from headrace.errors import UsageError, UserError
 from input.dataset import dataset_dir
 from tests.beam_pipelines.jobs import (
+    DEFAULTS,
     images_in_order,
     names_in_order,
     prepare,
     quarantine_reasons,
-    write_listing,
 )
+from tests.beam_pipelines.scanned_images import scanned_image
 from tests.conftest import assert_one_line_error, run_program, write_images
 
 
@@ -113,31 +122,6 @@ def test_a_validation_split_can_be_cut_from_a_predefined_train(tmp_path):
     assert not (tmp_path / "other").exists()
 
 
-def test_a_group_is_in_one_split_also_where_duplicates_tie_it_to_another(tmp_path):
-    write_images(tmp_path, {"a": 60, "b": 60})
-    rows = [
-        {"path": f"{label}/{n:03d}.png", "label": label, "group": f"patient{n // 3}"}
-        for label in "ab"
-        for n in range(60)
-    ]
-    for n in (0, 3, 6):  # the same picture of the next patient: a chain of four
-        same = Image.open(tmp_path / f"a/{n:03d}.png")
-        same.save(tmp_path / f"a/{n + 3:03d}.png", compress_level=1)
-        same.save(tmp_path / f"a/{n + 5:03d}.png", compress_level=1)
-    card = prepare(write_listing(tmp_path, rows), tmp_path / "data")
-    found = {n: split for split, rows in names_in_order(tmp_path / "data").items() for n in rows}
-    assert len(found) == 120
-    splits: dict[str, set] = {}
-    for row in rows:
-        splits.setdefault(row["group"], set()).add(found[row["path"]])
-    assert all(len(where) == 1 for where in splits.values())
-    assert len({found[f"a/{n:03d}.png"] for n in range(12)}) == 1
-    assert card.duplicates["leaks"] == 0
-    for split, share in zip(card.splits.values(), (0.6, 0.4), strict=True):
-        for count in split.per_class:
-            assert abs(count - 60 * share) <= 3  # a patient's images
-
-
 def test_another_seed_is_another_assignment_and_another_order(tmp_path):
     write_images(tmp_path / "source", {"a": 30, "b": 30})
     found: list[dict[str, list[str]]] = []
@@ -195,3 +179,108 @@ def test_a_class_of_which_nothing_is_left_fails_the_job(source, tmp_path):
     (source / "notes" / "todo.txt").write_text("no image")
     with pytest.raises(UserError, match=r"class 'notes' of .* has no sound image"):
         prepare(source, tmp_path / "data", max_bad_fraction=1)
+
+
+def scanned(folder: pathlib.Path, *tasks: list, lost: int = 0, **changes) -> plan.PlanJob:
+    """The plan's job after a scan whose tasks found these rows; images of some tasks are lost."""
+    (folder / "work").mkdir()
+    for number, rows in enumerate(tasks):
+        files.write_rows(f"{folder}/work/scan-{number:09d}.jsonl", rows)
+    config = dataclasses.replace(DEFAULTS, output_dir=str(folder), **changes)
+    images = sum(map(len, tasks)) + lost
+    return plan.PlanJob(config, "photos", f"{folder}/work", ["0", "1"], frozenset(), images)
+
+
+def run(job: plan.PlanJob) -> tuple[list[ShardTask], dict]:
+    """Tasks of the plan and its summary, or none and why the job must end."""
+    shards = plan.run(job)
+    (summary,) = files.read_rows(f"{job.work}/{plan.SUMMARY if shards else plan.FAILED}")
+    return shards, summary
+
+
+def shard_rows(job: plan.PlanJob, tasks: list[ShardTask]) -> list[ShardRecord]:
+    """The images that the plan lists for these shards, in order."""
+    return [
+        ShardRecord(*row)
+        for task in tasks
+        for row in files.read_rows(f"{job.work}/shard-{task.file}.jsonl")
+    ]
+
+
+def images(count: int, **changes) -> list[ScannedImage]:
+    """Rows of images of both classes by turns."""
+    return [dataclasses.replace(scanned_image(n, n % 2, n), **changes) for n in range(count)]
+
+
+def bad_files(count: int) -> list[RejectedFile]:
+    return [RejectedFile(f"bad-{n:03d}.png", "truncated", "it ends early") for n in range(count)]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 1), st.integers(0, 9)), min_size=6, max_size=30),
+    st.randoms(use_true_random=False),
+)
+@settings(max_examples=25)
+def test_the_plan_does_not_depend_on_who_scanned_which_image(tmp_path_factory, contents, chance):
+    rows = [scanned_image(n, *content) for n, content in enumerate(contents)]
+    rows += [scanned_image(900, 0, 900), scanned_image(901, 1, 901)]
+    found = []
+    for parts in (1, 4):
+        folder = tmp_path_factory.mktemp("plan")
+        job = scanned(folder, *(rows[n::parts] for n in range(parts)), splits="train:1")
+        tasks, summary = run(job)
+        found.append((tasks, summary, shard_rows(job, tasks)))
+        chance.shuffle(rows)
+    assert found[0] == found[1]
+
+
+def test_shards_hold_the_images_in_seeded_order_cut_by_their_size(tmp_path):
+    rows = images(60, length=2**20, rows=16, source_rows=16, weight=None)
+    job = scanned(tmp_path, rows, splits="train:1", shard_mb=6)
+    tasks, summary = run(job)
+    assert [task.file for task in tasks] == [
+        dataset_dir.shard_file("shades", "train", shard, 10) for shard in range(10)
+    ]
+    assert {(task.channels, task.weighted) for task in tasks} == {(1, False)}
+    assert [len(shard_rows(job, [task])) for task in tasks] == [6] * 10
+    by_rank = sorted(rows, key=lambda row: row.order_rank)
+    assert shard_rows(job, tasks) == [
+        ShardRecord(row.path, int(row.label), None, row.file, 0, 2**20, row.digest, 16, 8, True)
+        for row in by_rank
+    ]
+    assert summary["splits"]["train"]["per_class"] == [30, 30]
+
+
+@pytest.mark.parametrize(("encoding", "shards"), [("keep", 1), ("raw", 3), ("float", 12)])
+def test_bare_pixels_are_cut_by_what_they_take_whatever_the_files_take(tmp_path, encoding, shards):
+    rows = images(12, length=10, rows=512, columns=512)
+    tasks, _ = run(scanned(tmp_path, rows, splits="train:1", shard_mb=1, encoding=encoding))
+    assert len(tasks) == shards
+
+
+def test_a_task_that_a_runner_lost_ends_the_job_though_the_rest_is_sound(tmp_path):
+    tasks, failure = run(scanned(tmp_path, images(20), bad_files(1), lost=3, max_bad_fraction=1))
+    assert tasks == []
+    assert "photos has 24 images, but 21 were scanned" in failure["message"]
+    assert failure["usage"] is False
+
+
+def test_what_flags_alone_can_mend_is_told_from_what_files_can(tmp_path):
+    _, failure = run(scanned(tmp_path, images(20), splits="train:10,test:11"))
+    assert failure["usage"] is True
+    assert "the sizes make 21, there are 20" in failure["message"]
+
+
+def test_the_fingerprint_of_a_source_is_that_of_its_paths_and_contents_alone(tmp_path):
+    def fingerprint(name: str, rows: list[ScannedImage], **changes) -> str:
+        (tmp_path / name).mkdir()
+        return run(scanned(tmp_path / name, rows, **changes))[1]["source_fingerprint"]
+
+    rows = images(12)
+    same = fingerprint("one", rows)
+    reseeded = [scanned_image(n, n % 2, n, seed=1) for n in range(12)]
+    assert fingerprint("two", reseeded, splits="kfold:3") == same
+    renamed = [dataclasses.replace(rows[0], path="other.png"), *rows[1:]]
+    assert fingerprint("renamed", renamed) != same
+    changed = [dataclasses.replace(rows[0], content_hash=f"{99:064x}"), *rows[1:]]
+    assert fingerprint("changed", changed) != same
