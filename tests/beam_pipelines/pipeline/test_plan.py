@@ -271,6 +271,19 @@ def test_what_flags_alone_can_mend_is_told_from_what_files_can(tmp_path):
     assert "the sizes make 21, there are 20" in failure["message"]
 
 
+@pytest.mark.parametrize("bad", [7, 29, 57, 58])
+def test_a_share_of_bad_files_is_met_to_the_file_whatever_its_decimals(tmp_path, bad):
+    """0.29 * 100 is 28.999…"""
+    job = scanned(tmp_path, images(100 - bad), bad_files(bad), max_bad_fraction=bad / 100)
+    tasks, summary = run(job)
+    assert tasks
+    assert summary["quarantined"] == bad
+    fewer = dataclasses.replace(job.config, max_bad_fraction=(bad - 1) / 100)
+    tasks, failure = run(dataclasses.replace(job, config=fewer))
+    assert not tasks
+    assert failure["message"].startswith(f"{bad} of 100 files are no sound images, first photos/")
+
+
 def test_the_fingerprint_of_a_source_is_that_of_its_paths_and_contents_alone(tmp_path):
     def fingerprint(name: str, rows: list[ScannedImage], **changes) -> str:
         (tmp_path / name).mkdir()
