@@ -167,3 +167,52 @@ def test_whatever_folders_and_files_are_called_each_is_listed_once(
     paths = [row.path for row in list_images(f"folder:{root}")]
     assert sorted(paths) == sorted({*(f"cat/{f}/{n}" for f in folders for n in names), "dog/1"})
     assert all((root / path).is_file() for path in paths)
+
+
+def make_missing(folder):
+    return folder / "nowhere"
+
+
+def make_empty(folder):
+    (folder / "empty").mkdir()
+    return folder / "empty"
+
+
+def make_class_without_image(folder):
+    write_images(folder / "gap", {"dark": 3, "light": 3})
+    (folder / "gap" / "void").mkdir()
+    return folder / "gap"
+
+
+def make_one_class(folder):
+    write_images(folder / "one", {"dark": 3})
+    return folder / "one"
+
+
+def make_files_beside_classes(folder):
+    write_images(folder / "mixed", {"dark": 3, "light": 3})
+    (folder / "mixed" / "a.png").write_bytes(b"")
+    return folder / "mixed"
+
+
+def make_unequal_splits(folder):
+    write_images(folder / "unequal" / "train", {"dark": 3, "light": 3})
+    write_images(folder / "unequal" / "test", {"dark": 3, "bright": 3})
+    return folder / "unequal"
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (make_missing, "nowhere is no folder"),
+        (make_empty, "has no class folders"),
+        (make_class_without_image, "void has no image"),
+        (make_one_class, "one class only"),
+        (make_files_beside_classes, r"beside its class folders \(a.png\)"),
+        (make_unequal_splits, "'bright' is in only one of train and test"),
+    ],
+)
+def test_a_source_that_is_no_dataset_is_refused(tmp_path, make, words):
+    with pytest.raises(UserError, match=words):
+        prepare(make(tmp_path), tmp_path / "data")
+    assert not (tmp_path / "data").exists()
