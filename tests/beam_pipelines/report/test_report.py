@@ -4,12 +4,10 @@ import html.parser
 import re
 
 import pytest
-import tensorflow_datasets as tfds
 
 from beam_pipelines.report import report
 from input.dataset.dataset_dir import Shard, Split
 from tests.beam_pipelines.cards import NASTY, draw, make_card, picture
-from tests.beam_pipelines.jobs import prepare
 
 VOID = {"meta", "img", "br"}
 
@@ -128,12 +126,6 @@ def test_a_clean_grey_dataset_says_so():
     assert "<td>grey</td>" in page
 
 
-def test_near_duplicates_that_were_not_looked_for_are_told_from_none_found():
-    summary = {**SUMMARY, "duplicate_samples": []}
-    assert "No image is within 6 of 64 bits" in render(summary)
-    assert "--near_duplicates=BITS" in render({**summary, "near_bits": None})
-
-
 def test_one_size_for_all_images_is_said_and_not_drawn():
     one = {"edges": [27.5, 28.5], "counts": [2040]}
     aspect = {"edges": [0.5, 1.5], "counts": [2040]}
@@ -149,14 +141,6 @@ def test_folds_are_not_called_a_training_split():
     assert "Channels of all folds" in page
     assert "Samples of the first fold" in page
     assert "training split" not in page
-
-
-def test_the_report_shows_training_images_whichever_split_comes_first(source, tmp_path):
-    prepare(source, tmp_path / "data", splits="test:0.4,train:0.6")
-    shown = set(re.findall(r'alt="([^"]+)"', (tmp_path / "data/report.html").read_text()))
-    training = tfds.builder_from_directory(str(tmp_path / "data")).as_dataset(split="train")
-    assert shown
-    assert shown <= {example["file_name"].numpy().decode() for example in training}
 
 
 def test_the_page_does_not_grow_with_classes_beyond_a_thousand():

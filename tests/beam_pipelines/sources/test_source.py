@@ -46,10 +46,10 @@ def test_a_container_that_was_sent_to_a_worker_gives_the_same_images(container_s
     assert unpacked(sent) == unpacked(container_source.container)
 
 
-def test_a_container_is_sent_without_its_images(container_source):
+def test_a_container_is_sent_without_its_images(container_source, tmp_path):
     """8×8 pixels of 30 images are 1,920 bytes."""
     container = container_source.container
-    assert len(pickle.dumps(container)) < 600
+    assert len(pickle.dumps(container)) < 500 + len(str(tmp_path))
     assert all(len(pickle.dumps(part)) < 60 for part in container.ranges())
 
 
