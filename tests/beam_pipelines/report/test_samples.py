@@ -106,3 +106,11 @@ def test_an_image_of_a_group_comes_with_the_place_of_its_bytes(tmp_path):
             assert (image["file"], image["length"]) == ("spill", 100)
             assert image["offset"] == 100 * int(image["path"][:4])
             assert image["split"] == int(image["path"][:4])
+
+
+def test_a_group_knows_how_many_classes_it_has_also_where_they_are_not_shown(tmp_path):
+    rows = [scanned_image(n, 0, 7) for n in range(12)] + [scanned_image(99, 1, 7)]
+    with planned(tmp_path, rows, [0] * 13) as db:
+        (group,) = samples.duplicate_samples(db)
+    assert {image["label"] for image in group["images"]} == {0}
+    assert (group["size"], group["classes"]) == (13, 2)

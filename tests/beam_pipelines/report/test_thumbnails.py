@@ -3,6 +3,8 @@
 import base64
 import re
 
+import pytest
+
 from beam_pipelines.report import thumbnails
 from input.dataset.dataset_dir import Card
 from tests.beam_pipelines.cards import NASTY, draw, make_card, picture
@@ -14,8 +16,8 @@ def images_of(page: str) -> list[bytes]:
     return [base64.b64decode(data) for data in found]
 
 
-def group(*images: dict, size=0, **kind) -> dict:
-    return {"images": list(images), "size": size or len(images), **kind}
+def group(*images: dict, size=0, classes=1, **kind) -> dict:
+    return {"images": list(images), "size": size or len(images), "classes": classes, **kind}
 
 
 def member(path: str, split: int | None = 0, dropped: str | None = None, label=0) -> dict:
@@ -57,6 +59,21 @@ def test_an_image_of_a_group_tells_its_class_its_split_or_that_it_was_dropped():
         ["class 0", "train", "b"],
         ["class 1", "dropped", "c"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [({"pixels": "ab"}, "the same picture under"), ({"distance": 3}, "alike, but under")],
+)
+def test_a_group_under_two_classes_is_warned_of_also_where_one_of_them_is_not_shown(kind, words):
+    def page(classes: int) -> str:
+        groups = [group(member("a"), member("b"), size=13, classes=classes, **kind)]
+        if "pixels" in kind:
+            return thumbnails.duplicates(card_of(groups=1), groups, draw)
+        return thumbnails.near_duplicates(card_of(near=1), groups, 6, draw)
+
+    assert f'<p class="warn">{words} more than one class</p>' in page(2)
+    assert "warn" not in page(1)
 
 
 def test_what_a_group_or_a_page_has_no_room_for_is_counted():
