@@ -137,7 +137,9 @@ def _write_quarantine(job: PlanJob, scans: list[str]) -> list[RejectedFile]:
     )
     quarantine = f"{config.output_dir}/{dataset_dir.QUARANTINE}"
     files.write_rows(quarantine, rejected)
-    if len(rejected) > config.max_bad_fraction * job.num_images or len(rejected) == job.num_images:
+    # Divided, not multiplied: 29 of 100 are 0.29 to the last bit, but 0.29 * 100 is below 29.
+    bad_fraction = len(rejected) / job.num_images
+    if bad_fraction > config.max_bad_fraction or bad_fraction == 1:
         first = rejected[0]
         raise UserError(
             f"{len(rejected):,} of {job.num_images:,} files are no sound images, first "

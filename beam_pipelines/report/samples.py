@@ -39,7 +39,7 @@ def duplicate_samples(db: sqlite3.Connection) -> list[dict]:
 
     Returns:
         As `duplicates.groups` and `duplicates.near_duplicate_pairs` yield them, with the first
-        images of each and, as `size`, how many it has.
+        images of each and, as `size` and `classes`, how many images and classes it has in all.
     """
     groups = [
         *itertools.islice(duplicates.groups(db), _GROUPS),
@@ -50,6 +50,7 @@ def duplicate_samples(db: sqlite3.Connection) -> list[dict]:
             **group,
             "images": [_located(db, image) for image in group["images"][:_GROUP_IMAGES]],
             "size": len(group["images"]),
+            "classes": len({image["label"] for image in group["images"]}),
         }
         for group in groups
     ]

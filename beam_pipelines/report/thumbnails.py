@@ -66,9 +66,8 @@ def _groups(card: Card, groups: list[dict], draw: Draw) -> str:
 def _group(card: Card, group: dict, draw: Draw) -> str:
     """Render thumbnails side by side, each with its class, split and path."""
     splits = list(card.splits)
-    labels = {image["label"] for image in group["images"]}
     notes = f"<p>{group['distance']} of 64 bits differ</p>" if "distance" in group else ""
-    if len(labels) > 1:
+    if group["classes"] > 1:  # the images that are shown may all be of one
         picture = "the same picture" if "pixels" in group else "alike, but"
         notes += f'<p class="warn">{picture} under more than one class</p>'
     if group["size"] > len(group["images"]):

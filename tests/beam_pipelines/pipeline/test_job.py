@@ -9,10 +9,10 @@ import time
 import pytest
 from PIL import Image
 
-from beam_pipelines.pipeline import job, write
+from beam_pipelines.pipeline import job
 from headrace.errors import UserError
 from input.dataset import dataset_dir
-from tests.beam_pipelines.jobs import file_contents, prepare
+from tests.beam_pipelines.jobs import prepare
 from tests.conftest import ROOT, run_program, write_images
 
 
@@ -27,23 +27,6 @@ def test_an_image_that_changes_between_the_phases_is_noticed(source, tmp_path, m
     with pytest.raises(UserError, match=r"light/003\.png changed"):
         prepare(source, tmp_path / "data")
     assert not (tmp_path / "data/card.json").exists()
-
-
-def test_a_shard_that_two_workers_write_at_once_is_whole(source, tmp_path, monkeypatch):
-    once = prepare(source, tmp_path / "once")
-    example, begun = write._example, []
-
-    def let_another_overtake(config, root, task, record):
-        if task not in begun:
-            begun.append(task)
-            write.run_task(config, root, f"{config.output_dir}/.work", task)
-        return example(config, root, task, record)
-
-    monkeypatch.setattr(write, "_example", let_another_overtake)
-    twice = prepare(source, tmp_path / "twice")
-    assert begun
-    assert twice == once
-    assert file_contents(tmp_path / "twice") == file_contents(tmp_path / "once")
 
 
 def test_a_killed_job_leaves_no_card_and_the_next_writes_the_same_bytes(tmp_path):

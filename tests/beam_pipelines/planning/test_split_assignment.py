@@ -5,13 +5,15 @@ from collections import Counter
 from fractions import Fraction
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from beam_pipelines.planning import duplicates, image_table, split_assignment
 from beam_pipelines.rows import ScannedImage
+from tests.beam_pipelines.jobs import names_in_order, prepare, write_listing
 from tests.beam_pipelines.scanned_images import scanned_image
+from tests.conftest import write_images
 
 
 def divide(folder, rows: list[ScannedImage], shares: list[Fraction], policy="same_split"):
@@ -136,17 +138,6 @@ def test_another_seed_gives_another_split(tmp_path):
     assert of_seed[0] != of_seed[1]
 
 
-@pytest.mark.parametrize("value", [2**62, 2**40 + 1])
-def test_sums_beyond_64_bits_are_exact(tmp_path, value):
-    rows = []
-    for n in range(30):
-        row = scanned_image(n, 0, n)
-        row.sums[0] = value + n
-        rows.append(row)
-    with image_table.build(rows, {"0": 0}, str(tmp_path / "images")) as db:
-        assert image_table.exact_sum(db, "sums0", "1") == sum(value + n for n in range(30))
-
-
 def steps_of_division(folder, classes: int) -> int:
     """Return how many thousand steps SQLite takes to divide three images of each class."""
     rows = [scanned_image(n, n // 3, n) for n in range(3 * classes)]
@@ -162,3 +153,28 @@ def steps_of_division(folder, classes: int) -> int:
 
 def test_work_grows_as_the_classes_do(tmp_path):
     assert steps_of_division(tmp_path, 4000) < 5 * steps_of_division(tmp_path, 1000)
+
+
+def test_a_group_is_in_one_split_also_where_duplicates_tie_it_to_another(tmp_path):
+    write_images(tmp_path, {"a": 60, "b": 60})
+    rows = [
+        {"path": f"{label}/{n:03d}.png", "label": label, "group": f"patient{n // 3}"}
+        for label in "ab"
+        for n in range(60)
+    ]
+    for n in (0, 3, 6):  # the same picture of the next patient: a chain of four
+        same = Image.open(tmp_path / f"a/{n:03d}.png")
+        same.save(tmp_path / f"a/{n + 3:03d}.png", compress_level=1)
+        same.save(tmp_path / f"a/{n + 5:03d}.png", compress_level=1)
+    card = prepare(write_listing(tmp_path, rows), tmp_path / "data")
+    found = {n: split for split, rows in names_in_order(tmp_path / "data").items() for n in rows}
+    assert len(found) == 120
+    splits: dict[str, set] = {}
+    for row in rows:
+        splits.setdefault(row["group"], set()).add(found[row["path"]])
+    assert all(len(where) == 1 for where in splits.values())
+    assert len({found[f"a/{n:03d}.png"] for n in range(12)}) == 1
+    assert card.duplicates["leaks"] == 0
+    for split, share in zip(card.splits.values(), (0.6, 0.4), strict=True):
+        for count in split.per_class:
+            assert abs(count - 60 * share) <= 3  # a patient's images

@@ -4,56 +4,12 @@ import html.parser
 import re
 
 import pytest
-import tensorflow_datasets as tfds
 
 from beam_pipelines.report import report
-from input.dataset.dataset_dir import Card, Shard, Split
-from tests.beam_pipelines.jobs import prepare
+from input.dataset.dataset_dir import Shard, Split
+from tests.beam_pipelines.cards import NASTY, draw, make_card, picture
 
-NASTY = "<script>alert('&')</script>"
 VOID = {"meta", "img", "br"}
-
-
-def make_card(**changes) -> Card:
-    sizes = {"min": 7, "p5": 8, "p50": 9, "p95": 10, "max": 4321}
-    fields = {
-        "name": "flowers",
-        "classes": ["rose", NASTY],
-        "encoding": "keep",
-        "channels": 3,
-        "mean": [101.125, 102.25, 103.5],
-        "std": [51.0, 52.0, 53.0],
-        "image_size": {"rows": sizes, "columns": sizes},
-        "splits": {
-            "train": Split([1500, 500], [Shard("flowers-train", 2000, 2_500_000, "ab")]),
-            "test": Split([30, 10], [Shard("flowers-test", 40, 50_000, "cd")]),
-        },
-        "split_fractions": {"train": 0.98, "test": 0.02},
-        "seed": 42,
-        "weighted": False,
-        "source": {
-            "spec": f"folder:{NASTY}",
-            "images": 2051,
-            "quarantined": 1,
-            "duplicates_dropped": 7,
-            "near_duplicates_dropped": 3,
-            "with_profile": 77,
-            "fingerprint": "e",
-        },
-        "duplicates": {"groups": 8, "conflicts": 1, "leaks": 0, "near": 3},
-        "fingerprint": "0123abcd",
-        "command": ["python", "-m", "beam_pipelines.prepare", "--name=two words"],
-        "headrace": "1.2.3",
-    }
-    return Card(**{**fields, **changes})
-
-
-def picture(path: str, label=0, **more) -> dict:
-    return {"path": path, "label": label, "file": path, "offset": 0, "length": 9, **more}
-
-
-def draw(picture: dict) -> bytes:
-    return b"\xff\xd8" + picture["path"].encode()
 
 
 SUMMARY = {
@@ -69,6 +25,7 @@ SUMMARY = {
         {
             "pixels": "ab",
             "size": 40,
+            "classes": 2,
             "images": [
                 picture("rose/1.jpg", split=0, dropped=None),
                 picture("twin.jpg", label=1, split=None, dropped="duplicate"),
@@ -77,6 +34,7 @@ SUMMARY = {
         {
             "distance": 5,
             "size": 2,
+            "classes": 1,
             "images": [
                 picture("like.jpg", split=1, dropped=None),
                 picture("rose/1.jpg", split=0, dropped=None),
@@ -170,12 +128,6 @@ def test_a_clean_grey_dataset_says_so():
     assert "<td>grey</td>" in page
 
 
-def test_near_duplicates_that_were_not_looked_for_are_told_from_none_found():
-    summary = {**SUMMARY, "duplicate_samples": []}
-    assert "No image is within 6 of 64 bits" in render(summary)
-    assert "--near_duplicates=BITS" in render({**summary, "near_bits": None})
-
-
 def test_one_size_for_all_images_is_said_and_not_drawn():
     one = {"edges": [27.5, 28.5], "counts": [2040]}
     aspect = {"edges": [0.5, 1.5], "counts": [2040]}
@@ -191,14 +143,6 @@ def test_folds_are_not_called_a_training_split():
     assert "Channels of all folds" in page
     assert "Samples of the first fold" in page
     assert "training split" not in page
-
-
-def test_the_report_shows_training_images_whichever_split_comes_first(source, tmp_path):
-    prepare(source, tmp_path / "data", splits="test:0.4,train:0.6")
-    shown = set(re.findall(r'alt="([^"]+)"', (tmp_path / "data/report.html").read_text()))
-    training = tfds.builder_from_directory(str(tmp_path / "data")).as_dataset(split="train")
-    assert shown
-    assert shown <= {example["file_name"].numpy().decode() for example in training}
 
 
 def test_the_page_does_not_grow_with_classes_beyond_a_thousand():

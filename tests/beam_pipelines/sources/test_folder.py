@@ -70,22 +70,6 @@ def test_one_class_may_be_called_train(tmp_path):
     ]
 
 
-def test_hidden_files_and_what_file_managers_leave_are_passed_over(tmp_path):
-    spec = touch(tmp_path, "cat/1.png", "dog/1.png", ".git/x", "cat/.a.png", "cat/Thumbs.db",
-                 "dog/desktop.ini", "dog/.thumbnails/1.png", ".DS_Store")  # fmt: skip
-    assert [row.path for row in list_images(spec)] == ["cat/1.png", "dog/1.png"]
-
-
-def test_links_to_folders_and_files_are_followed(tmp_path):
-    write_images(tmp_path / "elsewhere", {"cat": 2})
-    spec = touch(tmp_path / "source", "dog/1.png")
-    (tmp_path / "source/cat").symlink_to(tmp_path / "elsewhere/cat")
-    (tmp_path / "source/dog/2.png").symlink_to(tmp_path / "elsewhere/cat/000.png")
-    assert [row.path for row in list_images(spec)] == [
-        "cat/000.png", "cat/001.png", "dog/1.png", "dog/2.png"
-    ]  # fmt: skip
-
-
 @pytest.mark.parametrize(
     ("paths", "words"),
     [
@@ -105,17 +89,6 @@ def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "photos.zip").write_bytes(b"PK")
     with pytest.raises(UserError, match=r"photos\.zip is no folder"):
         sources.read(f"folder:{tmp_path}/photos.zip", "")
-
-
-def test_a_folder_that_cannot_be_listed_is_an_error_not_a_gap(tmp_path, monkeypatch):
-    spec = touch(tmp_path, "cat/1.png", "dog/1.png")
-    parts = ["x" * 200] * 25  # deeper than a path may be long
-    monkeypatch.chdir(tmp_path / "cat")
-    for part in parts:
-        os.mkdir(part)
-        os.chdir(part)
-    with pytest.raises(UserError, match="cannot be listed"):
-        list_images(spec)
 
 
 @pytest.mark.parametrize("name", [b"cat/\xff.png", b"\xff/1.png"])
@@ -167,3 +140,52 @@ def test_whatever_folders_and_files_are_called_each_is_listed_once(
     paths = [row.path for row in list_images(f"folder:{root}")]
     assert sorted(paths) == sorted({*(f"cat/{f}/{n}" for f in folders for n in names), "dog/1"})
     assert all((root / path).is_file() for path in paths)
+
+
+def make_missing(folder):
+    return folder / "nowhere"
+
+
+def make_empty(folder):
+    (folder / "empty").mkdir()
+    return folder / "empty"
+
+
+def make_class_without_image(folder):
+    write_images(folder / "gap", {"dark": 3, "light": 3})
+    (folder / "gap" / "void").mkdir()
+    return folder / "gap"
+
+
+def make_one_class(folder):
+    write_images(folder / "one", {"dark": 3})
+    return folder / "one"
+
+
+def make_files_beside_classes(folder):
+    write_images(folder / "mixed", {"dark": 3, "light": 3})
+    (folder / "mixed" / "a.png").write_bytes(b"")
+    return folder / "mixed"
+
+
+def make_unequal_splits(folder):
+    write_images(folder / "unequal" / "train", {"dark": 3, "light": 3})
+    write_images(folder / "unequal" / "test", {"dark": 3, "bright": 3})
+    return folder / "unequal"
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (make_missing, "nowhere is no folder"),
+        (make_empty, "has no class folders"),
+        (make_class_without_image, "void has no image"),
+        (make_one_class, "one class only"),
+        (make_files_beside_classes, r"beside its class folders \(a.png\)"),
+        (make_unequal_splits, "'bright' is in only one of train and test"),
+    ],
+)
+def test_a_source_that_is_no_dataset_is_refused(tmp_path, make, words):
+    with pytest.raises(UserError, match=words):
+        prepare(make(tmp_path), tmp_path / "data")
+    assert not (tmp_path / "data").exists()
