@@ -8,8 +8,9 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.conftest import run_program
 from tests.trainer import workers
-from tests.trainer.distribution.sums import of_worker
+from tests.trainer.distribution.sums import VALUES, of_worker
 from trainer.distribution.cluster import Cluster
 from trainer.distribution.collectives import Collectives
 
@@ -41,3 +42,11 @@ def test_workers_have_the_sums_of_all_and_wait_for_the_last_one(tmp_path):
     assert first == second
     assert (first["workers"], first["arrived"]) == (2, True)
     assert first["sums"] == [a + b for a, b in zip(of_worker(0), of_worker(1), strict=True)]
+
+
+def test_sums_are_exact_however_many_replicas_a_worker_has(tmp_path):
+    """As of three GPUs: workers are held to have found the same step, to the bit."""
+    finished = run_program(PROGRAM, str(tmp_path), "6")
+    assert finished.returncode == 0, finished.stderr
+    sums = json.loads((tmp_path / "0.json").read_text())["sums"]
+    assert sums == [2 * value for value in VALUES]
