@@ -53,6 +53,11 @@ def test_a_damaged_checkpoint_is_named_with_the_one_in_its_place(copy):
     assert json.loads((copy / "evaluation-test.json").read_text())["step"] == 76
 
 
+def test_a_folder_that_is_no_run_directory_is_refused(tmp_path):
+    finished = run_program("trainer.evaluate", f"--workdir={tmp_path}")
+    assert_one_line_error(finished, 1, "is no run directory", "--workdir")
+
+
 def test_a_split_that_is_not_there_is_refused(run):
     finished = run_program("trainer.evaluate", f"--workdir={run}", "--split=tset")
     assert_one_line_error(finished, 1, "no split 'tset'", "'validation'")
