@@ -31,3 +31,9 @@ def run(prepared, tmp_path_factory) -> pathlib.Path:
 def copy(run, tmp_path) -> pathlib.Path:
     """A copy of it, which may be changed."""
     return shutil.copytree(run, tmp_path / "copy")
+
+
+@pytest.fixture(scope="session")
+def images(prepared) -> list[pathlib.Path]:
+    """Image files of the source that `prepared` was made of, two a class."""
+    return sorted(prepared.parent.glob("source/*/00[01].png"))

@@ -7,6 +7,7 @@ import pytest
 
 from input.dataset import dataset_dir
 from tests.conftest import assert_one_line_error, run_program
+from tests.trainer.checkpoints.damage import cut
 from tests.trainer.configs import with_values
 from tests.trainer.conftest import TASK
 from trainer.config import run as run_config
@@ -39,6 +40,22 @@ def test_the_best_checkpoint_can_be_evaluated(copy):
     written = json.loads((copy / "evaluation-test.json").read_text())
     assert [written[name] for name in ("checkpoint", "weights")] == ["best", "raw"]
     assert written["step"] == best["step"]
+
+
+def test_a_damaged_checkpoint_is_named_with_the_one_in_its_place(copy):
+    damaged = copy / "checkpoints/step-00000080"
+    cut(damaged / "variables.index")
+    finished = run_program("trainer.evaluate", f"--workdir={copy}")
+    assert finished.returncode == 0, finished.stderr
+    (line,) = finished.stderr.splitlines()
+    assert f"checkpoint {damaged} is damaged (its file variables.index has" in line
+    assert line.endswith("): taking step-00000076")
+    assert json.loads((copy / "evaluation-test.json").read_text())["step"] == 76
+
+
+def test_a_folder_that_is_no_run_directory_is_refused(tmp_path):
+    finished = run_program("trainer.evaluate", f"--workdir={tmp_path}")
+    assert_one_line_error(finished, 1, "is no run directory", "--workdir")
 
 
 def test_a_split_that_is_not_there_is_refused(run):

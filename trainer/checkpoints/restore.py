@@ -1,5 +1,6 @@
 """Reading checkpoints: a trained model, the newest sound one, and what to say of damaged ones."""
 
+import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 
@@ -34,6 +35,8 @@ def load_model(
 ) -> tuple[keras.Model, int]:
     """Build the network of a run and restore its weights from a checkpoint.
 
+    Newer ones that are damaged are logged, with the one that is taken in their place.
+
     Args:
         config: configuration of the run.
         workdir: the run directory.
@@ -61,7 +64,7 @@ def restore_model(
     model: keras.Model,
     which: str,
     *,
-    note: Callable[[str], None] = lambda text: None,
+    note: Callable[[str], None] = logging.warning,
     **more: object,
 ) -> int:
     """Restore the weights of a model from the newest sound checkpoint.
@@ -70,7 +73,8 @@ def restore_model(
         workdir: run directory.
         model: model, built as the run's config says.
         which: checkpoint to take, `latest` or `best`.
-        note: function that is called with a line about each newer one that is damaged.
+        note: function that is called with a line about each newer one that is damaged, and which
+            one is taken; the log, where it is not given.
         **more: what else of the checkpoint to restore, such as `optimizer`.
 
     Returns:
@@ -88,12 +92,16 @@ def restore_model(
             f"{workdir} has no {which} checkpoint yet; train with `python -m trainer.task`"
         )
 
+    source = ""
+
     def read_weights(folder: str, prefix: str, _: Mapping[str, object]) -> None:
+        nonlocal source
         read(checkpoint, folder, prefix, complete=False)
+        source = folder.rpartition("/")[2]
 
     remedy = "put a copy back" + ", or use the latest one" * (which == "best")
     for folder, why in restore_newest(home, read_weights, remedy).items():
-        note(f"checkpoint {folder} is damaged ({why}): taking the one before")
+        note(f"checkpoint {folder} is damaged ({why}): taking {source}")
     return int(step.numpy())
 
 

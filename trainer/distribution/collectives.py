@@ -33,8 +33,11 @@ class Collectives:
             return list(values)
         local = tf.constant(values, tf.float64)
         replicas = self._strategy.num_replicas_in_sync // self.workers
+        # All on one replica: of parts, as of thirds, whole numbers would not sum to whole ones.
         per_replica = self._strategy.experimental_distribute_values_from_function(
-            lambda _: local / replicas
+            lambda context: (
+                tf.zeros_like(local) if context.replica_id_in_sync_group % replicas else local
+            )
         )
         return self._reduce(per_replica).numpy().tolist()
 

@@ -97,7 +97,9 @@ class _Evaluator:
     def evaluate(self, split: str) -> None:
         """Evaluate the newest checkpoint on a split."""
         model, optimizer = self._model, self._optimizer
-        step = restore.restore_model(self._workdir, model, "latest", optimizer=optimizer)
+        step = restore.restore_model(
+            self._workdir, model, "latest", note=self._progress.note, optimizer=optimizer
+        )
         batches, reader = self._data.evaluation(split)
         with read_records.reader_errors(reader), ema.average_weights(model, optimizer):
             result = self._evaluate(batches)

@@ -54,7 +54,21 @@ def test_a_damaged_latest_one_gives_way_to_the_one_before_and_is_named(saved):
     assert weights(model) == {1}
     (note,) = notes
     assert "step-00000002 is damaged (its file" in note
-    assert note.endswith("taking the one before")
+    assert note.endswith("): taking step-00000001")
+
+
+def test_what_a_program_takes_in_place_of_damaged_ones_is_logged(run, tmp_path, caplog):
+    workdir, config = shutil.copytree(run, tmp_path / "run"), run_config.read(str(run))
+    restore.load_model(config, str(workdir), "latest")
+    assert not caplog.records
+    damaged = [workdir / f"checkpoints/step-000000{step}" for step in (80, 76)]
+    for folder in damaged:
+        cut(folder / FILES[2])
+    assert restore.load_model(config, str(workdir), "latest")[1] == 72
+    for folder, record in zip(damaged, caplog.records, strict=True):
+        assert record.levelname == "WARNING"
+        assert record.getMessage().startswith(f"checkpoint {folder} is damaged (its file ")
+        assert record.getMessage().endswith("): taking step-00000072")
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -1,6 +1,7 @@
-"""A small classifier of random weights, and image files for it."""
+"""A small classifier of random weights, and image files for it; and those of trained runs."""
 
 import functools
+import pathlib
 
 import keras
 import numpy as np
@@ -9,6 +10,8 @@ import tensorflow as tf
 from input.preprocessing.spec import Preprocessing
 from models import classifier
 from models.layers.normalization import Normalization
+from trainer.checkpoints import restore
+from trainer.config import run as run_config
 from trainer.serving.classifier import Classifier
 
 CLASSES = ("däark", "grey", "light")
@@ -28,6 +31,13 @@ def small_classifier() -> Classifier:
     rng = np.random.default_rng(2)
     network.set_weights([rng.uniform(0.5, 2, weight.shape) for weight in network.get_weights()])
     return Classifier(network, Preprocessing((8, 6)), CLASSES)
+
+
+def trained_classifier(workdir: pathlib.Path, which: str = "latest") -> Classifier:
+    """Return the classifier of a run, with the weights of a checkpoint."""
+    config = run_config.read(str(workdir))
+    network, _ = restore.load_model(config, str(workdir), which)
+    return Classifier(network, config.data.preprocessing, config.dataset.classes)
 
 
 def encoded_images() -> list[bytes]:
