@@ -1,12 +1,13 @@
 """LeNet-5 (LeCun, Bottou, Bengio and Haffner, Gradient-Based Learning Applied to Document
 Recognition, Proceedings of the IEEE, 1998)."""
 
-from headrace.errors import UserError
+from models.layers.style import Style
 
-_MIN_SIZE = 32
+MIN_SIZE = 32
+_STYLE = Style(activation="tanh")
 
 
-def build(input_shape: tuple[int, int, int], classes: int, *, activation: str = "tanh"):
+def build(input_shape: tuple[int, int, int], classes: int, *, style: Style = _STYLE):
     """Build LeNet-5; 61,706 parameters for 32×32×1 and 10 classes.
 
     | layer | output (32×32) | kernel | activation |
@@ -23,31 +24,15 @@ def build(input_shape: tuple[int, int, int], classes: int, *, activation: str = 
     gives logits where the paper has radial basis functions.
 
     Args:
-        input_shape: rows, columns (32 or more each) and channels.
+        input_shape: rows, columns, channels.
         classes: number of logits.
-        activation: `tanh` as in the paper, or any other of Keras, such as `relu`.
-
-    Raises:
-        UserError: the input is smaller than 32×32.
+        style: how layers are made; the activation of the paper is `tanh`.
     """
-    from keras import Input, Sequential, layers  # with TensorFlow, takes seconds
+    from keras import Input, Model, layers  # with TensorFlow, takes seconds
 
-    if min(input_shape[:2]) < _MIN_SIZE:
-        raise UserError(
-            f"lenet: expected images of at least {_MIN_SIZE}×{_MIN_SIZE}, received "
-            f"{input_shape[0]}×{input_shape[1]}; use `image_size`={_MIN_SIZE},{_MIN_SIZE}"
-        )
-    return Sequential(
-        [
-            Input(input_shape),
-            layers.Conv2D(6, 5, activation=activation, name="c1"),
-            layers.AveragePooling2D(2, name="s2"),
-            layers.Conv2D(16, 5, activation=activation, name="c3"),
-            layers.AveragePooling2D(2, name="s4"),
-            layers.Conv2D(120, 5, activation=activation, name="c5"),
-            layers.Flatten(),
-            layers.Dense(84, activation=activation, name="f6"),
-            layers.Dense(classes, name="logits"),
-        ],
-        name="lenet",
-    )
+    images = Input(input_shape)
+    x = style.conv(images, 6, 5, padding="valid", name="c1")
+    x = style.conv(layers.AveragePooling2D(2, name="s2")(x), 16, 5, padding="valid", name="c3")
+    x = style.conv(layers.AveragePooling2D(2, name="s4")(x), 120, 5, padding="valid", name="c5")
+    x = style.dense(layers.Flatten()(x), 84, name="f6")
+    return Model(images, style.logits(x, classes), name="lenet")

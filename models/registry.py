@@ -6,17 +6,22 @@ A model takes normalised float images `[batch, rows, columns, channels]` and giv
 `[batch, classes]`; the softmax belongs to the loss and to the exported model.
 
 To add one, put a module into this package with `build(input_shape, classes, *, option=default, …)`.
-Its name is the model's and nothing else names it. It imports Keras in `build`, so that names and
-options can be checked before TensorFlow, which takes seconds, is loaded.
+Its name is the model's and nothing else names it; `MIN_SIZE` is the least of rows and columns that
+it takes, if not 1. It imports Keras in `build`, so that names and options can be checked before
+TensorFlow, which takes seconds, is loaded. Of its `style`, each field is an option of the model's
+own.
 """
 
+import dataclasses
 import importlib
 import inspect
 import pkgutil
+from collections.abc import Sequence
 from types import ModuleType
 
 import models
-from headrace.errors import UsageError
+from headrace.errors import UsageError, UserError
+from models.layers.style import Style
 
 # Modules of the package that are no models.
 _OTHERS = ("classifier", "registry")
@@ -36,14 +41,15 @@ def options(name: str) -> dict[str, object]:
     Raises:
         UsageError: there is no such model.
     """
-    parameters = inspect.signature(_module(name).build).parameters.values()
-    return {each.name: each.default for each in parameters if each.kind is each.KEYWORD_ONLY}
+    found: dict[str, object] = {}
+    for parameter, default in _keywords(name).items():
+        found.update(vars(default) if isinstance(default, Style) else {parameter: default})
+    return found
 
 
-def signature(name: str) -> str:
-    """Return a model's name and its options: `resnet_cifar (stages=(9,9,9); reg=0.0001)`."""
-    defaults = [f"{option}={value}".replace(" ", "") for option, value in options(name).items()]
-    return f"{name} ({'; '.join(defaults)})" if defaults else name
+def min_size(name: str) -> int:
+    """Return the least of rows and columns that a model takes with its default options."""
+    return getattr(_module(name), "MIN_SIZE", 1)
 
 
 def check(name: str, values: dict[str, object]) -> None:
@@ -78,7 +84,31 @@ def build(name: str, input_shape: tuple[int, int, int], classes: int, **values):
         UserError: unknown name or option, or an input shape that the model cannot take.
     """
     check(name, values)
-    return _module(name).build(tuple(input_shape), classes, **values)
+    _check_size(name, input_shape)
+    arguments: dict[str, object] = {}
+    for parameter, default in _keywords(name).items():
+        if isinstance(default, Style):
+            given = {field: values[field] for field in vars(default) if field in values}
+            arguments[parameter] = dataclasses.replace(default, **given)
+        elif parameter in values:
+            arguments[parameter] = values[parameter]
+    return _module(name).build(tuple(input_shape), classes, **arguments)
+
+
+def _keywords(name: str) -> dict[str, object]:
+    """Return the defaults of what `build` takes by keyword."""
+    parameters = inspect.signature(_module(name).build).parameters.values()
+    return {each.name: each.default for each in parameters if each.kind is each.KEYWORD_ONLY}
+
+
+def _check_size(name: str, input_shape: Sequence[int]) -> None:
+    rows, columns, *_ = input_shape
+    least = min_size(name)
+    if min(rows, columns) < least:
+        raise UserError(
+            f"{name}: expected images of at least {least}×{least}, received {rows}×{columns}; use "
+            f"`image_size`={least},{least} or more"
+        )
 
 
 def _module(name: str) -> ModuleType:

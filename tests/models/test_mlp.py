@@ -1,11 +1,13 @@
 """The multilayer perceptron against published counts of its parameters."""
 
+import math
+
 import keras
 import numpy as np
 import pytest
 
 from headrace.errors import UserError
-from models import mlp
+from models import mlp, registry
 
 
 @pytest.mark.parametrize(
@@ -19,16 +21,25 @@ def test_it_has_the_published_parameter_count(units, parameters):
 def test_the_defaults_are_one_hidden_layer_of_512():
     model = mlp.build((28, 28, 1), 10)
     assert model.count_params() == 407_050
-    dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
-    assert [layer.activation.__name__ for layer in dense] == ["relu", "linear"]
+    activations = [each for each in model.layers if isinstance(each, keras.layers.Activation)]
+    assert [layer.activation.__name__ for layer in activations] == ["relu"]
 
 
 def test_it_computes_what_its_layers_say():
-    model = mlp.build((2, 3, 1), 4, units=[5], activation="tanh")
+    model = registry.build("mlp", (2, 3, 1), 4, units=[5], activation="tanh")
     image = np.random.default_rng(0).normal(size=(7, 2, 3, 1)).astype(np.float32)
     kernel, bias, last_kernel, last_bias = model.get_weights()
     expected = np.tanh(image.reshape(7, 6) @ kernel + bias) @ last_kernel + last_bias
     np.testing.assert_allclose(model(image), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_published_forms_with_batch_norm_and_with_dropout():
+    normalised = registry.build("mlp", (28, 28, 1), 10, units=(300, 100), batch_norm="after")
+    assert normalised.count_params() == 271_346
+    assert sum(math.prod(weight.shape) for weight in normalised.trainable_weights) == 268_978
+    dropped = registry.build("mlp", (28, 28, 1), 10, units=(100, 100), dropout=0.2)
+    assert dropped.count_params() == 89_610
+    assert sum(isinstance(layer, keras.layers.Dropout) for layer in dropped.layers) == 3
 
 
 @pytest.mark.parametrize("units", [(0,), (512, -1)])

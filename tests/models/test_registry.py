@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import inspect
 import subprocess
 import sys
 
@@ -11,11 +12,12 @@ import pytest
 import tensorflow as tf
 
 import models
-from headrace.errors import UsageError
+from headrace.errors import UsageError, UserError
 from models import registry
 from tests.conftest import ROOT, run_program
+from tests.models import small
 
-SHAPE, CLASSES = (32, 32, 3), 7
+CLASSES = 7
 
 NEW_MODEL = '''"""A model in a file of its own."""
 
@@ -29,9 +31,9 @@ def build(input_shape, classes, *, width=2, names=("a",)):
 
 @functools.cache
 def built(name: str) -> tuple[keras.Model, list[np.ndarray]]:
-    """Return a model with the options that it has by default, and its initial weights."""
+    """Return a small model, and its initial weights."""
     keras.utils.set_random_seed(3)
-    model = registry.build(name, SHAPE, CLASSES)
+    model = registry.build(name, small.shape(name), CLASSES, **small.OPTIONS.get(name, {}))
     return model, model.get_weights()
 
 
@@ -49,7 +51,8 @@ def one_file(tmp_path, monkeypatch):
 def test_logits_have_a_column_per_class_and_every_weight_a_gradient(name):
     model, _ = built(name)
     with tf.GradientTape() as tape:
-        logits = model(np.random.default_rng(0).normal(size=(3, *SHAPE)), training=True)
+        images = np.random.default_rng(0).normal(size=(3, *small.shape(name)))
+        logits = model(images, training=True)
         loss = tf.reduce_sum(logits**2)
     assert logits.shape == (3, CLASSES)
     assert logits.dtype == tf.float32
@@ -61,8 +64,8 @@ def test_logits_have_a_column_per_class_and_every_weight_a_gradient(name):
 def test_the_same_seed_gives_the_same_weights(name):
     _, first = built(name)
     keras.utils.set_random_seed(3)
-    again = registry.build(name, SHAPE, CLASSES).get_weights()
-    for one, other in zip(first, again, strict=True):
+    again = registry.build(name, small.shape(name), CLASSES, **small.OPTIONS.get(name, {}))
+    for one, other in zip(first, again.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -75,14 +78,38 @@ def test_every_option_can_be_given_as_its_default(name):
 def test_the_file_of_a_model_says_what_it_is(name):
     module = importlib.import_module(f"models.{name}")
     assert module.__doc__
-    assert set(registry.options(name)) <= set(module.build.__doc__.replace(":", " ").split())
+    parameters = inspect.signature(module.build).parameters
+    assert set(parameters) <= set(module.build.__doc__.replace(":", " ").split())
+
+
+@pytest.mark.parametrize("name", filter(lambda name: registry.min_size(name) > 1, registry.names()))
+def test_an_image_below_the_smallest_is_refused_and_would_not_do(name):
+    least = registry.min_size(name)
+    registry.build(name, (least, least, 3), 2, **small.OPTIONS.get(name, {}))
+    shape = (least, least - 1, 3)
+    with pytest.raises(UserError, match=f"at least {least}×{least}, received {least}×{least - 1}"):
+        registry.build(name, shape, 2)
+    with pytest.raises(ValueError, match="size"):
+        importlib.import_module(f"models.{name}").build(shape, 2)
+
+
+def test_the_fields_of_a_style_are_options_of_the_model():
+    options = registry.options("alexnet")
+    assert options["l2"] == 2e-4
+    assert options["batch_norm"] == "after"
+    assert "style" not in options
+    given = {"activation": "gelu", "l2": 0.0, "max_norm": 2.0, "batch_norm": "none"}
+    model = registry.build("alexnet", (64, 64, 3), 2, units=(4,), **given)
+    assert not model.losses
+    kernels = [layer for layer in model.layers if hasattr(layer, "kernel")]
+    assert all(layer.kernel_constraint.max_value == 2.0 for layer in kernels)
+    assert not any("batch_norm" in layer.name for layer in model.layers)
 
 
 def test_a_file_is_all_that_a_model_takes(one_file):
     assert one_file in registry.names()
     assert {"lenet", "resnet_cifar"} < set(registry.names())
     assert registry.options(one_file) == {"width": 2, "names": ("a",)}
-    assert registry.signature(one_file) == "annexed (width=2; names=('a',))"
     with pytest.raises(UsageError, match=r"width is of the kind of 2, received 0\.5"):
         registry.check(one_file, {"width": 0.5})
     assert registry.build(one_file, (2, 2, 1), 3, names=["b"]).count_params() == 15
@@ -98,7 +125,7 @@ def test_what_lies_beside_the_models_is_none():
         ("lenett", {}, f"there are {', '.join(registry.names())}"),
         ("registry", {}, "unknown model 'registry'"),
         ("layers.batch_norm", {}, "unknown model"),
-        ("lenet", {"dropout": 0.5}, "it has activation"),
+        ("lenet", {"dropout": 0.5}, "it has activation, kernel_initializer"),
         ("lenet", {"activation": 3}, "of the kind of 'tanh'"),
         ("resnet_cifar", {"stages": 9}, "of the kind of (9, 9, 9)"),
         ("resnet_cifar", {"stages": (9, "9")}, "received (9, '9')"),
@@ -111,10 +138,9 @@ def test_a_wrong_name_or_option_is_refused(name, options, words):
     assert words in str(error.value)
 
 
-def test_the_help_of_training_names_every_model_and_its_options():
+def test_the_help_of_training_names_every_model():
     text = " ".join(run_program("trainer.task", "--help").stdout.split())
-    for name in registry.names():
-        assert registry.signature(name) in text
+    assert f"The model: {', '.join(registry.names())}." in text
 
 
 def test_names_and_options_are_known_without_tensorflow():

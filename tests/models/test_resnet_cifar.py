@@ -36,6 +36,14 @@ def test_wider_networks_have_the_published_parameter_counts(filters, parameters)
     assert resnet_cifar.build((32, 32, 3), 10, filters=filters).count_params() == parameters
 
 
+def test_the_stem_for_tiny_imagenet_halves_the_image():
+    model = resnet_cifar.build(
+        (64, 64, 3), 200, stages=(3, 4, 6), filters=(64, 128, 256, 512), stem="tiny_imagenet"
+    )
+    assert model.count_params() == 2_265_748
+    assert model.layers[-2].input.shape == (None, 8, 8, 512)
+
+
 def test_no_pointwise_convolution_is_strided(model):
     """Its gradient writes beyond its memory on a CPU, in oneDNN, when the channels are few."""
     convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
@@ -62,6 +70,8 @@ def test_regularisation_reaches_every_convolution():
         ((32, 32, 3), {"stages": (1, 1)}, "one more of filters than of stages"),
         ((32, 32, 3), {"stages": (), "filters": (4,)}, "one more of filters"),
         ((32, 32, 3), {"stages": (1,), "filters": (2, 4)}, "filters of 4 or more"),
+        ((32, 32, 3), {"stem": "imagenet"}, "stem=cifar or stem=tiny_imagenet"),
+        ((4, 4, 3), {"stem": "tiny_imagenet"}, "at least 8×8, received 4×4"),
         ((2, 2, 3), {}, "at least 4×4, received 2×2; use a larger `image_size`"),
     ],
 )

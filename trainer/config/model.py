@@ -56,8 +56,7 @@ class ModelConfig:
 
     name: str = option(
         None,
-        "The model, with its options here: "
-        f"{', '.join(map(registry.signature, registry.names()))}.",
+        f"The model: {', '.join(registry.names())}. docs/models.md has their options.",
         flag="model",
         on_resume="same",
     )

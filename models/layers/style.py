@@ -1,0 +1,166 @@
+"""How a network makes its layers: the options that most models share, and layers made by them.
+
+    style = Style(activation="gelu", l2=1e-4, batch_norm="before")
+    x = style.conv(x, 64, 3)
+
+A model takes one as its option `style`; the registry offers each of its fields as an option of the
+model's own, `--model_options="activation=gelu;l2=0.0001"`.
+"""
+
+import dataclasses
+
+from headrace.errors import UserError
+
+_PLACES = ("none", "before", "after")
+
+
+@dataclasses.dataclass(frozen=True)
+class Style:
+    """What convolutions and dense layers have in common.
+
+    Attributes:
+        activation: see `models.layers.activations`.
+        kernel_initializer: any of Keras: `glorot_uniform`, `he_normal`, `lecun_normal`, …
+        l1: factor of the L1 regularisation of kernels; 0 for none.
+        l2: factor of their L2 regularisation; 0 for none.
+        max_norm: the largest norm of the weights of one unit, which the kernel is scaled back to
+            after each step (Srivastava et al., Dropout, JMLR 15, 2014); 0 for any.
+        batch_norm: its place, `before` or `after` the activation, or `none`.
+        bn_epsilon: what is added to its variance.
+        bn_momentum: momentum of its moving averages.
+    """
+
+    activation: str = "relu"
+    kernel_initializer: str = "glorot_uniform"
+    l1: float = 0.0
+    l2: float = 0.0
+    max_norm: float = 0.0
+    batch_norm: str = "none"
+    bn_epsilon: float = 1e-3
+    bn_momentum: float = 0.99
+
+    def conv(
+        self,
+        x,
+        filters: int,
+        kernel: int,
+        strides: int = 1,
+        padding: str = "same",
+        *,
+        groups: int = 1,
+        use_bias: bool = True,
+        linear: bool = False,
+        name: str | None = None,
+    ):
+        """Convolve, normalise and activate.
+
+        Args:
+            x: a Keras tensor `[batch, rows, columns, channels]`.
+            filters: channels of the result.
+            kernel: rows and columns of the kernel.
+            strides: of rows and columns.
+            padding: `same` or `valid`.
+            groups: groups of channels, each convolved by itself.
+            use_bias: whether a bias is added.
+            linear: whether the activation is left out, as before the sum of a residual block.
+            name: name of the convolution; what follows it is called after it.
+
+        Returns:
+            A Keras tensor `[batch, rows, columns, filters]`.
+        """
+        from keras import layers  # with TensorFlow, takes seconds
+
+        if kernel == 1 and strides > 1:
+            # The same as a strided 1×1 convolution. That, for 4 or 8 channels, makes TensorFlow
+            # 2.21 write beyond its memory on a CPU: the gradient of the kernel in oneDNN.
+            x, strides = layers.MaxPooling2D(1, strides)(x), 1
+        convolution = layers.Conv2D(
+            filters,
+            kernel,
+            strides,
+            padding,
+            groups=groups,
+            use_bias=use_bias,
+            name=name,
+            **self._kernel_options("kernel", axis=[0, 1, 2]),
+        )
+        return self._finish(convolution(x), linear, name)
+
+    def separable_conv(
+        self,
+        x,
+        filters: int,
+        kernel: int,
+        padding: str = "same",
+        *,
+        use_bias: bool = True,
+        linear: bool = False,
+        name: str | None = None,
+    ):
+        """Convolve each channel by itself, mix the channels, normalise and activate; see `conv`."""
+        from keras import layers
+
+        convolution = layers.SeparableConv2D(
+            filters,
+            kernel,
+            padding=padding,
+            use_bias=use_bias,
+            name=name,
+            **self._kernel_options("depthwise", axis=[0, 1]),
+            **self._kernel_options("pointwise", axis=[0, 1, 2]),
+        )
+        return self._finish(convolution(x), linear, name)
+
+    def dense(self, x, units: int, *, name: str | None = None):
+        """Put a dense layer, normalisation and activation behind `[batch, features]`."""
+        from keras import layers
+
+        dense = layers.Dense(units, name=name, **self._kernel_options("kernel", axis=0))
+        return self._finish(dense(x), linear=False, name=name)
+
+    def logits(self, x, classes: int):
+        """Put the last layer behind `[batch, features]`: `[batch, classes]`, of no activation."""
+        from keras import layers
+
+        return layers.Dense(classes, name="logits", **self._kernel_options("kernel", axis=0))(x)
+
+    def norm(self, x, name: str | None = None):
+        """Normalise by the statistics of the global batch, whatever `batch_norm` says."""
+        from models.layers.batch_norm import GlobalBatchNormalization
+
+        options = {"epsilon": self.bn_epsilon, "momentum": self.bn_momentum}
+        return GlobalBatchNormalization(**options, name=name)(x)
+
+    def activate(self, x, name: str | None = None):
+        """Put the activation behind a tensor."""
+        from models.layers import activations
+
+        return activations.layer(self.activation, name=name)(x)
+
+    def _finish(self, x, linear: bool, name: str | None):
+        if self.batch_norm not in _PLACES:
+            places = ", ".join(_PLACES)
+            raise UserError(f"expected batch_norm of {places}, received {self.batch_norm!r}")
+        norm_name, activation_name = (f"{name}_bn", f"{name}_act") if name else (None, None)
+        if self.batch_norm == "before":
+            x = self.norm(x, norm_name)
+        if not linear:
+            x = self.activate(x, activation_name)
+        return self.norm(x, norm_name) if self.batch_norm == "after" else x
+
+    def _kernel_options(self, kernel: str, axis: int | list[int]) -> dict[str, object]:
+        """Return the options of a layer for one of its kernels, such as `kernel_regularizer`."""
+        from keras import constraints, initializers, regularizers
+
+        try:
+            options = {"initializer": initializers.get(self.kernel_initializer)}
+        except ValueError:
+            raise UserError(
+                f"Keras has no initializer {self.kernel_initializer!r}; use one such as "
+                "kernel_initializer=he_normal"
+            ) from None
+        if self.l1 or self.l2:
+            options["regularizer"] = regularizers.L1L2(self.l1, self.l2)
+        if self.max_norm:
+            options["constraint"] = constraints.MaxNorm(self.max_norm, axis)
+        return {f"{kernel}_{option}": value for option, value in options.items()}
