@@ -26,6 +26,7 @@ lint: $(INSTALLED)
 # Writes the pages that the code says by itself.
 docs: $(INSTALLED)
 	$(BIN)/python -m headrace.reference > docs/flags.md
+	$(BIN)/python -m models.reference > docs/models.md
 
 # Pins every version; run it after changing the ranges in setup.py.
 lock: $(INSTALLED)

@@ -24,7 +24,7 @@ from headrace.errors import UsageError, UserError
 from models.layers.style import Style
 
 # Modules of the package that are no models.
-_OTHERS = ("classifier", "registry")
+_OTHERS = ("classifier", "cost", "reference", "registry")
 
 
 def names() -> list[str]:

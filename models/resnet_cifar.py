@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from headrace.errors import UserError
 
+MIN_SIZE = 4
+
 
 def build(
     input_shape: tuple[int, int, int],
