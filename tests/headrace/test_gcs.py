@@ -45,12 +45,19 @@ def test_parts_of_objects_are_those_of_files(bucket, tmp_path, content):
         assert files.read(f"{folder}/new") == b"over"
 
 
+def write_by_file(path: str) -> None:
+    with gcs.open_write(path) as file:
+        file.write(b"content")
+
+
 CALLS = {
     "read": lambda path: gcs.read(path, 0, -1),
     "open_read": gcs.open_read,
+    "open_write": write_by_file,
     "size": gcs.size,
     "exists": gcs.exists,
     "write": lambda path: gcs.write(path, b"content"),
+    "rename": lambda path: gcs.rename(path, f"{path}-new"),
     "listing": gcs.listing,
     "sizes": gcs.sizes,
     "make_folder": gcs.make_folder,
@@ -169,6 +176,7 @@ def test_what_one_may_not_do_is_an_error_as_of_a_local_file(refusing, call):
     with pytest.raises(PermissionError, match="not with") as caught:
         call("gs://bucket/it")
     assert caught.value.filename.rstrip("/") == "gs://bucket/it"
+    assert "\n" not in str(caught.value)
 
 
 @EVERY_CALL
@@ -176,6 +184,24 @@ def test_what_the_service_fails_at_is_one_line_that_names_the_path(refusing, cal
     refusing.status = 400
     with pytest.raises(UserError, match=r"^gs://bucket/it/?: Google Cloud Storage failed: 400 "):
         call("gs://bucket/it")
+
+
+def test_a_file_that_was_opened_and_may_no_longer_be_read_says_so_too(bucket, refusing):
+    refusing.status = 403
+    for use in (lambda file: file.read(), lambda file: file.seek(0)):
+        with pytest.raises(PermissionError, match="not with"):
+            use(gcs._Reader("gs://bucket/it"))
+
+
+def test_what_could_not_be_sent_is_not_sent_again(refusing):
+    refusing.status = 403
+    file = gcs.open_write("gs://bucket/it")
+    file.write(b"content")
+    with pytest.raises(PermissionError):
+        file.close()
+    refusing.status = 404
+    file.close()
+    assert file.closed
 
 
 @EVERY_CALL
