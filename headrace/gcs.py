@@ -16,6 +16,8 @@ import requests
 from google.api_core import exceptions
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import storage
+from google.cloud.storage import fileio
+from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 
 from headrace.errors import UserError
 
@@ -35,13 +37,13 @@ def open_read(path: str) -> BinaryIO:
     """Return a file to read in any order."""
     with _explained(path):
         _blob(path).reload()  # or a missing object would be noticed only when it is read
-        return _blob(path).open("rb")
+        return _Reader(path)
 
 
 def open_write(path: str) -> BinaryIO:
     """Return a file whose object is there once it is closed."""
     with _explained(path):
-        return _blob(path).open("wb")
+        return _Writer(path)
 
 
 def size(path: str) -> int:
@@ -66,8 +68,8 @@ def write(path: str, content: bytes) -> None:
 
 def rename(old: str, new: str) -> None:
     """Rename an object, over one that is there."""
-    source = _blob(old)
     with _explained(old):
+        source = _blob(old)
         token, _, _ = _blob(new).rewrite(source)
         while token:
             token, _, _ = _blob(new).rewrite(source, token=token)
@@ -141,21 +143,73 @@ def _blob(path: str) -> storage.Blob:
     return _client().bucket(bucket).blob(name)
 
 
+class _Reader(fileio.BlobReader):
+    """A file to read, whose errors are explained."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(_blob(path))
+        self._path = path
+
+    def read(self, size: int = -1) -> bytes:
+        """Return so many bytes; all that are left where `size` is below 0."""
+        with _explained(self._path):
+            return super().read(size)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Go to a place; it asks for the size of the object."""
+        with _explained(self._path):
+            return super().seek(offset, whence)
+
+
+class _Writer(fileio.BlobWriter):
+    """A file to write, whose errors are explained."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(_blob(path))
+        self._path = path
+
+    def write(self, content: Any) -> int:
+        """Write bytes; now and then this sends some."""
+        with _explained(self._path):
+            return super().write(content)
+
+    def close(self) -> None:
+        """Send what is left."""
+        try:
+            with _explained(self._path):
+                super().close()
+        finally:
+            self._buffer.close()  # or Python would send it again when it collects the file
+
+
 @contextlib.contextmanager
 def _explained(path: str) -> Iterator[None]:
     """Raise errors as those of local files, or as what the user can put right."""
     try:
-        yield
+        with _of_one_kind():
+            yield
     except exceptions.NotFound:
         raise FileNotFoundError(errno.ENOENT, "No such object or bucket", path) from None
     except (exceptions.Forbidden, exceptions.Unauthorized) as error:
-        raise PermissionError(errno.EACCES, error.message, path) from None
+        raise PermissionError(errno.EACCES, _in_one_line(error.message), path) from None
     except GoogleAuthError as error:
         raise UserError(
-            f"{path}: no access to Google Cloud ({error}); run "
+            f"{path}: no access to Google Cloud ({_in_one_line(error)}); run "
             "`gcloud auth application-default login`"
         ) from None
-    except (exceptions.GoogleAPIError, requests.RequestException) as error:
+    except (exceptions.GoogleAPIError, DataCorruption, requests.RequestException) as error:
         # The client has tried again by itself, for two minutes.
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{path}: Google Cloud Storage failed: {reason}") from None
+        raise UserError(f"{path}: Google Cloud Storage failed: {_in_one_line(error)}") from None
+
+
+@contextlib.contextmanager
+def _of_one_kind() -> Iterator[None]:
+    """Raise what the client says of files that are sent in parts as what it says otherwise."""
+    try:
+        yield
+    except InvalidResponse as error:
+        raise exceptions.from_http_response(error.response) from None
+
+
+def _in_one_line(reason: object) -> str:
+    return " ".join(str(reason).split())[:200]

@@ -107,6 +107,12 @@ def upload(bucket, folder: pathlib.Path, prefix: str) -> str:
     return f"gs://{bucket.name}/{prefix}"
 
 
+def download(bucket, prefix: str) -> dict[str, bytes]:
+    """All objects of a bucket below a prefix, by the rest of their names."""
+    found = bucket.client.list_blobs(bucket, prefix=f"{prefix}/")
+    return {blob.name.removeprefix(f"{prefix}/"): blob.download_as_bytes() for blob in found}
+
+
 def prepare_shades(folder: pathlib.Path) -> pathlib.Path:
     """Makes a dataset directory, in a folder, of 120 grey 8×8 images in three classes."""
     write_images(folder / "source", {"dark": 40, "grey": 40, "light": 40})

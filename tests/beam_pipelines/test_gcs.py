@@ -7,17 +7,16 @@ import numpy as np
 import pytest
 
 from beam_pipelines import sources
-from headrace import files
 from headrace.errors import UsageError, UserError
 from input.dataset import dataset_dir
 from tests.beam_pipelines.jobs import file_contents, list_images, prepare
-from tests.conftest import assert_one_line_error, run_program, upload, write_images
-
-
-def download(bucket, prefix):
-    """All objects below a prefix, by the rest of their names."""
-    found = bucket.client.list_blobs(bucket, prefix=f"{prefix}/")
-    return {blob.name.removeprefix(f"{prefix}/"): blob.download_as_bytes() for blob in found}
+from tests.conftest import (
+    assert_one_line_error,
+    download,
+    run_program,
+    upload,
+    write_images,
+)
 
 
 @pytest.fixture
@@ -158,41 +157,6 @@ def test_an_unfinished_job_in_a_bucket_is_replaced(photos, bucket):
     card = prepare(photos, f"gs://{bucket.name}/data", max_bad_fraction=0.1)
     assert not [name for name in download(bucket, "data") if "-of-00009" in name or "work" in name]
     assert sum(split.records for split in card.splits.values()) == 63
-
-
-def test_more_objects_than_one_request_removes_are_removed(bucket):
-    for number in range(230):
-        bucket.blob(f"data/.work/{number}").upload_from_string("x")
-    bucket.blob("data/.work-not").upload_from_string("x")
-    files.remove_tree(f"gs://{bucket.name}/data/.work")
-    assert list(download(bucket, "data")) == [".work-not"]
-    files.remove([f"gs://{bucket.name}/data/{name}" for name in ("gone", ".work-not")])
-    assert download(bucket, "data") == {}
-
-
-@pytest.mark.parametrize("content", [b"", b"0123456789"])
-def test_parts_of_objects_are_those_of_files(bucket, tmp_path, content):
-    for folder in (str(tmp_path), f"gs://{bucket.name}/a"):
-        path = f"{folder}/x y#%.bin"
-        files.write_atomic(path, content)
-        assert files.exists(path)
-        assert files.size(path) == len(content)
-        assert files.read(path) == content
-        assert files.read(path, 0, 0) == b""
-        if content:
-            assert files.read(path, 3) == content[3:]
-            assert files.read(path, 3, 4) == content[3:7]
-        files.replace(path, f"{folder}/new")
-        assert not files.exists(path)
-        assert files.size(path) == 0
-        with files.open_read(f"{folder}/new") as file:
-            assert file.read() == content
-        for read in (files.read, files.open_read):
-            with pytest.raises(FileNotFoundError):
-                read(path)
-        with files.open_write(f"{folder}/new") as file:
-            file.write(b"over")
-        assert files.read(f"{folder}/new") == b"over"
 
 
 def test_a_bucket_or_folder_that_is_not_there_is_named(photos, bucket):

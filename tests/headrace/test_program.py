@@ -1,17 +1,15 @@
 """How a program starts and ends."""
 
 import os
-import subprocess
-import sys
 
 import pytest
 
-from tests.conftest import ROOT, assert_one_line_error
+from tests.conftest import assert_one_line_error
+from tests.headrace import scripts
 
 PROGRAM = """
 from absl import flags
 from headrace import errors, program
-from headrace.tensorflow_import import import_tensorflow
 flags.DEFINE_integer("size", 3, "How large.", 1)
 def main(*files: str) -> None:
     {body}
@@ -20,16 +18,7 @@ program.run(main)
 
 
 def run_script(tmp_path, body: str, *arguments: str, **changed):
-    script = tmp_path / "program.py"
-    script.write_text(PROGRAM.format(body=body))
-    return subprocess.run(
-        [sys.executable, str(script), *arguments],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        text=True,
-        timeout=100,
-        check=False,
-        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **changed},
-    )
+    return scripts.run_script(tmp_path, PROGRAM.format(body=body), *arguments, **changed)
 
 
 @pytest.mark.parametrize(("kind", "code"), [("UserError", 1), ("UsageError", 2)])
@@ -79,25 +68,6 @@ def test_a_pipe_that_breaks_elsewhere_is_a_defect(tmp_path):
     finished = run_script(tmp_path, body)
     assert finished.returncode == 1
     assert "BrokenPipeError" in finished.stderr
-
-
-def test_tensorflow_starts_without_chatter_and_ends_without_a_search_for_garbage(tmp_path):
-    body = (
-        "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count() > 100_000)); "
-        "import_tensorflow(); import tensorflow as tf; print(float(tf.ones([])))"
-    )
-    finished = run_script(tmp_path, body)
-    assert (finished.returncode, finished.stdout, finished.stderr) == (0, "1.0\nTrue\n", "")
-
-
-def test_a_failing_import_is_not_silenced(tmp_path):
-    (tmp_path / "tensorflow.py").write_text(
-        "import os\nos.write(2, b'the reason')\nraise ImportError('broken')"
-    )
-    finished = run_script(tmp_path, "import_tensorflow()")
-    assert finished.returncode == 1
-    assert "the reason" in finished.stderr
-    assert "broken" in finished.stderr
 
 
 def test_flags_out_of_range_are_refused(tmp_path):

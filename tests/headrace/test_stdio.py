@@ -1,94 +1,23 @@
 """The standard streams: nothing is lost of what is written, but the lines of decoders."""
 
-import io
 import os
 import signal
 import subprocess
 import sys
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from headrace import stdio
 from tests.conftest import ROOT
+from tests.headrace import scripts
+from tests.headrace.scripts import FILTERED
 
-PROGRAM = """
-import os, subprocess, sys, threading
-from headrace import program, stdio
-def main(*files: str) -> None:
-    {body}
-program.run(main, decodes_images=True)
-"""
 DECODER_LINE = "os.write(2, b'Premature end of JPEG file\\n'); "
 SUMMARY = "warning: damaged images, 1 messages of their decoders: Premature end of JPEG file (1)\n"
 
 
 def run_script(tmp_path, body: str, *arguments, **changed):
-    script = tmp_path / "program.py"
-    script.write_text(PROGRAM.format(body=body))
-    return subprocess.run(
-        [sys.executable, str(script), *arguments],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        text=True,
-        timeout=100,
-        check=False,
-        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **changed},
-    )
-
-
-def noise(*shape: int) -> Image.Image:
-    return Image.fromarray(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
-
-
-def saved(image: Image.Image, kind: str, **options) -> bytes:
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
-
-
-@pytest.fixture(scope="module")
-def damaged(tmp_path_factory):
-    """Files of which libjpeg or libtiff have something to say."""
-    folder = tmp_path_factory.mktemp("damaged")
-    jpeg = saved(noise(64, 48, 3), "JPEG")
-    tiff = bytearray(saved(noise(64, 64).convert("1"), "TIFF", compression="tiff_adobe_deflate"))
-    tiff[200:260] = bytes(range(60))
-    contents = {
-        "short.jpg": jpeg[: len(jpeg) // 2] + b"\xff\xd9",
-        "long.jpg": jpeg[:-2] + b"more than it was" + jpeg[-2:],
-        "cut.jpg": jpeg[: len(jpeg) // 2],
-        "zip.tif": bytes(tiff),
-    }
-    for name, content in contents.items():
-        (folder / name).write_bytes(content)
-    return folder
-
-
-def test_what_tensorflow_and_pillow_say_of_damaged_images_is_counted(damaged, tmp_path):
-    body = (
-        "from headrace.tensorflow_import import import_tensorflow; import_tensorflow()\n"
-        "    import tensorflow as tf; from PIL import Image\n"
-        "    paths = tf.data.Dataset.from_tensor_slices(list(files[:3])).repeat(4)\n"
-        "    decode = lambda path: tf.io.decode_jpeg(tf.io.read_file(path))\n"
-        "    print(len(list(paths.map(decode, 4).ignore_errors())))\n"
-        "    try: Image.open(files[3]).load()\n"
-        "    except OSError: pass\n"
-        "    print('of ours', file=sys.stderr)"
-    )
-    names = ("short.jpg", "long.jpg", "cut.jpg", "zip.tif")
-    finished = run_script(tmp_path, body, *(damaged / name for name in names))
-    assert (finished.returncode, finished.stdout) == (0, "8\n")
-    ours, summary = finished.stderr.splitlines()
-    assert ours == "of ours"
-    assert summary.startswith("warning: damaged images, ")
-    for kind in (
-        "Corrupt JPEG data: premature end of data segment (4)",
-        "Corrupt JPEG data: N extraneous bytes before marker N (4)",
-        "Premature end of JPEG data. Stopped at line N/N (4)",
-        "ZIPDecode: ",
-    ):
-        assert kind in summary
+    return scripts.run_script(tmp_path, FILTERED.format(body=body), *arguments, **changed)
 
 
 def test_messages_about_an_image_that_is_named_are_shown_with_its_name(tmp_path):
@@ -144,7 +73,7 @@ def test_children_write_through_the_filter_and_may_outlive_the_program(tmp_path)
 
 def test_a_line_without_an_end_is_shown_while_the_program_waits(tmp_path):
     script = tmp_path / "program.py"
-    script.write_text(PROGRAM.format(body="os.write(2, b'go on? '); sys.stdin.read()"))
+    script.write_text(FILTERED.format(body="os.write(2, b'go on? '); sys.stdin.read()"))
     with subprocess.Popen(
         [sys.executable, script],
         env={**os.environ, "PYTHONPATH": str(ROOT)},

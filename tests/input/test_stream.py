@@ -3,8 +3,6 @@
 import hashlib
 import itertools
 import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -25,7 +23,7 @@ from input.preprocessing.spec import Preprocessing
 from input.sampling import class_sampling, index_shuffle
 from input.sampling.order import Order
 from tests.beam_pipelines.jobs import prepare
-from tests.conftest import ROOT, write_images
+from tests.conftest import write_images
 
 SIZE = (8, 8)
 
@@ -256,31 +254,6 @@ def damaged(shards, tmp_path) -> pathlib.Path:
     content[start + 40] ^= 1
     path.write_bytes(content)
     return tmp_path
-
-
-def test_a_program_that_ends_amid_reading_ends(shards):
-    """TensorFlow's threads must not call Python while it ends: the process would hang."""
-    script = (
-        "import sys\n"
-        "from input import stream\n"
-        "from input.dataset import dataset_dir\n"
-        "from input.dataset.reader import Reader\n"
-        "from input.preprocessing.spec import Preprocessing\n"
-        "from input.sampling.order import Order\n"
-        "reader = Reader(sys.argv[1], dataset_dir.read_card(sys.argv[1]), 'train')\n"
-        "batches = iter(stream.training(reader, Order(47, 8, 1, 0), Preprocessing((8, 8))))\n"
-        "print(next(batches)['label'].shape)\n"
-    )
-    for _ in range(3):
-        finished = subprocess.run(
-            [sys.executable, "-c", script, str(shards)],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert (finished.returncode, finished.stdout) == (0, "(8,)\n"), finished.stderr
 
 
 def test_the_order_of_the_stream_is_that_of_the_arithmetic(shards):

@@ -112,25 +112,3 @@ def test_fields_side_by_side_come_into_their_parts():
         "augmentation": {"rotation": 5.0},
         "dataset": {"fingerprint": "ab"},
     }
-
-
-def test_names_and_values_of_the_first_format_are_todays():
-    old = {
-        "accumulate": 2,
-        "ema": 0.9,
-        "init_optimizer": "kept",
-        "seed": 1,
-        "augmentation": {"rotation": 5.0},
-        "model_options": {"stages": [1]},
-    }
-    new = {
-        "grad_accum_steps": 2,
-        "ema_decay": 0.9,
-        "init_optimizer": "restore",
-        "seed": 1,
-        "rotation": 5.0,
-        "model_options": {"stages": [1]},
-    }
-    assert formats.upgrade_names(old) == new
-    assert formats.upgrade_names(new) == new
-    assert set(formats.RENAMED.values()) <= run.FIELDS.keys()
