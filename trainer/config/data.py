@@ -178,6 +178,7 @@ def resolve(data: DataConfig, card: Card) -> DataConfig:
         shuffle_window=window,
     )
     spec.check(resolved.preprocessing)
+    order.check(resolved.order(records))
     return resolved
 
 

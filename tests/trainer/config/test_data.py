@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from headrace.errors import UserError
+from headrace.errors import UsageError, UserError
 from input.dataset import dataset_dir
 from trainer.config import data
 from trainer.config.data import DataConfig, SizeParser
@@ -52,3 +52,10 @@ def test_images_that_differ_in_size_need_one(prepared, card):
     with pytest.raises(UserError, match=r"3-9 rows, 4-4 columns\); say `image_size`=ROWS,COLUMNS"):
         resolved(prepared, mixed)
     assert resolved(prepared, mixed, image_size=(5, 5)).image_size == (5, 5)
+
+
+def test_an_order_that_there_is_not_is_refused(prepared, card):
+    with pytest.raises(UserError, match="72 records, fewer than one batch of 73"):
+        resolved(prepared, card, batch_size=73)
+    with pytest.raises(UsageError, match="`lanes`=5 does not divide `batch_size`=12"):
+        resolved(prepared, card, batch_size=12, lanes=5)

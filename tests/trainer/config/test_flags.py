@@ -1,0 +1,202 @@
+"""From flags to the config of a run: what they say together, and what the dataset's card adds."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headrace import files
+from headrace.errors import UsageError, UserError
+from input.augment.config import PRESETS, Augmentation
+from input.dataset import dataset_dir
+from tests.conftest import run_program
+from tests.trainer.configs import with_values
+from trainer.config import flags as training_flags
+from trainer.config.data import DataConfig
+from trainer.config.run import RunConfig
+
+EPOCHS = "--epochs=2"
+# Of flags, which read a path; the fields have it as it is written.
+DATA = DataConfig(cache_dir=files.expand(DataConfig().cache_dir))
+DEFAULTS = RunConfig(data=DATA)
+
+
+@pytest.fixture
+def parse(command_line):
+    """The run that a command line describes."""
+    training_flags.define()
+
+    def parsed(*arguments: str) -> RunConfig:
+        command_line(*arguments)
+        return training_flags.parse()
+
+    return parsed
+
+
+@pytest.fixture(scope="module")
+def card(prepared):
+    return dataset_dir.read_card(str(prepared))
+
+
+@pytest.fixture
+def resolve(prepared, card):
+    """A run on `prepared`, of 72 training records, with what the card fills in."""
+
+    def resolved(**values: object) -> RunConfig:
+        values = {"epochs": 2, "batch_size": 12, "data_dir": str(prepared)} | values
+        return training_flags.resolve(with_values(RunConfig(), **values), card)
+
+    return resolved
+
+
+def test_no_tensorflow_is_imported():
+    finished = run_program("trainer.config.flags", PYTHONPROFILEIMPORTTIME="1")
+    assert finished.returncode == 0
+    assert "trainer.config.optimization" in finished.stderr
+    assert " tensorflow\n" not in finished.stderr
+
+
+def test_what_no_flag_says_is_the_default(parse):
+    assert parse(EPOCHS) == with_values(DEFAULTS, epochs=2)
+
+
+def test_each_flag_comes_into_its_part(parse):
+    config = parse(
+        "--steps=7", "--model=lenet", "--optimizer=adam", "--max_to_keep=2", "--tpu=local",
+        "--batch_size=3", "--rotation=5",
+    )  # fmt: skip
+    assert config == with_values(
+        DEFAULTS, steps=7, model="lenet", optimizer="adam", max_to_keep=2, tpu="local",
+        batch_size=3, rotation=5.0,
+    )  # fmt: skip
+
+
+def test_flags_of_augmentations_change_the_experiment_that_is_named(parse):
+    config = parse(EPOCHS, "--augment=tiny_imagenet", "--rotation=10", "--nohorizontal_flip")
+    assert config.augmentation == dataclasses.replace(
+        PRESETS["tiny_imagenet"], rotation=10.0, horizontal_flip=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "either `epochs` or `steps`, not both"),
+        ([EPOCHS, "--steps=1"], "either `epochs` or `steps`, not both"),
+        (
+            [EPOCHS, "--save_every_steps=9", "--save_every_epochs=2"],
+            "`save_every_steps` and `save_every_epochs` both say when to save",
+        ),
+        ([EPOCHS, "--init_optimizer=restore"], "say of which run, with `init_from`"),
+        ([EPOCHS, "--reduce_lr_factor=0"], "`reduce_lr_factor`=0: expected more than 0"),
+        ([EPOCHS, "--reduce_lr_factor=1"], "`reduce_lr_factor`=1: expected more than 0"),
+        (
+            [EPOCHS, "--batch_sampling=balanced", "--class_weights=balanced"],
+            "`batch_sampling`=balanced and `class_weights`=balanced do the same",
+        ),
+        ([EPOCHS, "--ema_decay=1"], "`ema_decay`=1: expected less than 1"),
+        ([EPOCHS, "--jit_compile", "--deterministic"], "`jit_compile` and `deterministic`: "),
+    ],
+)
+def test_flags_that_exclude_each_other_are_refused_before_data_is_touched(parse, arguments, said):
+    with pytest.raises(UsageError, match=said):
+        parse(*arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--steps=1", "--save_every_steps=9"],
+        [EPOCHS, "--save_every_epochs=2"],
+        [EPOCHS, "--init_optimizer=restore", "--init_from=run"],
+        [EPOCHS, "--batch_sampling=balanced"],
+        [EPOCHS, "--batch_sampling=stratified", "--class_weights=balanced"],
+        [EPOCHS, "--ema_decay=0.999", "--reduce_lr_factor=0.5", "--jit_compile"],
+    ],
+)
+def test_flags_that_go_together_are_taken(parse, arguments):
+    parse(*arguments)
+
+
+def test_flags_of_batches_alone_are_those_of_data_and_augmentations(command_line):
+    training_flags.define_data()
+    command_line("--batch_size=3", "--augment=cifar10", "--zoom=0.5")
+    assert training_flags.parse_data() == (
+        dataclasses.replace(DATA, batch_size=3, augment="cifar10"),
+        dataclasses.replace(PRESETS["cifar10"], zoom=0.5),
+    )
+    assert set(training_flags.given_data_flags()) == {"batch_size", "augment", "zoom"}
+
+
+def test_a_flag_that_was_given_its_default_was_given(command_line):
+    training_flags.define_data()
+    command_line("--batch_size=64")
+    assert list(training_flags.given_data_flags()) == ["batch_size"]
+    assert training_flags.parse_data() == (DATA, Augmentation())
+
+
+def test_the_card_fills_in_what_is_left_out(resolve, card):
+    config = resolve()
+    assert config.data.image_size == config.data.resize_to == (8, 8)
+    assert (config.data.lanes, config.data.shuffle_chunk) == (4, 1)
+    assert config.training.validation_split == "validation"
+    assert config.input_shape == (8, 8, 1)
+    for name in ("fingerprint", "classes", "channels", "mean", "std"):
+        assert getattr(config.dataset, name) == getattr(card, name)
+
+
+@pytest.mark.parametrize(
+    ("values", "steps", "save_every_steps"),
+    [
+        ({"epochs": 2}, 12, 6),
+        ({"epochs": 2, "train_split": "train[:50%]"}, 6, 3),
+        ({"epochs": 2, "save_every_epochs": 3}, 12, 18),
+        ({"epochs": 2, "save_every_steps": 4}, 12, 4),
+        ({"epochs": None, "steps": 7}, 7, 6),
+    ],
+)
+def test_epochs_are_so_many_steps(resolve, values, steps, save_every_steps):
+    config = resolve(**values)
+    assert config.training.steps == steps
+    assert config.checkpoints.save_every_steps == save_every_steps
+
+
+@given(
+    batch_size=st.integers(1, 72),
+    chunk=st.none() | st.integers(1, 72),
+    split=st.sampled_from(["train", "train+test", "validation[:20]+train"]),
+    saves=st.sampled_from([{}, {"save_every_epochs": 2}, {"save_every_steps": 5}]),
+)
+@settings(max_examples=30)
+def test_what_is_filled_in_once_stays(resolve, card, batch_size, chunk, split, saves):
+    config = resolve(batch_size=batch_size, shuffle_chunk=chunk, train_split=split, **saves)
+    assert training_flags.resolve(config, card) == config
+
+
+@pytest.mark.parametrize("patience", ["patience", "reduce_lr_patience"])
+def test_patience_needs_something_to_watch(resolve, patience):
+    resolve(**{patience: 3})
+    with pytest.raises(UsageError, match="name something with `validation_split`"):
+        resolve(**{patience: 3, "train_split": "train+validation+test"})
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "said"),
+    [
+        ({"train_split": "fold_0"}, UserError, "no split 'fold_0'"),
+        ({"validation_split": "train[:10]"}, UsageError, "share 10 records"),
+        ({"resize_to": (4, 4)}, UsageError, "`resize_to`=4,4 is smaller"),
+        ({"crop": "random"}, UsageError, "`crop`=random cuts the model's input"),
+        ({"mixup": 0.2, "lanes": 12}, UsageError, "`mixup` and `cutmix` mix images of one lane"),
+        ({"cache": "memory", "crop": "resized"}, UsageError, "`cache`=memory keeps decoded"),
+    ],
+)
+def test_what_does_not_go_with_the_dataset_is_refused(resolve, values, kind, said):
+    with pytest.raises(kind, match=said):
+        resolve(**values)
+
+
+def test_a_batch_larger_than_the_split_is_no_run_of_no_steps(resolve):
+    with pytest.raises(UserError, match="72 records, fewer than one batch of 73"):
+        resolve(batch_size=73)
