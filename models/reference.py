@@ -21,6 +21,12 @@ writes this page from the code. Parameters are all weights, moving averages amon
 for one image in prediction, where a multiplication and an addition are two.
 """
 
+_APPLICATIONS = """\
+All networks of `keras.applications`, without weights and with a head of their own: global average
+pooling, dropout (`--model_options="dropout=0.2"`), logits. Without `--normalization` each gets what
+its published weights were trained with. Their batch normalisation is that of the global batch.
+"""
+
 
 def main() -> None:
     """Print the page."""
@@ -34,6 +40,13 @@ def main() -> None:
         costs = " | ".join(_cost(name, *example) for example in _EXAMPLES)
         least = registry.min_size(name)
         print(f"| [{name}](#{name}) | {least}×{least} | {costs} |")
+    print("\n## applications\n")
+    print(_APPLICATIONS)
+    print("| model | smallest image | `--normalization` |")
+    print("|---|---|---|")
+    for name in registry.application_names():
+        least, normalization = registry.min_size(name), registry.normalization(name)
+        print(f"| {name} | {least}×{least} | {normalization} |")
     for name in registry.names():
         print(f"\n## {name}\n\n{_describe(name)}")
 

@@ -13,26 +13,34 @@ own.
 """
 
 import dataclasses
+import functools
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 
 import models
 from headrace.errors import UsageError, UserError
+from models import applications
 from models.layers.style import Style
 
 # Modules of the package that are no models.
-_OTHERS = ("classifier", "cost", "reference", "registry")
+_OTHERS = ("applications", "classifier", "cost", "reference", "registry")
+_APPLICATIONS = "applications/"
 
 
 def names() -> list[str]:
-    """Return the names of all models, sorted."""
+    """Return the names of the models that are ours, sorted; `application_names` has the others."""
     modules = pkgutil.iter_modules(models.__path__)
     return sorted(
         module.name for module in modules if not module.ispkg and module.name not in _OTHERS
     )
+
+
+def application_names() -> list[str]:
+    """Return the names of Keras's networks, `applications/NAME`, sorted."""
+    return sorted(f"{_APPLICATIONS}{name}" for name in applications.NAMES)
 
 
 def options(name: str) -> dict[str, object]:
@@ -49,7 +57,19 @@ def options(name: str) -> dict[str, object]:
 
 def min_size(name: str) -> int:
     """Return the least of rows and columns that a model takes with its default options."""
+    if name in application_names():
+        return applications.NAMES[name.removeprefix(_APPLICATIONS)].min_size
     return getattr(_module(name), "MIN_SIZE", 1)
+
+
+def normalization(name: str) -> str:
+    """Return what a model is fed with if nothing else is asked for, see
+    `models.layers.normalization`: for a network of Keras, what its published weights expect."""
+    if name not in application_names():
+        return "channel"
+    from models.layers.normalization import APPLICATION_MODES  # with NumPy, takes a moment
+
+    return APPLICATION_MODES[applications.NAMES[name.removeprefix(_APPLICATIONS)].family]
 
 
 def check(name: str, values: dict[str, object]) -> None:
@@ -72,7 +92,7 @@ def build(name: str, input_shape: tuple[int, int, int], classes: int, **values):
     """Build a model.
 
     Args:
-        name: one of `names()`.
+        name: one of `names()` or `application_names()`.
         input_shape: rows, columns, channels.
         classes: number of logits.
         **values: options of the model, see `options`.
@@ -92,12 +112,12 @@ def build(name: str, input_shape: tuple[int, int, int], classes: int, **values):
             arguments[parameter] = dataclasses.replace(default, **given)
         elif parameter in values:
             arguments[parameter] = values[parameter]
-    return _module(name).build(tuple(input_shape), classes, **arguments)
+    return _builder(name)(tuple(input_shape), classes, **arguments)
 
 
 def _keywords(name: str) -> dict[str, object]:
     """Return the defaults of what `build` takes by keyword."""
-    parameters = inspect.signature(_module(name).build).parameters.values()
+    parameters = inspect.signature(_builder(name)).parameters.values()
     return {each.name: each.default for each in parameters if each.kind is each.KEYWORD_ONLY}
 
 
@@ -111,9 +131,20 @@ def _check_size(name: str, input_shape: Sequence[int]) -> None:
         )
 
 
+def _builder(name: str) -> Callable:
+    if name in application_names():
+        return functools.partial(applications.build, name.removeprefix(_APPLICATIONS))
+    return _module(name).build
+
+
 def _module(name: str) -> ModuleType:
+    if name.startswith(_APPLICATIONS):
+        raise UsageError(f"unknown model {name!r}; there are {', '.join(application_names())}")
     if name not in names():
-        raise UsageError(f"unknown model {name!r}; there are {', '.join(names())}")
+        raise UsageError(
+            f"unknown model {name!r}; there are {', '.join(names())}, and {_APPLICATIONS}NAME for "
+            "those of Keras, such as applications/resnet50"
+        )
     return importlib.import_module(f"{models.__name__}.{name}")
 
 

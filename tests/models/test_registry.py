@@ -140,7 +140,7 @@ def test_a_wrong_name_or_option_is_refused(name, options, words):
 
 def test_the_help_of_training_names_every_model():
     text = " ".join(run_program("trainer.task", "--help").stdout.split())
-    assert f"The model: {', '.join(registry.names())}." in text
+    assert f"The model: {', '.join(registry.names())}; or applications/NAME" in text
 
 
 def test_names_and_options_are_known_without_tensorflow():

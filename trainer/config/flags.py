@@ -24,6 +24,7 @@ from input.augment import config as augment_config
 from input.augment.config import PRESETS, Augmentation
 from input.dataset.dataset_dir import Card
 from input.loading import cache_policy
+from models import registry
 from trainer.config import data, splits
 from trainer.config.checkpoints import CheckpointsConfig
 from trainer.config.data import DataConfig
@@ -110,9 +111,12 @@ def resolve(config: RunConfig, card: Card) -> RunConfig:
         "`patience` and `reduce_lr_patience` wait for a better evaluation, and nothing is "
         "evaluated while training; name something with `validation_split`",
     )
-    saves, per_epoch = config.checkpoints, order.steps_per_epoch
+    model, saves, per_epoch = config.model, config.checkpoints, order.steps_per_epoch
     return dataclasses.replace(
         config,
+        model=dataclasses.replace(
+            model, normalization=model.normalization or registry.normalization(model.name)
+        ),
         dataset=DatasetConfig(card.fingerprint, card.classes, card.channels, card.mean, card.std),
         data=resolved,
         training=dataclasses.replace(

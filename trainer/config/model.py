@@ -56,7 +56,8 @@ class ModelConfig:
 
     name: str = option(
         None,
-        f"The model: {', '.join(registry.names())}. docs/models.md has their options.",
+        f"The model: {', '.join(registry.names())}; or applications/NAME for a network of Keras, "
+        "such as applications/resnet50. docs/models.md has all of them, with their options.",
         flag="model",
         on_resume="same",
     )
@@ -70,10 +71,10 @@ class ModelConfig:
         affects=("evaluation",),
     )
     normalization: str = option(
-        "channel",
+        None,
         "What the model's first layer makes of a level x; "
         + "; ".join(f"{name}: {text}" for name, text in normalization.MODES.items())
-        + ".",
+        + ". Default: channel, or for a network of Keras what its weights were trained with.",
         choices=tuple(normalization.MODES),
         on_resume="same",
         affects=("evaluation",),
