@@ -74,8 +74,19 @@ def build(name: str, input_shape: tuple[int, int, int], classes: int, *, dropout
 
     constructor = getattr(keras.applications, NAMES[name].constructor)
     body = constructor(include_top=False, weights=None, input_shape=input_shape, pooling="avg")
-    for layer in body._flatten_layers():
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.synchronized = True
+    body = keras.models.clone_model(body, clone_function=_with_global_batch_norm)
     x = drop(body.output, dropout)
     return keras.Model(body.input, keras.layers.Dense(classes, name="logits")(x), name=name)
+
+
+def _with_global_batch_norm(layer):
+    """Return a new layer of the same kind; for batch normalisation, one over all replicas."""
+    import keras
+
+    from models.layers.batch_norm import GlobalBatchNormalization
+
+    if not isinstance(layer, keras.layers.BatchNormalization):
+        return layer.__class__.from_config(layer.get_config())
+    return GlobalBatchNormalization(
+        epsilon=layer.epsilon, momentum=layer.momentum, scale=layer.scale, name=layer.name
+    )

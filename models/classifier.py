@@ -43,7 +43,7 @@ def build(
         logits = registry.build(model, input_shape, classes, **(options or {}))(normalised)
     if mixed_precision != "none":
         logits = keras.ops.cast(logits, "float32")
-    return keras.Model(pixels, logits, name=model)
+    return keras.Model(pixels, logits, name=model.rpartition("/")[2])
 
 
 @contextlib.contextmanager

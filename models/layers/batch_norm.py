@@ -16,7 +16,7 @@ class GlobalBatchNormalization(keras.layers.BatchNormalization):
     """
 
     def __init__(self, **options) -> None:
-        """Make the layer, which has a scale, a shift and channels last and is synchronized.
+        """Make the layer, which has a shift and channels last and is synchronized.
 
         Args:
             **options: options of Keras's layer.
@@ -25,10 +25,10 @@ class GlobalBatchNormalization(keras.layers.BatchNormalization):
             ValueError: they ask for another kind.
         """
         super().__init__(**{**options, "synchronized": True})
-        if not (self.scale and self.center and self.axis == -1) or self.renorm:
+        if not (self.center and self.axis == -1) or self.renorm:
             raise ValueError(
-                "GlobalBatchNormalization: expected axis=-1, scale=True, center=True and "
-                f"renorm=False, received {options}; use keras.layers.BatchNormalization"
+                "GlobalBatchNormalization: expected axis=-1, center=True and renorm=False, "
+                f"received {options}; use keras.layers.BatchNormalization"
             )
 
     def call(
@@ -42,7 +42,8 @@ class GlobalBatchNormalization(keras.layers.BatchNormalization):
         images = tf.cast(inputs, tf.float32)
         if images.shape.rank != 4:
             images = tf.reshape(images, [-1, 1, 1, images.shape[-1]])
-        scale, shift = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
+        shift = tf.convert_to_tensor(self.beta)
+        scale = tf.convert_to_tensor(self.gamma) if self.scale else tf.ones_like(shift)
         context = tf.distribute.get_replica_context()  # None while a model is built
         replicas = context.num_replicas_in_sync if context else 1
         if replicas == 1 and self.epsilon >= _MIN_EPSILON:

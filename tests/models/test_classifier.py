@@ -56,7 +56,7 @@ def test_the_policy_of_others_stays(fails):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         if fails:
-            with pytest.raises(UserError, match="of at least 2×2"):
+            with pytest.raises(UserError, match="of at least 4×4"):
                 classifier.build(
                     (1, 1, 3), 5, model="resnet_cifar", options=SMALL, normalization=CHANNEL
                 )

@@ -13,27 +13,29 @@ SHAPES = [(6, 5, 4, 3), (16, 8, 8, 1), (4, 3, 3, 16), (8, 7)]
 def in_training(layer: keras.Layer, images: tf.Tensor, weights: tf.Tensor) -> list[np.ndarray]:
     """Return outputs, gradients (images, scale and shift) and the moving statistics."""
     layer.build(images.shape)
-    scale, shift = layer.trainable_variables
-    scale.assign(np.linspace(0.5, 2, scale.shape[0]))
+    *scales, shift = layer.trainable_variables
+    for scale in scales:
+        scale.assign(np.linspace(0.5, 2, scale.shape[0]))
     shift.assign(np.linspace(-1, 3, shift.shape[0]))
     with tf.GradientTape() as tape:
         tape.watch(images)
         outputs = layer(images, training=True)
         loss = tf.reduce_sum(weights * outputs)
-    gradients = tape.gradient(loss, [images, scale.value, shift.value])
+    gradients = tape.gradient(loss, [images, *(v.value for v in layer.trainable_variables)])
     return [each.numpy() for each in (outputs, *gradients, *layer.non_trainable_variables)]
 
 
 # The fused operation has no epsilon below 1e-5: with one it is computed as of several replicas.
+@pytest.mark.parametrize("scale", [True, False])
 @pytest.mark.parametrize("epsilon", [2e-5, 1e-6])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_step_is_that_of_keras(shape, epsilon):
+def test_a_step_is_that_of_keras(shape, epsilon, scale):
     rng = np.random.default_rng(1)
     images, weights = (tf.constant(rng.normal(2, 3, shape), tf.float32) for _ in range(2))
-    options = {"epsilon": epsilon, "momentum": 0.9}
+    options = {"epsilon": epsilon, "momentum": 0.9, "scale": scale}
     expected = in_training(keras.layers.BatchNormalization(**options), images, weights)
     actual = in_training(GlobalBatchNormalization(**options), images, weights)
-    assert len(actual) == 6
+    assert len(actual) == 5 + scale
     for ours, theirs in zip(actual, expected, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=2e-5)
 
@@ -68,7 +70,7 @@ def test_a_copy_made_of_its_config_is_the_same():
     assert (copy.epsilon, copy.momentum, copy.synchronized) == (0.25, 0.5, True)
 
 
-@pytest.mark.parametrize("option", [{"axis": 1}, {"scale": False}, {"center": False}])
+@pytest.mark.parametrize("option", [{"axis": 1}, {"center": False}, {"renorm": True}])
 def test_what_it_does_not_compute_is_refused(option):
     with pytest.raises(ValueError, match=r"expected axis=-1, .* use keras"):
         GlobalBatchNormalization(**option)
