@@ -11,7 +11,7 @@ import pathlib
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from benchmarks.harness import RunError
 from trainer import run_dir
@@ -69,12 +69,26 @@ def wait_for_step(workdir: pathlib.Path, step: int, processes: Sequence[subproce
     Raises:
         RunError: a process ended before.
     """
+    _wait(lambda: max(_times(workdir), default=0) >= step, f"step {step:,}", processes)
+
+
+def wait_for_checkpoint(workdir: pathlib.Path, processes: Sequence[subprocess.Popen]) -> None:
+    """Wait until a checkpoint stands, which is written while training goes on.
+
+    Raises:
+        RunError: a process ended before.
+    """
+    folder = workdir / "checkpoints"
+    _wait(lambda: any(folder.glob("step-*")), "its first checkpoint", processes)
+
+
+def _wait(reached: Callable[[], bool], what: str, processes: Sequence[subprocess.Popen]) -> None:
     while True:
         ended = any(process.poll() is not None for process in processes)
-        if max(_times(workdir), default=0) >= step:
+        if reached():
             return
         if ended:
-            raise RunError(f"a worker ended before step {step:,}")
+            raise RunError(f"a worker ended before {what}")
         time.sleep(_POLL_SECONDS)
 
 

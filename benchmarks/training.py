@@ -160,6 +160,7 @@ def restart(work: Work, rounds: int) -> list[Row]:
         saved = [*work.task(), f"--save_every_steps={work.first}"]
         with runs.started(run, saved) as processes:
             runs.wait_for_step(run, 2 * work.first, processes)
+            runs.wait_for_checkpoint(run, processes)
         goes_on = ["--calls=1", f"--goes_on={run}", *saved]
         results = _run("restart", [Contender(OURS, module("stopwatch", *goes_on))], rounds)
     made = harness.rows("restart, to the first step", results, _figure("start"), _SECONDS)

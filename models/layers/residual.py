@@ -33,7 +33,8 @@ def add(x, branch, drop: float = 0.0):
 
     if drop:
         branch = layers.Dropout(drop, noise_shape=(None, *[1] * (len(x.shape) - 1)))(branch)
-    return layers.Add()([x, branch])
+    # In this order: that of layers, by which checkpoints know their weights, follows it.
+    return layers.Add()([branch, x])
 
 
 def drop_rates(last: float, blocks: int) -> list[float]:

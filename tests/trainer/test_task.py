@@ -254,7 +254,7 @@ def test_a_loss_that_is_not_finite_ends_in_one_line(prepared, tmp_path):
         ([], ["either --epochs or --steps"]),
         (["--epochs=1", "--steps=1"], ["either --epochs or --steps"]),
         (["--epochs=0"], ["--epochs"]),
-        (["--epochs=1", "--model=lenett"], ["unknown model 'lenett'", "lenet, mlp, resnet_cifar"]),
+        (["--epochs=1", "--model=lenett"], ["unknown model 'lenett'", "lenet, mini_googlenet"]),
         (["--epochs=1", "--model_options=depth=3"], ["no option 'depth'", "stages"]),
         (["--epochs=1", "--model_options=depth"], ["expected name=value"]),
         (["--epochs=1", "--image_size=0,5"], ["--image_size=0,5"]),
