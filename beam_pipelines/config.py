@@ -8,7 +8,7 @@ from typing import Any
 from beam_pipelines import sources
 from beam_pipelines.images import decode, resize
 from beam_pipelines.images.resize import Resize
-from beam_pipelines.planning import split_spec
+from beam_pipelines.planning import split_shares
 from headrace import files
 from headrace.config_flags import PathParser, ValueParser, option
 from headrace.errors import check as check_usage
@@ -60,7 +60,7 @@ class Config:
         "",
         "Splits, stratified by class: fractions that sum to 1; sizes (train gets the rest); auto: "
         "20 per cent for testing under 1,000 images, 10 under 10,000, else 5, and a tenth of the "
-        f"others for validation; kfold:N for N folds. Default: {split_spec.DEFAULT}, or the "
+        f"others for validation; kfold:N for N folds. Default: {split_shares.DEFAULT}, or the "
         "source's own splits. Given for a source with its own splits, it divides its train split.",
     )
     seed: int = option(0, "Seed of the split and of the order of records.", minimum=0)

@@ -13,7 +13,7 @@ from beam_pipelines.images import decode
 from beam_pipelines.output import directory, metadata
 from beam_pipelines.pipeline import plan, progress, runner, scan, write
 from beam_pipelines.pipeline.listing import Listing, list_source, tasks, write_listings
-from beam_pipelines.planning import split_spec
+from beam_pipelines.planning import split_shares
 from beam_pipelines.report import report
 from headrace import files
 from headrace.errors import UsageError, UserError
@@ -40,7 +40,7 @@ def run(config: Config, beam_flags: list[str]) -> Card | None:
     runner.options(beam_flags)
     runner.check_reachable(beam_flags)
     if config.splits:
-        split_spec.names(config.splits, set())
+        split_shares.names(config.splits, set())
     directory.check(config.output_dir, config.overwrite, config.source)
     source = sources.read(config.source, config.class_pattern)
     with list_source(source) as listing:
@@ -89,11 +89,11 @@ def _check(config: Config, listing: Listing) -> None:
             )
         return
     clash = listing.source_splits & set(
-        split_spec.names(config.splits, set(listing.source_splits))
+        split_shares.names(config.splits, set(listing.source_splits))
     ) - {"train"}
     if clash:
         raise UsageError(f"`splits` names {min(clash)!r}, which {root} has already; leave it out")
-    split_spec.check_sizes(config.splits, listing.num_divisible)
+    split_shares.check_sizes(config.splits, listing.num_divisible)
 
 
 def _run_pipeline(config: Config, listing: Listing, beam_options: PipelineOptions) -> None:

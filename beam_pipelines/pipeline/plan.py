@@ -21,7 +21,7 @@ from beam_pipelines.planning import (
     image_table,
     sharding,
     split_assignment,
-    split_spec,
+    split_shares,
     statistics,
 )
 from beam_pipelines.report import samples
@@ -187,11 +187,11 @@ def _divide(job: PlanJob, db: sqlite3.Connection) -> tuple[list[str], dict[str, 
     predefined = sorted(job.source_splits - {"train"}, reverse=True)
     quoted = ", ".join(repr(name) for name in predefined)
     divisible = f"source_split IS NULL OR source_split NOT IN ({quoted})"
-    spec = job.config.splits or ("" if job.source_splits else split_spec.DEFAULT)
+    spec = job.config.splits or ("" if job.source_splits else split_shares.DEFAULT)
     images = image_table.one(
         db, f"SELECT count(*) FROM images WHERE dropped IS NULL AND ({divisible})"
     )
-    shares = split_spec.fractions(spec, images, set(job.source_splits)) if spec else {}
+    shares = split_shares.fractions(spec, images, set(job.source_splits)) if spec else {}
     splits = [*(shares or ["train"]), *predefined]
     for split, name in enumerate(splits):
         if name in predefined:

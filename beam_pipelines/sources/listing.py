@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 
 import orjson
 
-from beam_pipelines.planning import split_spec
+from beam_pipelines.planning import split_shares
 from beam_pipelines.rows import SourceImage
 from beam_pipelines.sources.source import Source
 from headrace import files
@@ -63,7 +63,7 @@ def _image(listing: str, number: int, row: dict) -> SourceImage:
     if missing:
         raise UserError(f"{listing}, row {number}: it has no {missing[0]}")
     split = values.get("split", "").lower()
-    if split and not (split.isascii() and split_spec.is_name(split)):
+    if split and not (split.isascii() and split_shares.is_name(split)):
         raise UserError(
             f"{listing}, row {number}: split {split!r} is no name for a split; use a plain word, "
             "not 'all'"
