@@ -11,6 +11,7 @@ from trainer.config.run import RunConfig
 
 CONFIG = with_values(
     RunConfig(),
+    normalization="channel",
     classes=["a", "b", "c"],
     channels=1,
     mean=[100.0],
