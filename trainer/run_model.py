@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from headrace.errors import UserError
-from models import classifier
+from models import classifier, registry
 from models.layers.normalization import Normalization
 from trainer import run_dir
 from trainer.config.run import RunConfig
@@ -26,7 +26,10 @@ def build(config: RunConfig, mean_image: np.ndarray | None = None) -> keras.Mode
         model=config.model.name,
         options=config.model.options,
         normalization=Normalization(
-            config.model.normalization, config.dataset.mean, config.dataset.std, mean_image
+            config.model.normalization or registry.normalization(config.model.name),
+            config.dataset.mean,
+            config.dataset.std,
+            mean_image,
         ),
         mixed_precision=config.model.mixed_precision,
     )
