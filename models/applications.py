@@ -2,6 +2,13 @@
 `applications/efficientnet_v2_b0`. Keras names the paper of each."""
 
 import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from headrace.errors import UserError
+
+if TYPE_CHECKING:  # takes a moment
+    import numpy as np
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +84,39 @@ def build(name: str, input_shape: tuple[int, int, int], classes: int, *, dropout
     body = keras.models.clone_model(body, clone_function=_with_global_batch_norm)
     x = drop(body.output, dropout)
     return keras.Model(body.input, keras.layers.Dense(classes, name="logits")(x), name=name)
+
+
+def imagenet_weights(
+    name: str, input_shape: tuple[int, int, int], note: Callable[[str], None]
+) -> "dict[str, np.ndarray]":
+    """Return the published weights of a network, which Keras downloads into its cache.
+
+    Args:
+        name: one of `NAMES`.
+        input_shape: rows, columns, channels.
+        note: function that is called with a line for the user.
+
+    Returns:
+        Arrays by names as `models.weights.named` makes them, those of the body only.
+
+    Raises:
+        UserError: they cannot be downloaded.
+    """
+    import keras
+
+    from models.weights import named
+
+    constructor = getattr(keras.applications, NAMES[name].constructor)
+    options = {"include_top": False, "input_shape": input_shape, "pooling": "avg"}
+    size = 4 * constructor(weights=None, **options).count_params()
+    note(f"weights of {name}: {size / 1e6:,.0f} MB, which Keras downloads into its cache once")
+    try:
+        return named.values(constructor(weights="imagenet", **options))
+    except Exception as error:  # Keras raises nothing else where a download fails
+        raise UserError(
+            f"{name}: its published weights cannot be had ({str(error).splitlines()[0]}); check "
+            "the network, or put the file that it names into ~/.keras/models"
+        ) from None
 
 
 def _with_global_batch_norm(layer):

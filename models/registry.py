@@ -72,6 +72,28 @@ def normalization(name: str) -> str:
     return APPLICATION_MODES[applications.NAMES[name.removeprefix(_APPLICATIONS)].family]
 
 
+def check_imagenet_weights(name: str, channels: int) -> None:
+    """Make sure that a model has published weights, and that they are for such images.
+
+    Raises:
+        UserError: it has none, or they are for RGB images and these are of other channels.
+    """
+    if name not in application_names():
+        raise UserError(f"{name} has no published weights; there are some of applications/NAME")
+    if channels != 3:
+        raise UserError(
+            f"{name}: its published weights take RGB images, and these have {channels} channel; "
+            "prepare them with `channels`=3"
+        )
+
+
+def imagenet_weights(
+    name: str, input_shape: tuple[int, int, int], note: Callable[[str], None]
+) -> dict:
+    """Return the published weights of a model, see `applications.imagenet_weights`."""
+    return applications.imagenet_weights(name.removeprefix(_APPLICATIONS), input_shape, note)
+
+
 def check(name: str, values: dict[str, object]) -> None:
     """Make sure that there is such a model and that it has such options.
 

@@ -26,6 +26,7 @@ from trainer.config.run import RunConfig
 from trainer.distribution import devices, preemption, strategy_checks
 from trainer.distribution.cluster import Cluster
 from trainer.evaluation import monitor
+from trainer.transfer import pretrained
 
 FLAGS = flags.FLAGS
 
@@ -51,8 +52,8 @@ def main() -> None:
     config = training_flags.resolve(config, card)
     order.check(config.data.order(_records(config, card)), _workers(config))
     resume.check_same_run(FLAGS.workdir, config, FLAGS.allow_changes)
-    if config.checkpoints.init_from and not run_config.exists(FLAGS.workdir):
-        warm_start.check(config)
+    if not run_config.exists(FLAGS.workdir):
+        _check_first_weights(config)
     if finished := _finished(config):
         print(program.with_flags(finished))
         return
@@ -85,6 +86,13 @@ def _check_here(config: RunConfig) -> None:
         plural="workers",
     )
     files.check(config.data.data_dir, "data_dir")
+
+
+def _check_first_weights(config: RunConfig) -> None:
+    if config.checkpoints.init_from:
+        warm_start.check(config)
+    if config.transfer.pretrained != "none":
+        pretrained.check(config)
 
 
 def _workers(config: RunConfig) -> int:

@@ -100,7 +100,7 @@ def trained(
     for number, variable in enumerate(model.variables):
         for replica, value in enumerate(strategy.experimental_local_results(variable.value)):
             found[f"{replica}/{number}"] = value.numpy()
-    with average_weights(model, made):
+    with average_weights(made):
         for number, variable in enumerate(model.variables):
             found[f"averaged/{number}"] = variable.numpy()
     return found

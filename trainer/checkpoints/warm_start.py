@@ -1,12 +1,13 @@
 """`init_from`: a new run that starts from the weights of another one.
 
-The two have the same model with the same options. What the weights of the last layers stand for is
-their run's own: where the classes are others, these layers keep the new weights that they have.
-How pixels are normalised is no weight, and follows the new run's dataset.
+Where the two have the same model with the same options, all weights are taken over. Of another
+model they are, wherever the names and shapes of weights are the same. What the weights of the last
+layers stand for is their run's own: where the classes are others, these layers keep the new weights
+that they have. How pixels are normalised is no weight, and follows the new run's dataset.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 from headrace.errors import UserError
@@ -17,6 +18,7 @@ from trainer.config.run import RunConfig
 
 if TYPE_CHECKING:  # with TensorFlow, takes seconds
     import keras
+    import numpy as np
 
     from trainer.checkpoints.train_state import TrainState
 
@@ -30,7 +32,7 @@ def check(config: RunConfig) -> None:
     """Make sure that a run can start from the one that it names, as far as its config tells.
 
     Raises:
-        UserError: there is no such run, it has no checkpoint, it is of another model, or its
+        UserError: there is no such run, it has no checkpoint, it is of other channels, or its
             optimizer cannot be restored.
     """
     source = run_config.read(config.checkpoints.init_from, "init_from")
@@ -38,9 +40,6 @@ def check(config: RunConfig) -> None:
     if not _candidates(config):
         raise UserError(f"{start} has no latest checkpoint yet; train it first")
     changes = resume.differences(resume.fingerprint(source), resume.fingerprint(config))
-    others = [line for name, line in changes.items() if name in _MODEL_FIELDS]
-    if others:
-        raise UserError(f"{start}: {'; '.join(others)}; use the same values")
     if source.dataset.channels != config.dataset.channels:
         raise UserError(
             f"{start} was trained on images with {source.dataset.channels} channels, and these "
@@ -48,7 +47,11 @@ def check(config: RunConfig) -> None:
         )
     if config.checkpoints.init_optimizer == RESET:
         return
-    others = [line for name, line in changes.items() if resume.affected([name], "optimizer")]
+    others = [
+        line
+        for name, line in changes.items()
+        if name in _MODEL_FIELDS or resume.affected([name], "optimizer")
+    ]
     if others:
         raise UserError(
             f"{start}: {'; '.join(others)}; use the same values, or `init_optimizer`={RESET}"
@@ -74,8 +77,11 @@ def load(config: RunConfig, state: "TrainState", note: Callable[[str], None]) ->
         The step of the checkpoint that they are from.
 
     Raises:
-        UserError: as for `check`; or no checkpoint is sound, or a weight has another shape.
+        UserError: as for `check`; or no checkpoint is sound, a weight of the same model has another
+            shape, or another model has no weight in common.
     """
+    from models.weights import named  # with TensorFlow, takes seconds
+
     check(config)
     source = run_config.read(config.checkpoints.init_from)
     model, optimizer, which, step = _restore_source(config, source, note)
@@ -83,14 +89,48 @@ def load(config: RunConfig, state: "TrainState", note: Callable[[str], None]) ->
         for variable, value in zip(state.optimizer.variables, optimizer.variables, strict=True):
             variable.assign(value.numpy())
         state.learning_rate = config.optimization.learning_rate
-    head = set() if source.dataset.classes == config.dataset.classes else _head(config, state.model)
-    _copy(config, model, state.model, head)
-    afresh = f"; fresh weights for its own classes: {', '.join(sorted(head))}" if head else ""
+    has_same_classes = source.dataset.classes == config.dataset.classes
+    head = set() if has_same_classes else head_weights(config, state.model)
+    if _is_same_model(source, config):
+        _copy(config, model, state.model, head)
+        afresh = f"; fresh weights for its own classes: {', '.join(sorted(head))}" if head else ""
+    else:
+        afresh = f"; {copy_by_name(named.values(model), state.model, head)}"
     note(
         f"starting from the weights of {config.checkpoints.init_from}, {which} checkpoint, "
         f"step {step}{afresh}; {config.checkpoints.init_optimizer} optimizer"
     )
     return step
+
+
+def copy_by_name(
+    arrays: "Mapping[str, np.ndarray]", target: "keras.Model", head: Collection[str]
+) -> str:
+    """Give a network weights of the same names and shapes, but for its head; say how many.
+
+    Args:
+        arrays: weights, by names as `models.weights.named` makes them.
+        target: network.
+        head: paths of the weights of its head.
+
+    Raises:
+        UserError: they have none in common.
+    """
+    from models.weights import named  # with TensorFlow, takes seconds
+
+    heads = {name for name, variable in named.by_name(target).items() if variable.path in head}
+    body = {name: array for name, array in arrays.items() if name not in heads}
+    fresh = named.assign(target, body)
+    total, shown = len(target.weights), ", ".join(fresh[:4])
+    more = ", …" * (len(fresh) > 4)
+    return f"{total - len(fresh)} of {total} weights by their names" + (
+        f"; fresh ones: {shown}{more}" if fresh else ""
+    )
+
+
+def _is_same_model(source: RunConfig, config: RunConfig) -> bool:
+    changes = resume.differences(resume.fingerprint(source), resume.fingerprint(config))
+    return not changes.keys() & set(_MODEL_FIELDS)
 
 
 def _restore_source(
@@ -149,7 +189,7 @@ def _copy(config: RunConfig, source: "keras.Model", target: "keras.Model", head:
         variable.assign(value.numpy())
 
 
-def _head(config: RunConfig, model: "keras.Model") -> set[str]:
+def head_weights(config: RunConfig, model: "keras.Model") -> set[str]:
     """Return paths of the weights whose shape depends on the number of classes: with one more, it
     is another."""
     from trainer import run_model

@@ -24,8 +24,9 @@ class CheckpointsConfig:
     )
     init_from: str = option(
         "",
-        "Start a new run from the weights of the run in this directory, of the same model; with a "
-        "moving average, from that. Where the classes are others, the last layer starts afresh.",
+        "Start a new run from the weights of the run in this directory; with a moving average, "
+        "from that. Of another model they are taken wherever names and shapes are the same. Where "
+        "the classes are others, the last layer starts afresh.",
         parser=PathParser(),
         on_resume="same",
     )

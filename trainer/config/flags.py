@@ -33,6 +33,7 @@ from trainer.config.model import ModelConfig
 from trainer.config.optimization import OptimizationConfig
 from trainer.config.run import DatasetConfig, RunConfig
 from trainer.config.training import TrainingConfig
+from trainer.config.transfer import TransferConfig, check_transfer
 
 # The flags that `define` makes are those of the program that calls it.
 flags.disclaim_key_flags()
@@ -40,6 +41,7 @@ flags.disclaim_key_flags()
 # In the order in which `--help` shows them.
 _PARTS: dict[str, type] = {
     "model": ModelConfig,
+    "transfer": TransferConfig,
     "optimization": OptimizationConfig,
     "training": TrainingConfig,
     "checkpoints": CheckpointsConfig,
@@ -146,6 +148,7 @@ def _check_alone(config: RunConfig) -> None:
         not (saves.save_every_steps and saves.save_every_epochs),
         "`save_every_steps` and `save_every_epochs` both say when to save; give one of them",
     )
+    check_transfer(config.transfer, saves.init_from, optimization.learning_rate, training.epochs)
     check(
         saves.init_from or saves.init_optimizer == "reset",
         "`init_optimizer`=restore: say of which run, with `init_from`",

@@ -23,6 +23,7 @@ from trainer.config.distribution import DistributionConfig
 from trainer.config.model import ModelConfig
 from trainer.config.optimization import OptimizationConfig
 from trainer.config.training import TrainingConfig
+from trainer.config.transfer import TransferConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +47,7 @@ class RunConfig:
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     augmentation: Augmentation = dataclasses.field(default_factory=Augmentation)
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
+    transfer: TransferConfig = dataclasses.field(default_factory=TransferConfig)
     optimization: OptimizationConfig = dataclasses.field(default_factory=OptimizationConfig)
     training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
     distribution: DistributionConfig = dataclasses.field(default_factory=DistributionConfig)

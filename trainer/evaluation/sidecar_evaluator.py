@@ -101,7 +101,7 @@ class _Evaluator:
             self._workdir, model, "latest", note=self._progress.note, optimizer=optimizer
         )
         batches, reader = self._data.evaluation(split)
-        with read_records.reader_errors(reader), ema.average_weights(model, optimizer):
+        with read_records.reader_errors(reader), ema.average_weights(optimizer):
             result = self._evaluate(batches)
         self._state.step = step
         if self._state.record_evaluation(monitor.score(result, self._config.training.monitor)):

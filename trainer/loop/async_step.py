@@ -61,10 +61,14 @@ def make_step_fns(
 
     loss_fn = losses.make_loss_fn(config, class_weights)
     gradient_fn = gradients.make_gradient_fn(model, optimizer, loss_fn, batch_size, 1)
-    step = _make_worker_step(strategy, optimizer, gradient_fn, config.clip_norm)
     coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
+
+    def make_train_steps() -> train_step.TrainSteps:
+        step = _make_worker_step(strategy, model, optimizer, gradient_fn, config.clip_norm)
+        return _make_train_steps(coordinator, step, optimizer, _AHEAD * workers)
+
     return train_step.StepFns(
-        _make_train_steps(coordinator, step, optimizer, _AHEAD * workers),
+        make_train_steps,
         evaluate_here,
         functools.partial(train_step.first_sums, here),
         functools.partial(train_step.total, here),
@@ -75,6 +79,7 @@ def make_step_fns(
 
 def _make_worker_step(
     strategy: tf.distribute.ParameterServerStrategy,
+    model: keras.Model,
     optimizer: keras.optimizers.Optimizer,
     gradient_fn: gradients.GradientFn,
     clip_norm: float,
@@ -86,7 +91,7 @@ def _make_worker_step(
         local, sums = gradient_fn(batch)
         if clip_norm:
             local = gradients.reduce_and_clip(local, optimizer, clip_norm)
-        optimizer.apply(local)
+        optimizer.apply(local, model.trainable_variables)
         return tf.cast(sums, tf.float64)
 
     return tf.function(lambda batch: strategy.run(replica_step, args=(batch,)))

@@ -20,8 +20,11 @@ from trainer.config import run as run_config
 from trainer.config.run import RunConfig
 from trainer.distribution import strategies
 from trainer.distribution.collectives import Collectives
+from trainer.optimization import ema, group_rates, optimizers
 from trainer.reporting.progress import TrainingProgress
 from trainer.run_data import Data
+from trainer.transfer import plan, pretrained
+from trainer.transfer.plan import Plan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +71,27 @@ def make_manager(run: Run, state: TrainState) -> CheckpointManager:
     )
 
 
+def plan_transfer(run: Run, state: TrainState) -> Plan:
+    """Plan which layers train when, and give each the learning rate that is its own.
+
+    Raises:
+        UserError: the model has no such layers, or no dropout for `warm_start_epochs`.
+    """
+    made = plan.make_plan(state.model, run.config, run.steps_per_epoch)
+    factors = made.rate_factors(run.config.optimization.learning_rate)
+    group_rates.scale_learning_rates(state.optimizer, factors)
+    return made
+
+
+def reset_optimizer(run: Run, state: TrainState) -> None:
+    """Let the optimizer of a run begin anew, from the weights as they are now."""
+    with strategies.scope(run.strategy):
+        fresh = optimizers.build(run.config, state.model)
+    for variable, value in zip(state.optimizer.variables, fresh.variables, strict=True):
+        variable.assign(value.numpy())
+    ema.reset(state.optimizer)
+
+
 def restore(run: Run, state: TrainState, manager: CheckpointManager, allow_changes: bool) -> None:
     """Restore the latest checkpoint, if there is one, on all workers the same.
 
@@ -101,10 +125,7 @@ def begin(
     Raises:
         UserError: the other run has no weights for this one.
     """
-    starts_warm = bool(run.config.checkpoints.init_from) and manager.latest_step is None
-    if starts_warm:
-        step = warm_start.load(run.config, state, run.progress.note)
-        _check_same_step(run.collectives, step, "`init_from`")
+    starts_warm = manager.latest_step is None and _load_first_weights(run, state)
     if run.collectives.is_chief:
         # All workers are here and have found the same in the directory: it may change now.
         run_dir.make(run.workdir, run_config.to_json(run.config), flagfile, mean_image)
@@ -112,7 +133,24 @@ def begin(
         manager.save()  # from here on, whatever becomes of the other run is nothing to this one
 
 
-def announce(run: Run, state: TrainState, validation_split: str | None) -> None:
+def _load_first_weights(run: Run, state: TrainState) -> bool:
+    """Take weights over, if the run is to start from any; return whether it is."""
+    config, note = run.config, run.progress.note
+    if config.checkpoints.init_from:
+        step = warm_start.load(config, state, note)
+        _check_same_step(run.collectives, step, "`init_from`")
+        return True
+    if config.transfer.pretrained != "none":
+        if not run.collectives.is_chief:
+            run.collectives.barrier()  # it may download them, into a cache that workers share
+        pretrained.load(config, state, note)
+        if run.collectives.is_chief:
+            run.collectives.barrier()
+        return True
+    return False
+
+
+def announce(run: Run, state: TrainState, transfer: Plan, validation_split: str | None) -> None:
     """Tell the user what is trained, from where, and what is evaluated meanwhile."""
     config, note = run.config, run.progress.note
     replicas = run.strategy.num_replicas_in_sync
@@ -121,6 +159,8 @@ def announce(run: Run, state: TrainState, validation_split: str | None) -> None:
         f"replica{'s' * (replicas > 1)}, {len(run.data.reader):,} training images, "
         f"{run.steps_per_epoch} steps an epoch"
     )
+    for line in transfer.describe():
+        note(line)
     if state.step:
         note(f"resuming from the checkpoint at step {state.step}")
     if validation_split == "test" and "validation" not in run.card.splits:

@@ -27,12 +27,14 @@ from trainer.loop import async_step, start, train_step
 from trainer.loop.actions.action import Action
 from trainer.loop.actions.draw_curves import DrawCurves
 from trainer.loop.actions.early_stopping import EarlyStopping
+from trainer.loop.actions.end_warm_start import EndWarmStart
 from trainer.loop.actions.evaluate import Evaluate, Evaluator
 from trainer.loop.actions.log_metrics import LogMetrics
 from trainer.loop.actions.plot_weight_norm import PlotWeightNorm
 from trainer.loop.actions.reduce_learning_rate import ReduceLearningRate
 from trainer.loop.actions.save_best import SaveBest
 from trainer.loop.actions.save_checkpoint import SaveCheckpoint
+from trainer.loop.actions.unfreeze import Unfreeze
 from trainer.loop.finish import finish, stop
 from trainer.loop.start import Run
 from trainer.loop.step_planner import Period
@@ -40,8 +42,8 @@ from trainer.loop.train_loop import StopError, TrainLoop
 from trainer.loop.train_step import StepFns
 from trainer.reporting.metrics_log import MetricsLog
 from trainer.reporting.progress import TrainingProgress
-from trainer.reporting.throughput import Throughput
 from trainer.run_data import Data
+from trainer.transfer.plan import Plan
 
 _LOG_EVERY_STEPS = 50
 
@@ -115,17 +117,19 @@ def _train(
     config, data = run.config, run.data
     mean_image = data.mean_image(run.workdir)
     state = TrainState.create(config, run.strategy, mean_image)
+    plan = start.plan_transfer(run, state)
     manager = start.make_manager(run, state)
     start.restore(run, state, manager, allow_changes)
     start.begin(run, state, manager, flagfile, mean_image)
+    plan.apply(state.step)
     step_fns = _make_step_fns(run, cluster, state, mean_image)
     split = config.training.validation_split if step_fns.evaluates_inline else None
     if split:
         manager.clear_best()
     loop = TrainLoop(config, state, data, step_fns, run.collectives, preemption, run.progress)
     evaluator = Evaluator(state, data, step_fns.evaluate, loop.sync_stop)
-    actions = _make_actions(run, state, manager, loop.throughput, evaluator, split)
-    start.announce(run, state, split)
+    actions = _make_actions(run, state, manager, loop, evaluator, plan, split)
+    start.announce(run, state, plan, split)
     try:
         loop.run(actions)
         return finish(run, state, manager, loop, evaluator)
@@ -140,8 +144,9 @@ def _make_actions(
     run: Run,
     state: TrainState,
     manager: CheckpointManager,
-    throughput: Throughput,
+    loop: TrainLoop,
     evaluator: Evaluator,
+    plan: Plan,
     split: str | None,
 ) -> list[Action]:
     """Make what the run does besides training, in the order in which it is done at a step.
@@ -150,8 +155,9 @@ def _make_actions(
         run: run.
         state: its state, restored.
         manager: manager of its checkpoints.
-        throughput: throughput of this start.
+        loop: loop that does them.
         evaluator: function of a split to its result.
+        plan: which layers train when.
         split: what to evaluate while it trains; None for nothing.
     """
     config, per_epoch, note = run.config, run.steps_per_epoch, run.progress.note
@@ -175,7 +181,14 @@ def _make_actions(
             EarlyStopping(config.training.patience, metric, note),
         ]
     return [
-        LogMetrics(logs, config.data.batch_size, throughput.since_log, log),
+        EndWarmStart(
+            plan.dropout,
+            functools.partial(start.reset_optimizer, run, state),
+            loop.remake_steps,
+            note,
+        ),
+        Unfreeze(plan, loop.remake_steps, note),
+        LogMetrics(logs, config.data.batch_size, loop.throughput.since_log, log),
         PlotWeightNorm(logs, metrics_log.plot if metrics_log else _log_nowhere),
         *evaluation_actions,
         SaveCheckpoint(saves, config.checkpoints.save_every_seconds, manager),

@@ -62,7 +62,7 @@ class TrainLoop:
         self.throughput = Throughput()
         self._config, self._state, self._data = config, state, data
         self._collectives, self._preemption, self._progress = collectives, preemption, progress
-        self._step_fns = step_fns
+        self._step_fns, self._train_steps = step_fns, step_fns.make_train()
         self._zero_sums = step_fns.first_sums((0.0, 0.0))
         self._sums = step_fns.first_sums(state.metric_sums.tolist())
         self._count_evaluations()
@@ -96,6 +96,10 @@ class TrainLoop:
         if signals or deadlines:
             raise StopError(signalled=signals > 0)
         return sums
+
+    def remake_steps(self) -> None:
+        """Train those layers from here on that are to train now."""
+        self._train_steps = self._step_fns.make_train()
 
     def check_finite(self, loss: float) -> None:
         """Make sure that a loss is a number.
@@ -148,7 +152,7 @@ class TrainLoop:
         state, batch_size = self._state, self._config.data.batch_size
         started = time.perf_counter()
         with read_records.reader_errors(self._data.reader):
-            self._sums = self._step_fns.train(batches, tf.constant(count, tf.int64), self._sums)
+            self._sums = self._train_steps(batches, tf.constant(count, tf.int64), self._sums)
         state.metric_sums = self._step_fns.total(self._sums)
         seconds = time.perf_counter() - started
         state.step += count

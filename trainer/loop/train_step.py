@@ -29,9 +29,10 @@ class StepFns:
     """What a run does with batches.
 
     Attributes:
-        train: see `make_train_steps`.
+        make_train: function that makes `train_steps`, see `make_train_steps`; to be called anew
+            when other layers of the model train.
         evaluate: see `eval_step.make_evaluate`.
-        first_sums: function of totals, float `[2]`, to sums for `train` to add to.
+        first_sums: function of totals, float `[2]`, to sums for `train_steps` to add to.
         total: function of sums to their totals over all replicas, see `total`.
         min_steps_per_loop: number of steps that a call should have, to be worth its beginning and
             its end.
@@ -39,7 +40,7 @@ class StepFns:
             does it.
     """
 
-    train: TrainSteps
+    make_train: Callable[[], TrainSteps]
     evaluate: eval_step.Evaluate
     first_sums: Callable[[Sequence[float]], Sums]
     total: Callable[[Sums], np.ndarray]
@@ -56,7 +57,7 @@ def make_step_fns(strategy: tf.distribute.Strategy, model: keras.Model, *argumen
         *arguments: likewise.
     """
     return StepFns(
-        make_train_steps(strategy, model, *arguments),
+        functools.partial(make_train_steps, strategy, model, *arguments),
         eval_step.make_evaluate(strategy, model),
         functools.partial(first_sums, strategy),
         functools.partial(total, strategy),
@@ -73,10 +74,13 @@ def make_train_steps(
 ) -> TrainSteps:
     """Make `train_steps(iterator, count, sums)`, which takes `count` optimizer steps.
 
+    They change the weights of the layers that train when it is first called.
+
     Args:
         strategy: strategy under which `model` and `optimizer` were made, the optimizer built.
         model: model to logits.
-        optimizer: optimizer, which sums gradients over the replicas by itself.
+        optimizer: optimizer, which sums gradients over the replicas by itself. It may have been
+            built for layers that do not train now as well: it leaves what it has of them.
         batch_size: global batch size; replicas times `config.grad_accum_steps` divide it.
         config: how a step changes the weights. XLA compiles the gradients and, on one replica, the
             update.
@@ -98,17 +102,23 @@ def make_train_steps(
     gradient_fn = gradients.make_gradient_fn(
         model, optimizer, loss_fn, batch_size, replicas * accumulate
     )
-    update = optimizer.apply
+    variables = model.trainable_variables
+
+    def update(reduced: list[tf.Tensor]) -> None:
+        optimizer.apply(reduced, variables)
+
+    compiled_update = update
     if config.jit_compile:
         gradients.check_compiles(model, replicas)
         gradient_fn = tf.function(gradient_fn, jit_compile=True)
         # Of several replicas, an optimizer leaves its function to sum gradients: not compiled.
-        update = tf.function(update, jit_compile=True) if replicas == 1 else update
+        if replicas == 1:
+            compiled_update = tf.function(update, jit_compile=True)
 
     def apply(local: list[tf.Tensor]) -> None:
         if clip_norm or isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
             local = gradients.reduce_and_clip(local, optimizer, clip_norm)
-        update(local)
+        compiled_update(local)
 
     if accumulate > 1:
         return _make_accumulating_steps(strategy, model, gradient_fn, apply, accumulate)

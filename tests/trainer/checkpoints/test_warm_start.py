@@ -200,11 +200,48 @@ def test_a_network_of_another_shape_is_refused_with_the_size_that_fits(config, t
         New(source, image_size=[36, 36])
 
 
+def test_of_a_model_with_other_options_weights_are_taken_by_their_names(config, tmp_path):
+    source = Saved(tmp_path / "run", config, model="mlp", model_options={"units": (8, 4)})
+    new = New(source, model_options={"units": (8, 5)})
+    here, there = values(new.model.weights), values(source.model.weights)
+    # Keras counts these layers over all models of the process: they are others by its names.
+    assert_same([*here[:2], here[5]], [*there[:2], there[5]])
+    assert_same(here[2:5], new.before[2:5])
+    fresh = "dense#1/kernel, dense#1/bias, logits/kernel"
+    assert f"3 of 6 weights by their names; fresh ones: {fresh};" in new.notes[0]
+
+
+def test_the_head_of_another_model_stays_where_classes_are_others(config, tmp_path):
+    options = {"blocks": (1,) * 5, "units": (4,)}
+    size = {"image_size": [32, 32], "resize_to": [32, 32]}
+    source = Saved(tmp_path / "run", config, model="vgg16", model_options=options, **size)
+    classes = ["other", *config.dataset.classes[1:]]
+    new = New(source, model="vgg19", model_options={"units": (4,)}, classes=classes)
+    there = {variable.path: variable.numpy() for variable in source.model.weights[:-2]}
+    taken = {variable.path for variable in new.model.weights} & there.keys()
+    assert len(taken) == len(there)
+    for variable, before in zip(new.model.weights, new.before, strict=True):
+        expected = there.get(variable.path, before)
+        np.testing.assert_array_equal(variable.numpy(), expected)
+
+
+def test_a_model_with_nothing_in_common_is_refused(config, tmp_path):
+    source = Saved(tmp_path / "run", config, model="mlp", model_options={})
+    with pytest.raises(UserError, match="resnet_cifar has no weight of the same name and shape"):
+        New(source, model="resnet_cifar", classes=["a", "b", "c"])
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"model": "lenet"}, "`model` was resnet_cifar and is lenet; use the same values"),
-        ({"model_options": {}}, "`model_options` was {.*} and is {}; use the same values"),
+        (
+            {"init_optimizer": "restore", "model": "lenet"},
+            "`model` was resnet_cifar and is lenet; use the same values, or `init_optimizer`=reset",
+        ),
+        (
+            {"init_optimizer": "restore", "model_options": {}},
+            "`model_options` was {.*} and is {}; use the same values, or",
+        ),
         ({"channels": 3}, "trained on images with 1 channels, and these have 3"),
         (
             {"init_optimizer": "restore", "optimizer": "adam", "ema_decay": 0.5},
@@ -274,7 +311,8 @@ def test_a_wrong_run_to_start_from_is_refused_before_any_work(prepared, run, tmp
     for path in (prepared, tmp_path / "none"):
         finished = run_program(*asked, f"--init_from={path}")
         assert_one_line_error(finished, 1, f"{path} is no run directory", "check --init_from")
-    finished = run_program(*asked, f"--init_from={run}", "--model_options=stages=(1,)")
+    others = ("--model_options=stages=(2,2);filters=(4,4,8)", "--init_optimizer=restore")
+    finished = run_program(*asked, f"--init_from={run}", *others)
     assert_one_line_error(finished, 1, f"--init_from={run}: --model_options was")
     assert_one_line_error(run_program(*asked, "--init_optimizer=restore"), 2, "with --init_from")
     assert not (tmp_path / "run").exists()

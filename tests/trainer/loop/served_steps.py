@@ -61,9 +61,10 @@ def made(learning_rate: float) -> tuple[keras.Model, keras.optimizers.Optimizer]
 
 
 def trained(step_fns: train_step.StepFns, optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
+    train_steps = step_fns.make_train()
     batches, sums, progress = Batches(), step_fns.first_sums(FIRST_SUMS), []
     for count in CALLS:
-        sums = step_fns.train(batches, tf.constant(count, tf.int64), sums)
+        sums = train_steps(batches, tf.constant(count, tf.int64), sums)
         progress.append([batches.taken, int(optimizer.iterations.numpy())])
     return {"sums": step_fns.total(sums).tolist(), "progress": progress}
 
@@ -80,7 +81,7 @@ def main(output: str, chief: str, *others: str) -> None:
     model, optimizer = made(0.0)
     alone = train_step.make_step_fns(here, model, optimizer, BATCH, CONFIG, None)
     count, sums = tf.constant(sum(CALLS), tf.int64), alone.first_sums(FIRST_SUMS)
-    sums = alone.total(alone.train(iter(dataset()), count, sums))
+    sums = alone.total(alone.make_train()(iter(dataset()), count, sums))
     found: dict[str, Any] = {"alone": {"sums": sums.tolist()}}
     strategy = parameter_server.connect(Cluster(addresses, "chief", 0), print)
     for case, learning_rate in (("still", 0.0), ("moving", 0.5)):

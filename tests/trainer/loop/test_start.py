@@ -14,6 +14,7 @@ from tests.trainer.test_task import variables, without_rates
 from trainer import run_dir
 from trainer.config import run as run_config
 from trainer.loop import start
+from trainer.transfer.plan import Plan
 
 
 def value(saved: dict[str, np.ndarray], name: str) -> np.ndarray:
@@ -126,11 +127,15 @@ def test_a_run_that_starts_warm_is_saved_at_once_and_then_needs_the_other_no_mor
         np.testing.assert_array_equal(weight, same)
 
 
+def plan_of(started) -> Plan:
+    return start.plan_transfer(started.run, started.state)
+
+
 @pytest.mark.parametrize(("step", "resumes"), [(0, False), (1234, True)])
 def test_a_start_is_announced_with_what_there_is_to_do(run, tmp_path, capsys, step, resumes):
     new = restored(tmp_path / "run", run)
     new.state.step = step
-    start.announce(new.run, new.state, "validation")
+    start.announce(new.run, new.state, plan_of(new), "validation")
     first, *rest = capsys.readouterr().out.splitlines()
     parameters = f"{new.state.model.count_params():,} parameters"
     images = "72 training images, 4 steps an epoch"
@@ -140,10 +145,10 @@ def test_a_start_is_announced_with_what_there_is_to_do(run, tmp_path, capsys, st
 
 def test_where_the_test_split_stands_in_for_another_that_is_told(run, tmp_path, capsys):
     new = restored(tmp_path / "run", run)
-    start.announce(new.run, new.state, "test")
+    start.announce(new.run, new.state, plan_of(new), "test")
     assert "watched in its place" not in capsys.readouterr().out
     del new.run.card.splits["validation"]
-    start.announce(new.run, new.state, "test")
+    start.announce(new.run, new.state, plan_of(new), "test")
     line = "no validation split: the test split is watched in its place"
     assert line in capsys.readouterr().out.splitlines()
 

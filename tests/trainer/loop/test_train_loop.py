@@ -75,7 +75,7 @@ class Training:
             return sums + int(count) * np.array([loss, 2.0])
 
         config = with_values(RunConfig(), steps=20, batch_size=4, learning_rate=0.5)
-        step_fns = StepFns(train, lambda batches: {}, np.array, np.array, **options)
+        step_fns = StepFns(lambda: train, lambda batches: {}, np.array, np.array, **options)
         self.preemption = Preemption(max_minutes)
         collectives = Collectives(tf.distribute.get_strategy(), Cluster())
         progress = TrainingProgress(20, False)

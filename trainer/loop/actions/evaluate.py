@@ -42,7 +42,7 @@ class Evaluator:
 
     def _run(self, split: str) -> Result:
         batches, reader = self.data.evaluation(split)
-        weights = ema.average_weights(self.state.model, self.state.optimizer)
+        weights = ema.average_weights(self.state.optimizer)
         with read_records.reader_errors(reader), weights:
             result = self.evaluate(self._until_stop(batches))
         return {name: result[name] for name in ("rank1", "rank5", "loss", "records")}

@@ -1,0 +1,1 @@
+"""Weights of networks outside of checkpoints: by name, and in files."""

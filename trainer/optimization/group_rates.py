@@ -1,0 +1,58 @@
+"""A learning rate for each group of weights, under one optimizer with one state.
+
+The rate of the optimizer, whoever changes it, goes on to hold for all weights; those of a group
+take a part of it.
+"""
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+
+import keras
+
+
+def scale_learning_rates(
+    optimizer: keras.optimizers.Optimizer, factors: Mapping[str, float]
+) -> None:
+    """Let an optimizer move some weights at a part of its learning rate, weight decay included.
+
+    To be called before a step is compiled.
+
+    Args:
+        optimizer: optimizer, built.
+        factors: paths of variables, and what the learning rate is multiplied by for each; 1 for
+            those that are left out.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    by_index = [factors.get(variable.path, 1.0) for variable in inner._trainable_variables]
+    if set(by_index) == {1.0}:
+        return
+
+    def factor_of(variable) -> float:
+        return by_index[inner._get_variable_index(variable)]
+
+    # On the instance: a subclass of each of Keras's optimizers would do nothing else.
+    inner.update_step = functools.partial(_update_step, inner.update_step, factor_of)
+    inner._apply_weight_decay = functools.partial(
+        _apply_weight_decay, inner, inner._apply_weight_decay, factor_of
+    )
+
+
+def _update_step(update_step: Callable, factor_of: Callable, gradient, variable, rate) -> None:
+    update_step(gradient, variable, rate * factor_of(variable))
+
+
+def _apply_weight_decay(
+    optimizer: keras.optimizers.Optimizer,
+    apply_weight_decay: Callable,
+    factor_of: Callable,
+    variables: Iterable,
+) -> None:
+    """Decay weights, those of each factor by themselves: Keras reads the rate inside."""
+    by_factor: dict[float, list] = {}
+    for variable in variables:
+        by_factor.setdefault(factor_of(variable), []).append(variable)
+    rate_now = optimizer._get_current_learning_rate
+    for factor, group in by_factor.items():
+        optimizer._get_current_learning_rate = lambda factor=factor: rate_now() * factor
+        apply_weight_decay(group)
+    del optimizer._get_current_learning_rate

@@ -1,0 +1,1 @@
+"""Starting from weights that others have trained: which layers train from when on, and how fast."""
