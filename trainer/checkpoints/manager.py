@@ -21,7 +21,7 @@ from headrace.errors import UserError
 from trainer import run_dir
 from trainer.checkpoints import paths, restore, verified_dir
 from trainer.checkpoints.snapshot import Snapshot
-from trainer.checkpoints.train_state import TrainState
+from trainer.checkpoints.train_state import SEEDS, TrainState
 from trainer.config import resume
 
 
@@ -55,11 +55,8 @@ class CheckpointManager:
                 `resume.fingerprint`.
         """
         self._state = state
-        trackables = state.trackables()
-        self._checkpoint = tf.train.Checkpoint(**trackables)
-        del trackables["optimizer"]
-        self._without_optimizer = tf.train.Checkpoint(**trackables)
-        self._snapshot = Snapshot(self._checkpoint)
+        self._trackables = state.trackables()
+        self._snapshot = Snapshot(tf.train.Checkpoint(**self._trackables))
         self._latest, self._best = (paths.home(workdir, which) for which in run_dir.WHICH)
         self._max_to_keep, self._writes, self._note = max_to_keep, writes, note
         self._fingerprint = dict(fingerprint or {})
@@ -89,8 +86,14 @@ class CheckpointManager:
         def read(folder: str, prefix: str, about: Mapping[str, object]) -> None:
             self.changes = self._changes(folder, about, allow_changes)
             complete = not resume.affected(self.changes, "optimizer")
-            checkpoint = self._checkpoint if complete else self._without_optimizer
-            restore.read(checkpoint, folder, prefix, complete)
+            objects = {
+                name: trackable
+                for name, trackable in self._trackables.items()
+                if (name != "optimizer" or complete)
+                # Earlier versions left them out.
+                and (name != SEEDS or restore.holds(prefix, SEEDS))
+            }
+            restore.read(tf.train.Checkpoint(**objects), folder, prefix, complete)
 
         remedy = "put a copy back, or start in another `workdir`"
         damaged = restore.restore_newest(self._latest, read, remedy)

@@ -177,6 +177,15 @@ def read(checkpoint: tf.train.Checkpoint, folder: str, prefix: str, complete: bo
         raise verified_dir.DamagedError(f"TensorFlow cannot read it: {reason(error)}") from None
 
 
+def holds(prefix: str, name: str) -> bool:
+    """Return whether TensorFlow's files have objects below a name; damaged ones may have any."""
+    try:
+        names = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
+    except tf.errors.OpError:
+        return True  # `read` says what is wrong with them
+    return any(each.startswith(f"{name}/") for each in names)
+
+
 def read_through(prefix: str) -> None:
     """Read all that was written; TensorFlow compares it with sums it made in memory.
 

@@ -29,6 +29,9 @@ _NAMES_ON_DISK = {
     "sums_from_step": "since",
 }
 
+# What a checkpoint calls the states of dropout and its like; one of a model without has none.
+SEEDS = "seeds"
+
 
 class TrainState:
     """A model in training, its optimizer, and how far the run is.
@@ -49,6 +52,10 @@ class TrainState:
         self.step = self.evals_since_best = self.last_eval_step = self.sums_from_step = 0
         self.best_score = float("-inf")
         self.metric_sums = np.zeros(2)
+        # What layers of chance draw next. Keras's seed generators are nothing that a checkpoint of
+        # the model would follow.
+        weights = {id(variable) for variable in model.weights}
+        self._seeds = [variable for variable in model.variables if id(variable) not in weights]
         with tf.device("CPU:0"):
             self._counters = {
                 name: tf.Variable(np.asarray(getattr(self, name)), trainable=False)
@@ -114,7 +121,8 @@ class TrainState:
     def trackables(self) -> dict[str, object]:
         """Return all that a checkpoint holds, by the name that it has there."""
         counters = {_NAMES_ON_DISK[name]: each for name, each in self._counters.items()}
-        return {"model": self.model, "optimizer": self.optimizer, **counters}
+        seeds = {SEEDS: self._seeds} if self._seeds else {}
+        return {"model": self.model, "optimizer": self.optimizer, **seeds, **counters}
 
     def write_counters(self) -> None:
         """Give the counters' variables their values, for a checkpoint to hold them."""

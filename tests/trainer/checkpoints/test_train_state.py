@@ -39,6 +39,41 @@ def test_a_checkpoint_has_the_counters_by_the_names_that_it_always_had(state, tm
     ]  # fmt: skip
 
 
+def dropping() -> TrainState:
+    images = keras.Input((64,))
+    model = keras.Model(images, keras.layers.Dropout(0.5)(keras.layers.Dense(64)(images)))
+    optimizer = keras.optimizers.SGD(0.5)
+    optimizer.build(model.trainable_variables)
+    return TrainState(model, optimizer)
+
+
+def test_what_dropout_draws_next_is_part_of_the_state(tmp_path):
+    state, ones = dropping(), np.ones((1, 64), "f4")
+    state.model(ones, training=True)
+    manager = CheckpointManager(str(tmp_path), state)
+    manager.save()
+    manager.wait()
+    expected = [state.model(ones, training=True).numpy() for _ in range(3)]
+    again = dropping()
+    CheckpointManager(str(tmp_path), again).restore()
+    for values in expected:
+        np.testing.assert_array_equal(again.model(ones, training=True).numpy(), values)
+    assert not np.array_equal(*expected[:2])
+
+
+def test_a_checkpoint_from_before_that_is_restored_all_the_same(tmp_path, monkeypatch):
+    state = dropping()
+    with monkeypatch.context() as patch:
+        patch.setattr(state, "_seeds", [])
+        manager = CheckpointManager(str(tmp_path), state)
+    manager.save()
+    manager.wait()
+    again = dropping()
+    CheckpointManager(str(tmp_path), again).restore()
+    for one, other in zip(state.model.weights, again.model.weights, strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())
+
+
 def test_counters_come_back_as_plain_numbers():
     state, other = savers.tiny(), savers.tiny()
     assert (other.step, other.best_score) == (0, -math.inf)
