@@ -8,6 +8,9 @@ from setuptools import find_packages, setup
 # What a program of Headrace needs where it runs; a package inside one of them needs no mention.
 PACKAGES = ("headrace", "beam_pipelines", "input", "models", "trainer")
 
+# Draws a model as a graph for `trainer.inspect`, with Graphviz, which is no Python package.
+GRAPH = "pydot>=3.0"
+
 setup(
     name="headrace",
     version="0.1.0",
@@ -39,6 +42,7 @@ setup(
         "tensorflow-datasets>=4.9.9",
     ],
     extras_require={
+        "graph": [GRAPH],
         "test": [
             "apache-beam[dask]>=2.70",
             "distributed>=2024.4",
@@ -46,6 +50,7 @@ setup(
             "hypothesis>=6.100",
             "import-linter>=2.1",
             "mypy>=1.15",
+            GRAPH,
             "pytest>=8.3",
             "pyyaml>=6.0",
             "ruff>=0.8",

@@ -18,7 +18,7 @@ import dataclasses
 import math
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from absl import flags
@@ -134,17 +134,24 @@ def default_of(field: dataclasses.Field) -> Any:
 
 
 def define(
-    *configs: type, optional: bool = False, flag_values: flags.FlagValues = flags.FLAGS
+    *configs: type,
+    optional: bool = False,
+    only: Container[str] = (),
+    flag_values: flags.FlagValues = flags.FLAGS,
 ) -> None:
     """Define a flag for each field of dataclasses, as flags of the calling program.
 
     Args:
         *configs: dataclasses whose fields were made by `option`.
         optional: leave each flag at None unless it is given, for `parse` with a base.
+        only: names of the flags to define, for a program that has no use for the others; all of
+            them where it is empty. `parse` is for all: this program reads its flags one by one.
         flag_values: registry to define them in.
     """
     for config in configs:
         for field in _flag_fields(config):
+            if only and flag_name(field) not in only:
+                continue
             if flag_name(field) in flag_values:  # two programs in one process
                 flags.declare_key_flag(flag_name(field), flag_values)
             else:

@@ -110,6 +110,21 @@ def check(name: str, values: dict[str, object]) -> None:
             raise UsageError(f"{name}: {option} is of the kind of {default!r}, received {value!r}")
 
 
+def check_size(name: str, input_shape: Sequence[int]) -> None:
+    """Make sure that a model takes images of such rows and columns, with its default options.
+
+    Raises:
+        UserError: they are too small.
+    """
+    rows, columns, *_ = input_shape
+    least = min_size(name)
+    if min(rows, columns) < least:
+        raise UserError(
+            f"{name}: expected images of at least {least}×{least}, received {rows}×{columns}; use "
+            f"`image_size`={least},{least} or more"
+        )
+
+
 def build(name: str, input_shape: tuple[int, int, int], classes: int, **values):
     """Build a model.
 
@@ -126,7 +141,7 @@ def build(name: str, input_shape: tuple[int, int, int], classes: int, **values):
         UserError: unknown name or option, or an input shape that the model cannot take.
     """
     check(name, values)
-    _check_size(name, input_shape)
+    check_size(name, input_shape)
     arguments: dict[str, object] = {}
     for parameter, default in _keywords(name).items():
         if isinstance(default, Style):
@@ -141,16 +156,6 @@ def _keywords(name: str) -> dict[str, object]:
     """Return the defaults of what `build` takes by keyword."""
     parameters = inspect.signature(_builder(name)).parameters.values()
     return {each.name: each.default for each in parameters if each.kind is each.KEYWORD_ONLY}
-
-
-def _check_size(name: str, input_shape: Sequence[int]) -> None:
-    rows, columns, *_ = input_shape
-    least = min_size(name)
-    if min(rows, columns) < least:
-        raise UserError(
-            f"{name}: expected images of at least {least}×{least}, received {rows}×{columns}; use "
-            f"`image_size`={least},{least} or more"
-        )
 
 
 def _builder(name: str) -> Callable:

@@ -1,15 +1,26 @@
-"""Shows training images as a run sees them, and how fast the pipeline makes them.
+"""Shows training images as a run sees them, and how fast the pipeline makes them; or a model.
 
     python -m trainer.inspect --data_dir=DATA --augment=cifar10
     python -m trainer.inspect --workdir=RUN --step=1000
+    python -m trainer.inspect --model=lenet --image_size=32,32
+    python -m trainer.inspect --model=resnet --data_dir=DATA --batch_size=256 --optimizer=adam
 
-Writes a picture: a grid of the images that training meets from --step on, augmented, in their
-order, each under its class; under a mixed image are both classes with their shares. Then lets the
-pipeline run by itself for a few seconds and prints its rate.
+Of images it writes a picture: a grid of those that training meets from --step on, augmented, in
+their order, each under its class; under a mixed image are both classes with their shares. Then it
+lets the pipeline run by itself for a few seconds and prints its rate.
+
+With --model it prints the model's layers, with their parameters and their operations for one image,
+and the memory that training needs on one device for --batch_size images: weights, gradients, what
+--optimizer keeps, and the activations that the forward pass keeps for the backward pass. That is
+the least: the workspace of convolutions, gradients of activations, batches that wait and TensorFlow
+itself are not counted. It draws the layers as a graph, for which it needs Graphviz and
+`pip install 'headrace[graph]'`. With --data_dir, classes, channels and size are those of the
+dataset.
 """
 
 import dataclasses
 import os
+from collections.abc import Iterable
 
 from absl import flags
 
@@ -24,7 +35,7 @@ from input.sampling import order
 from trainer.config import data as data_config
 from trainer.config import flags as training_flags
 from trainer.config import run as run_config
-from trainer.config import splits
+from trainer.config import splits, untrained_model
 from trainer.config.run import RunConfig
 
 FLAGS = flags.FLAGS
@@ -38,16 +49,61 @@ flags.DEFINE_integer("columns", 8, "Columns of the grid.", 1)
 config_flags.define_path(
     "output", "inspect.png", "The picture: a .png, or a .jpg, which is smaller."
 )
+untrained_model.define()
 training_flags.define_data()
 
 _FORMATS = {".png": "PNG", ".jpg": "JPEG"}
+# What a model is shown by, of the flags about data; and what images alone are.
+_MODEL_DATA = ("data_dir", "image_size", "batch_size")
+_IMAGES = ("workdir", "step", "rows", "columns")
 _CACHES = {"none": "not kept", "memory": "kept in memory", "disk": "kept on disk"}
 _WARM_UP_SECONDS, _SECONDS = 1.0, 3.0
 
 
 def main() -> None:
     """Run the program."""
-    check(FLAGS.workdir or FLAGS.data_dir, "say what to look at: --data_dir, or a run's --workdir")
+    if FLAGS.model:
+        _show_model()
+    else:
+        _show_images()
+
+
+def _show_model() -> None:
+    """Print and draw a model."""
+    data = [name for name in training_flags.given_data_flags() if name not in _MODEL_DATA]
+    _check_unused([*(name for name in _IMAGES if FLAGS[name].present), *data], "--model")
+    file_format = _output_format(FLAGS.output)
+    if FLAGS.data_dir:
+        files.check(FLAGS.data_dir, "data_dir")
+    config = untrained_model.parse(
+        dataset_dir.read_card(FLAGS.data_dir) if FLAGS.data_dir else None
+    )
+    _check_output_folder(FLAGS.output)
+
+    import_tensorflow()
+    import numpy as np  # these, with TensorFlow, take seconds
+
+    from trainer import run_model
+    from trainer.optimization import memory, optimizers
+    from trainer.reporting import model_graph, model_summary
+
+    model = run_model.build(config, np.zeros(config.input_shape, np.float32))
+    optimizer = optimizers.build(config, model)
+    batch_size, parts = config.data.batch_size, config.optimization.grad_accum_steps
+    print(model_summary.describe(model))
+    print(f"\nmemory to train it on {batch_size:,} images a step, at least:")
+    print(memory.estimate(model, optimizer, batch_size, parts).describe())
+    _write(FLAGS.output, model_graph.draw(model, file_format.lower()))
+    print(f"{FLAGS.output}: the layers as a graph")
+
+
+def _show_images() -> None:
+    """Draw what training sees, and measure its rate."""
+    _check_unused(untrained_model.given_flags(), "images; name a --model")
+    check(
+        FLAGS.workdir or FLAGS.data_dir,
+        "say what to look at: a --model; or images, by --data_dir, or a run's --workdir",
+    )
     file_format = _output_format(FLAGS.output)
     config, card = _run_config(FLAGS.workdir) if FLAGS.workdir else _flags_config()
     cache = _check_stream(config, card)
@@ -74,6 +130,11 @@ def main() -> None:
         f"{config.data.batch_size} in {seconds:.1f} s, {os.cpu_count()} cores, decoded images "
         f"{_CACHES[cache]}"
     )
+
+
+def _check_unused(names: Iterable[str], shown: str) -> None:
+    unused = ", ".join(f"--{name}" for name in names)
+    check(not unused, f"{unused}: of no use with {shown}")
 
 
 def _flags_config() -> tuple[RunConfig, Card]:

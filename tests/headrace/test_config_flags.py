@@ -55,6 +55,12 @@ def parsed(*arguments: str, base: Config | None = None) -> Config:
     return config_flags.parse(Config, base=base, flag_values=values)
 
 
+def test_a_program_may_have_some_of_the_flags():
+    values = flags.FlagValues()
+    config_flags.define(Config, only=("model", "rate"), flag_values=values)
+    assert set(values) == {"model", "rate"}
+
+
 def test_flags_that_are_not_given_are_the_defaults():
     assert parsed() == Config()
 

@@ -89,6 +89,9 @@ def test_an_image_below_the_smallest_is_refused_and_would_not_do(name):
     shape = (least, least - 1, 3)
     with pytest.raises(UserError, match=f"at least {least}×{least}, received {least}×{least - 1}"):
         registry.build(name, shape, 2)
+    with pytest.raises(UserError, match=f"at least {least}×{least}"):
+        registry.check_size(name, shape)
+    registry.check_size(name, (least, least, 3))
     with pytest.raises((ValueError, UserError), match="size"):
         importlib.import_module(f"models.{name}").build(shape, 2)
 

@@ -1,4 +1,5 @@
-"""The program that shows what training sees: its picture, its rate, and what it refuses."""
+"""The program that shows what training sees, or a model: its picture, its numbers, and what it
+refuses."""
 
 import re
 import shutil
@@ -21,6 +22,25 @@ from trainer.reporting import image_grid
 AUGMENTED = ("--rotation=20", "--horizontal_flip", "--pad=1")
 AUGMENTATION = Augmentation(rotation=20, horizontal_flip=True, pad=1)
 BATCH = ("--batch_size=16", "--lanes=4", "--seed=3")
+
+
+NO_TENSORFLOW = "assert not {'tensorflow', 'keras'} & set(sys.modules)"
+
+
+def run_inspect(*flags: str, before: str = "", after: str = "pass"):
+    """Runs the program between two statements in its process."""
+    code = (
+        f"import sys, runpy; sys.argv = ['inspect', *sys.argv[1:]]; {before or 'pass'}\n"
+        "try: runpy.run_module('trainer.inspect', run_name='__main__', alter_sys=True)\n"
+        f"finally: {after}"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code, *flags],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def stream_images(data_dir, start_step=0, **changes) -> list[tuple[np.ndarray, tuple[str, ...]]]:
@@ -135,7 +155,7 @@ def test_the_shares_are_written_under_mixed_images(prepared, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ([], ["--data_dir, or a run's --workdir"]),
+        ([], ["--model", "--data_dir, or a run's --workdir"]),
         (["--data_dir={data}", "--output=seen.gif"], ["--output=seen.gif", ".png or .jpg"]),
         (["--data_dir={data}", "--rows=0"], ["--rows"]),
         (["--data_dir={data}", "--step=-1"], ["--step"]),
@@ -144,21 +164,26 @@ def test_the_shares_are_written_under_mixed_images(prepared, tmp_path):
         (["--data_dir={data}", "--batch_size=9", "--lanes=2"], ["--lanes=2 does not divide"]),
         (["--data_dir={data}", "--crop=resized", "--cache=disk"], ["--cache=disk"]),
         (["--data_dir={data}", "--learning_rate=1"], ["learning_rate"]),
+        (["--data_dir={data}", "--optimizer=adam", "--classes=3"],
+         ["--classes, --optimizer: of no use with images; name a --model"]),
+        (["--workdir={data}", "--model_options=depth=18"], ["--model_options: of no use"]),
+        (["--model=lenet"], ["say --image_size=ROWS,COLUMNS", "--data_dir"]),
+        (["--model=lenes", "--image_size=32"], ["unknown model 'lenes'"]),
+        (["--model=lenet", "--image_size=32", "--model_options=a=1"], ["has no option 'a'"]),
+        (["--model=lenet", "--image_size=32", "--seed=1", "--rows=2", "--rotation=3"],
+         ["--rows, --seed, --rotation: of no use with --model"]),
+        (["--model=lenet", "--image_size=32", "--workdir={data}"], ["--workdir: of no use"]),
+        (["--model=mlp", "--data_dir={data}", "--channels=1"],
+         ["of --data_dir says channels; leave --channels out"]),
+        (["--model=lenet", "--image_size=32", "--grad_accum_steps=5"],
+         ["--grad_accum_steps=5 does not divide --batch_size=64"]),
+        (["--model=lenet", "--image_size=32", "--ema_decay=1"], ["--ema_decay=1"]),
+        (["--model=lenet", "--image_size=32", "--output=model.gif"], [".png or .jpg"]),
     ],
-)
+)  # fmt: skip
 def test_wrong_flags_are_refused_before_tensorflow_is_imported(prepared, flags, words):
-    code = (
-        "import sys, runpy; sys.argv = ['inspect', *sys.argv[1:]]\n"
-        "try: runpy.run_module('trainer.inspect', run_name='__main__', alter_sys=True)\n"
-        "finally: assert not {'tensorflow', 'keras'} & set(sys.modules)"
-    )
-    finished = subprocess.run(
-        [sys.executable, "-c", code, *(flag.format(data=prepared) for flag in flags)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    given = [flag.format(data=prepared) for flag in flags]
+    finished = run_inspect(*given, after=NO_TENSORFLOW)
     assert_one_line_error(finished, 2, *words)
 
 
@@ -174,6 +199,86 @@ def test_data_or_a_place_that_is_not_there_is_refused(prepared, tmp_path):
     output.mkdir()
     finished = run_program("trainer.inspect", f"--data_dir={prepared}", f"--output={output}")
     assert_one_line_error(finished, 1, f"--output={output} cannot be written")
+
+
+def test_images_too_small_for_a_model_are_refused_before_tensorflow_is_imported(prepared):
+    for flags in (["--image_size=31,32"], [f"--data_dir={prepared}"]):
+        finished = run_inspect("--model=lenet", *flags, after=NO_TENSORFLOW)
+        assert_one_line_error(finished, 1, "lenet: expected images of at least 32×32")
+
+
+def test_a_model_is_described_and_drawn(tmp_path):
+    output = tmp_path / "lenet.png"
+    finished = run_program(
+        "trainer.inspect", "--model=lenet", "--image_size=32", "--classes=10", "--channels=1",
+        "--batch_size=7", "--optimizer=adam", "--ema_decay=0.9", f"--output={output}",
+    )  # fmt: skip
+    assert (finished.returncode, finished.stderr) == (0, "")
+    lines = [" ".join(line.split()) for line in finished.stdout.splitlines()]
+    assert "c3 Conv2D 10×10×16 2,416 481,600" in lines
+    assert "lenet Functional 10 61,706 845,862" in lines
+    flops = 845_862 + 2 * 32 * 32 + 1  # with the normalisation
+    total = f"61,706 parameters, 61,706 of them trainable; {flops:,} FLOPs for an image"
+    # 4 bytes each of 61,706 weights; 9,118 activations of each image, see `test_memory`.
+    assert lines[lines.index(total) + 1 :] == [
+        "",
+        "memory to train it on 7 images a step, at least:",
+        "weights 241 KiB",
+        "gradients 241 KiB",
+        "optimizer 482 KiB",
+        "moving average of weights 241 KiB",
+        "activations 249 KiB",
+        "together 1.42 MiB",
+        f"{output}: the layers as a graph",
+    ]
+    picture = Image.open(output)
+    assert picture.format == "PNG"
+    assert 300 < picture.width < picture.height
+
+
+def test_a_model_is_what_a_dataset_needs(prepared, tmp_path):
+    output = tmp_path / "mlp.jpg"
+    finished = run_program(
+        "trainer.inspect", "--model=mlp", f"--data_dir={prepared}", f"--output={output}",
+        "--normalization=mean_image", "--mixed_precision=bfloat16",
+    )  # fmt: skip
+    assert (finished.returncode, finished.stderr) == (0, "")
+    lines = [" ".join(line.split()) for line in finished.stdout.splitlines()]
+    assert "image InputLayer 8×8×1 0 0" in lines
+    assert any(line.startswith("logits Dense 3 ") for line in lines)
+    assert any(line.startswith("weights in 16 bits") for line in lines)
+    assert Image.open(output).format == "JPEG"
+    sized = run_program(
+        "trainer.inspect", "--model=lenet", f"--data_dir={prepared}", "--image_size=40",
+        f"--output={output}",
+    )  # fmt: skip
+    assert "image InputLayer 40×40×1 0 0" in " ".join(sized.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("before", "path", "words"),
+    [
+        ("sys.modules['pydot'] = None", None, ["pydot", "pip install 'headrace[graph]'"]),
+        ("", "", ["Graphviz", "dot", "install graphviz"]),
+    ],
+)
+def test_without_what_draws_it_the_table_is_there(tmp_path, monkeypatch, before, path, words):
+    if path is not None:
+        monkeypatch.setenv("PATH", path)
+    output = tmp_path / "lenet.png"
+    finished = run_inspect("--model=lenet", "--image_size=32", f"--output={output}", before=before)
+    assert_one_line_error(finished, 1, *words)
+    assert "c3 Conv2D" in " ".join(finished.stdout.split())
+    assert "together" in finished.stdout
+    assert not output.exists()
+
+
+def test_a_model_that_cannot_be_built_or_written_is_refused(tmp_path):
+    model = ("--model=applications/vgg16", "--image_size=32")
+    finished = run_program("trainer.inspect", *model, "--channels=1")
+    assert_one_line_error(finished, 2, "'caffe' is for RGB images")
+    finished = run_program("trainer.inspect", *model, f"--output={tmp_path}/none/a.png")
+    assert_one_line_error(finished, 1, "there is no folder")
 
 
 def test_the_flags_about_data_are_those_of_training():

@@ -164,7 +164,7 @@ def resolve(data: DataConfig, card: Card) -> DataConfig:
         UserError: the images differ in size and `image_size` is left out, there is no such split,
             or it is smaller than a batch.
     """
-    size = data.image_size or _uniform_size(card)
+    size = data.image_size or uniform_size(card)
     data_dir, lanes = data.data_dir, data.lanes or order.default_lanes(data.batch_size)
     records = splits.train_records(data_dir, card, data.train_split)
     chunk = data.shuffle_chunk or _default_chunk(data_dir, card, records)
@@ -190,7 +190,12 @@ def _default_chunk(data_dir: str, card: Card, records: int) -> int:
     return order.default_chunk(records, size * records // stored)
 
 
-def _uniform_size(card: Card) -> tuple[int, int]:
+def uniform_size(card: Card) -> tuple[int, int]:
+    """Return rows and columns of the images of a dataset.
+
+    Raises:
+        UserError: they differ in size.
+    """
     if card.uniform_size is None:
         rows, columns = card.image_size["rows"], card.image_size["columns"]
         raise UserError(

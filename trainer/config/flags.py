@@ -26,6 +26,7 @@ from input.dataset.dataset_dir import Card
 from input.loading import cache_policy
 from models import registry
 from trainer.config import data, splits
+from trainer.config import optimization as optimization_config
 from trainer.config.checkpoints import CheckpointsConfig
 from trainer.config.data import DataConfig
 from trainer.config.distribution import DistributionConfig
@@ -161,10 +162,7 @@ def _check_alone(config: RunConfig) -> None:
         config.data.batch_sampling != "balanced" or optimization.class_weights == "none",
         "`batch_sampling`=balanced and `class_weights`=balanced do the same; give one of them",
     )
-    check(
-        optimization.ema_decay < 1,
-        f"`ema_decay`={optimization.ema_decay:g}: expected less than 1, such as 0.999",
-    )
+    optimization_config.check(optimization)
     check(
         not (optimization.jit_compile and config.distribution.deterministic),
         "`jit_compile` and `deterministic`: XLA has no deterministic gradient of max pooling; "

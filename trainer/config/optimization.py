@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from headrace import errors
 from headrace.config_flags import option
 
 OPTIMIZERS = (
@@ -81,4 +82,16 @@ class OptimizationConfig:
             "central_storage": "XLA cannot reach variables elsewhere; use `strategy`=mirrored",
             "parameter_server": "XLA cannot reach variables of servers; leave it out",
         },
+    )
+
+
+def check(config: OptimizationConfig) -> None:
+    """Make sure that values are possible by themselves.
+
+    Raises:
+        UsageError: the moving average would never move.
+    """
+    errors.check(
+        config.ema_decay < 1,
+        f"`ema_decay`={config.ema_decay:g}: expected less than 1, such as 0.999",
     )
