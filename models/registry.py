@@ -26,7 +26,7 @@ from models import applications
 from models.layers.style import Style
 
 # Modules of the package that are no models.
-_OTHERS = ("applications", "classifier", "cost", "reference", "registry")
+_OTHERS = ("applications", "classifier", "cost", "reference", "registry", "torch_file")
 _APPLICATIONS = "applications/"
 
 
