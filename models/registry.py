@@ -7,9 +7,11 @@ A model takes normalised float images `[batch, rows, columns, channels]` and giv
 
 To add one, put a module into this package with `build(input_shape, classes, *, option=default, …)`.
 Its name is the model's and nothing else names it; `MIN_SIZE` is the least of rows and columns that
-it takes, if not 1. It imports Keras in `build`, so that names and options can be checked before
-TensorFlow, which takes seconds, is loaded. Of its `style`, each field is an option of the model's
-own.
+it takes, if not 1; `NORMALIZATION` what it is fed with, if not "channel"; and a function
+`imagenet_weights()` gives weights that were trained on ImageNet, if there are any, see
+`imagenet_weights` here. It imports Keras in `build`, so that names and options can be checked
+before TensorFlow, which takes seconds, is loaded. Of its `style`, each field is an option of the
+model's own.
 """
 
 import dataclasses
@@ -19,11 +21,15 @@ import inspect
 import pkgutil
 from collections.abc import Callable, Sequence
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import models
 from headrace.errors import UsageError, UserError
 from models import applications
 from models.layers.style import Style
+
+if TYPE_CHECKING:  # the names of models are known without
+    import numpy as np
 
 # Modules of the package that are no models.
 _OTHERS = ("applications", "classifier", "cost", "reference", "registry", "torch_file")
@@ -64,12 +70,47 @@ def min_size(name: str) -> int:
 
 def normalization(name: str) -> str:
     """Return what a model is fed with if nothing else is asked for, see
-    `models.layers.normalization`: for a network of Keras, what its published weights expect."""
+    `models.layers.normalization`: where there are published weights, what these expect."""
     if name not in application_names():
-        return "channel"
+        return getattr(_module(name), "NORMALIZATION", "channel")
     from models.layers.normalization import APPLICATION_MODES  # with NumPy, takes a moment
 
     return APPLICATION_MODES[applications.NAMES[name.removeprefix(_APPLICATIONS)].family]
+
+
+def has_imagenet_weights(name: str) -> bool:
+    """Return whether `imagenet_weights` has any for a model; it may need a package to get them.
+
+    Raises:
+        UsageError: there is no such model.
+    """
+    return _imagenet_weights(name) is not None
+
+
+def imagenet_weights(name: str, input_shape: tuple[int, int, int]) -> "dict[str, np.ndarray]":
+    """Get the weights of a model with its default options, trained on ImageNet.
+
+    Args:
+        name: one of `names()` or `application_names()`.
+        input_shape: rows, columns, channels, as `build` takes them.
+
+    Returns:
+        Arrays by `LAYER/VARIABLE`, the `path` of a weight of `build(name, input_shape, 1000)`: all
+        of them, those of the last layer `logits` included.
+
+    Raises:
+        UserError: the model has none, they are for other images, or they are not installed.
+    """
+    load = _imagenet_weights(name)
+    if load is None:
+        there = ", ".join(filter(has_imagenet_weights, names()))
+        raise UserError(f"there are no weights of ImageNet for {name}; there are for {there}")
+    if input_shape[-1] != 3:
+        raise UserError(
+            f"{name}: weights of ImageNet are for images of 3 channels, received {input_shape[-1]}"
+            "; prepare the images as RGB"
+        )
+    return load()
 
 
 def check(name: str, values: dict[str, object]) -> None:
@@ -135,6 +176,13 @@ def _builder(name: str) -> Callable:
     if name in application_names():
         return functools.partial(applications.build, name.removeprefix(_APPLICATIONS))
     return _module(name).build
+
+
+def _imagenet_weights(name: str) -> "Callable[[], dict[str, np.ndarray]] | None":
+    """Return the function of a model's module of that name; `None` for a network of Keras."""
+    if name in application_names():
+        return None
+    return getattr(_module(name), "imagenet_weights", None)
 
 
 def _module(name: str) -> ModuleType:
