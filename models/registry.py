@@ -7,9 +7,11 @@ A model takes normalised float images `[batch, rows, columns, channels]` and giv
 
 To add one, put a module into this package with `build(input_shape, classes, *, option=default, …)`.
 Its name is the model's and nothing else names it; `MIN_SIZE` is the least of rows and columns that
-it takes, if not 1. It imports Keras in `build`, so that names and options can be checked before
-TensorFlow, which takes seconds, is loaded. Of its `style`, each field is an option of the model's
-own.
+it takes, if not 1; `NORMALIZATION` what it is fed with, if not "channel"; and a function
+`imagenet_weights()` gives weights that were trained on ImageNet, if there are any, see
+`imagenet_weights` here. It imports Keras in `build`, so that names and options can be checked
+before TensorFlow, which takes seconds, is loaded. Of its `style`, each field is an option of the
+model's own.
 """
 
 import dataclasses
@@ -19,11 +21,15 @@ import inspect
 import pkgutil
 from collections.abc import Callable, Sequence
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import models
 from headrace.errors import UsageError, UserError
 from models import applications
 from models.layers.style import Style
+
+if TYPE_CHECKING:  # the names of models are known without
+    import numpy as np
 
 # Modules of the package that are no models.
 _OTHERS = ("applications", "classifier", "cost", "reference", "registry")
@@ -64,12 +70,21 @@ def min_size(name: str) -> int:
 
 def normalization(name: str) -> str:
     """Return what a model is fed with if nothing else is asked for, see
-    `models.layers.normalization`: for a network of Keras, what its published weights expect."""
+    `models.layers.normalization`: where there are published weights, what these expect."""
     if name not in application_names():
-        return "channel"
+        return getattr(_module(name), "NORMALIZATION", "channel")
     from models.layers.normalization import APPLICATION_MODES  # with NumPy, takes a moment
 
     return APPLICATION_MODES[applications.NAMES[name.removeprefix(_APPLICATIONS)].family]
+
+
+def has_imagenet_weights(name: str) -> bool:
+    """Return whether `imagenet_weights` has any for a model; it may need a package to get them.
+
+    Raises:
+        UsageError: there is no such model.
+    """
+    return name in application_names() or hasattr(_module(name), "imagenet_weights")
 
 
 def check_imagenet_weights(name: str, channels: int) -> None:
@@ -78,20 +93,41 @@ def check_imagenet_weights(name: str, channels: int) -> None:
     Raises:
         UserError: it has none, or they are for RGB images and these are of other channels.
     """
-    if name not in application_names():
-        raise UserError(f"{name} has no published weights; there are some of applications/NAME")
+    if not has_imagenet_weights(name):
+        there = ", ".join(filter(has_imagenet_weights, names()))
+        raise UserError(
+            f"there are no weights of ImageNet for {name}; there are for {there} and for all of "
+            f"{_APPLICATIONS}NAME"
+        )
     if channels != 3:
         raise UserError(
-            f"{name}: its published weights take RGB images, and these have {channels} channel; "
-            "prepare them with `channels`=3"
+            f"{name}: weights of ImageNet are for images of 3 channels, and these have {channels}; "
+            "prepare them as RGB"
         )
 
 
 def imagenet_weights(
     name: str, input_shape: tuple[int, int, int], note: Callable[[str], None]
-) -> dict:
-    """Return the published weights of a model, see `applications.imagenet_weights`."""
-    return applications.imagenet_weights(name.removeprefix(_APPLICATIONS), input_shape, note)
+) -> "dict[str, np.ndarray]":
+    """Get the weights of a model with its default options, trained on ImageNet.
+
+    Args:
+        name: one of `names()` or `application_names()`.
+        input_shape: rows, columns, channels, as `build` takes them.
+        note: function that is called with a line for the user, before a download.
+
+    Returns:
+        Arrays by `LAYER/VARIABLE`, see `models.weights.named`. Of our own models those of the last
+        layer are among them, for 1,000 classes.
+
+    Raises:
+        UserError: as for `check_imagenet_weights`, or they are not installed or cannot be
+            downloaded.
+    """
+    check_imagenet_weights(name, input_shape[-1])
+    if name in application_names():
+        return applications.imagenet_weights(name.removeprefix(_APPLICATIONS), input_shape, note)
+    return _module(name).imagenet_weights()
 
 
 def check(name: str, values: dict[str, object]) -> None:

@@ -22,6 +22,7 @@ MODES = {
     "per_image": "(x - mean) / standard deviation, of all values of the image itself",
     "unit": "x / 255",
     "tf": "x / 127.5 - 1",
+    "lite": "(x - 127) / 128",
     "torch": "(x / 255 - mean) / standard deviation, of each channel of ImageNet",
     "caffe": "x - mean, of each channel of ImageNet, in the order blue, green, red",
     "none": "x",
@@ -102,6 +103,8 @@ def normalise(pixels, normalization: Normalization):
             return levels / 255.0
         case "tf":
             return levels / 127.5 - 1.0
+        case "lite":
+            return (levels - 127.0) / 128.0
         case "torch":
             return _standardise(levels / 255.0, _TORCH_MEAN, np.square(_TORCH_STD))
         case "caffe":

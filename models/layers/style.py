@@ -63,7 +63,8 @@ class Style:
             groups: groups of channels, each convolved by itself.
             use_bias: whether a bias is added.
             linear: whether the activation is left out, as before the sum of a residual block.
-            name: name of the convolution; what follows it is called after it.
+            name: name of the convolution; what follows it is called after it, `c1_bn` behind `c1`
+                and behind `c1_conv`.
 
         Returns:
             A Keras tensor `[batch, rows, columns, filters]`.
@@ -111,6 +112,33 @@ class Style:
         )
         return self._finish(convolution(x), linear, name)
 
+    def depthwise_conv(
+        self,
+        x,
+        kernel: int,
+        strides: int = 1,
+        padding: str = "same",
+        *,
+        use_bias: bool = True,
+        linear: bool = False,
+        name: str | None = None,
+    ):
+        """Convolve each channel by itself, normalise and activate; see `conv`."""
+        from keras import initializers, layers
+
+        options = self._kernel_options("depthwise", axis=[0, 1])
+        initializer = options["depthwise_initializer"]
+        if isinstance(initializer, initializers.VarianceScaling):
+            # Of a kernel [rows, columns, channels, 1] Keras takes all channels for the inputs of
+            # each output, and draws too small. What it calls the outputs are the true inputs.
+            options["depthwise_initializer"] = initializers.VarianceScaling(
+                initializer.scale, "fan_out", initializer.distribution
+            )
+        convolution = layers.DepthwiseConv2D(
+            kernel, strides, padding, use_bias=use_bias, name=name, **options
+        )
+        return self._finish(convolution(x), linear, name)
+
     def dense(self, x, units: int, *, name: str | None = None):
         """Put a dense layer, normalisation and activation behind `[batch, features]`."""
         from keras import layers
@@ -141,7 +169,8 @@ class Style:
         if self.batch_norm not in _PLACES:
             places = ", ".join(_PLACES)
             raise UserError(f"expected batch_norm of {places}, received {self.batch_norm!r}")
-        norm_name, activation_name = (f"{name}_bn", f"{name}_act") if name else (None, None)
+        stem = name and name.removesuffix("_conv")
+        norm_name, activation_name = (f"{stem}_bn", f"{stem}_act") if stem else (None, None)
         if self.batch_norm == "before":
             x = self.norm(x, norm_name)
         if not linear:

@@ -1,5 +1,9 @@
 """Keras's networks by name."""
 
+import os
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +11,7 @@ import pytest
 from headrace.errors import UsageError, UserError
 from models import applications, registry
 from models.layers.batch_norm import GlobalBatchNormalization
+from tests.conftest import ROOT
 
 # Of every family, the one that is built fastest.
 SMALLEST = [
@@ -87,3 +92,46 @@ def test_each_is_fed_with_what_its_weights_expect():
 def test_an_unknown_one_is_refused_with_what_there_is(name):
     with pytest.raises(UsageError, match="applications/resnet50"):
         registry.check(name, {})
+
+
+# Keras looks for its cache when it is imported, so this takes a process of its own.
+PUBLISHED = """
+import numpy as np
+from headrace.errors import UserError
+from models import applications, registry
+from models.weights import named
+try:
+    weights = applications.imagenet_weights("mobilenet", (224, 224, 3), print)
+except UserError as error:
+    print("refused", error)
+else:
+    model = registry.build("applications/mobilenet", (224, 224, 3), 2)
+    print(named.assign(model, weights), float(model.get_layer("conv1").kernel.numpy().mean()))
+"""
+
+
+def published(home) -> list[str]:
+    """Lines that the program prints, with Keras's cache in a folder and no network."""
+    nowhere = {"KERAS_HOME": str(home), "https_proxy": "http://127.0.0.1:9"}
+    command = [sys.executable, "-c", PUBLISHED]
+    finished = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **nowhere}, capture_output=True, text=True, check=True
+    )
+    return finished.stdout.splitlines()
+
+
+def test_published_weights_fill_the_body_from_the_cache_of_keras(tmp_path):
+    (tmp_path / "models").mkdir()
+    size = (224, 224, 3)
+    own = keras.applications.MobileNet(include_top=False, weights=None, input_shape=size)
+    own.get_layer("conv1").kernel.assign(np.full((3, 3, 3, 32), 0.25))
+    own.save(tmp_path / "models/mobilenet_1_0_224_tf_no_top.h5")
+    size, fresh = published(tmp_path)
+    assert size == "weights of mobilenet: 13 MB, which Keras downloads into its cache once"
+    assert fresh == "['logits/kernel', 'logits/bias'] 0.25"
+
+
+def test_without_a_network_published_weights_are_missed_in_a_line(tmp_path):
+    line = published(tmp_path)[-1]
+    assert line.startswith("refused mobilenet: its published weights cannot be had (URL fetch")
+    assert line.endswith("the file that it names into ~/.keras/models")

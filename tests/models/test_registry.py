@@ -14,6 +14,7 @@ import tensorflow as tf
 import models
 from headrace.errors import UsageError, UserError
 from models import registry
+from models.layers import normalization
 from tests.conftest import ROOT, run_program
 from tests.models import small
 
@@ -109,6 +110,40 @@ def test_the_fields_of_a_style_are_options_of_the_model():
     assert not any("batch_norm" in layer.name for layer in model.layers)
 
 
+@pytest.mark.parametrize("name", registry.names())
+def test_each_is_fed_with_a_normalisation_that_there_is(name):
+    assert registry.normalization(name) in normalization.MODES
+
+
+def test_a_file_says_what_its_model_is_fed_with_and_has_its_weights(one_file, tmp_path):
+    assert registry.normalization(one_file) == "channel"
+    assert not registry.has_imagenet_weights(one_file)
+    more = """
+NORMALIZATION = "unit"
+
+def imagenet_weights():
+    return {"logits/bias": 3}
+"""
+    (tmp_path / f"{one_file}.py").write_text(NEW_MODEL + more)
+    sys.modules.pop(f"models.{one_file}")
+    importlib.invalidate_caches()
+    assert registry.normalization(one_file) == "unit"
+    assert registry.has_imagenet_weights(one_file)
+    assert registry.imagenet_weights(one_file, (32, 32, 3), print) == {"logits/bias": 3}
+    with pytest.raises(UserError, match=r"of 3 channels, and these have 1; prepare"):
+        registry.imagenet_weights(one_file, (32, 32, 1), print)
+
+
+def test_a_model_without_weights_names_those_that_have_some():
+    name = "lenet"
+    assert not registry.has_imagenet_weights(name)
+    assert registry.has_imagenet_weights("applications/vgg16")
+    having = ", ".join(each for each in registry.names() if registry.has_imagenet_weights(each))
+    assert "efficientnet_lite0" in having
+    with pytest.raises(UserError, match=f"for {name}; there are for {having} and for all"):
+        registry.imagenet_weights(name, (64, 64, 3), print)
+
+
 def test_a_file_is_all_that_a_model_takes(one_file):
     assert one_file in registry.names()
     assert {"lenet", "resnet_cifar"} < set(registry.names())
@@ -119,7 +154,8 @@ def test_a_file_is_all_that_a_model_takes(one_file):
 
 
 def test_what_lies_beside_the_models_is_none():
-    assert not {"classifier", "cost", "layers", "reference", "registry"} & set(registry.names())
+    others = {"classifier", "cost", "layers", "reference", "registry", "torch_file"}
+    assert not others & set(registry.names())
 
 
 @pytest.mark.parametrize(
@@ -149,7 +185,9 @@ def test_the_help_of_training_names_every_model():
 def test_names_and_options_are_known_without_tensorflow():
     code = (
         "import sys; from models import registry\n"
-        "for name in registry.names(): registry.check(name, registry.options(name))\n"
+        "for name in registry.names(): \n"
+        "    registry.check(name, registry.options(name))\n"
+        "    registry.normalization(name), registry.has_imagenet_weights(name)\n"
         "assert not {'tensorflow', 'keras', 'numpy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

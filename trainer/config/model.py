@@ -74,7 +74,7 @@ class ModelConfig:
         None,
         "What the model's first layer makes of a level x; "
         + "; ".join(f"{name}: {text}" for name, text in normalization.MODES.items())
-        + ". Default: channel, or for a network of Keras what its weights were trained with.",
+        + ". Default: channel, or what the model's published weights were trained with.",
         choices=tuple(normalization.MODES),
         on_resume="same",
         affects=("evaluation",),

@@ -27,6 +27,7 @@ DEFINED = {
     "per_image": lambda x, c: tf.image.per_image_standardization(x).numpy(),
     "unit": lambda x, c: x / 255,
     "tf": lambda x, c: x / 127.5 - 1,
+    "lite": lambda x, c: (x - 127) / 128,
     "torch": lambda x, c: (x / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225],
     "caffe": lambda x, c: x[..., ::-1] - [103.939, 116.779, 123.68],
     "none": lambda x, c: x,

@@ -7,7 +7,7 @@ import pytest
 from headrace.errors import UserError
 from models.layers.style import Style
 
-KINDS = {"conv": (4, 3), "separable_conv": (4, 3), "dense": (4,)}
+KINDS = {"conv": (4, 3), "separable_conv": (4, 3), "depthwise_conv": (3,), "dense": (4,)}
 
 
 def made(style: Style, method: str, **options) -> list[keras.Layer]:
@@ -41,11 +41,26 @@ def test_kernels_have_the_initializer_the_penalty_and_the_bound(method):
     count = sum(np.prod(kernel.shape) for kernel in kernels)
     assert float(sum(layer.losses)) == pytest.approx(0.75 * count)
     for kernel in kernels:
-        axes = tuple(range(len(kernel.shape) - (1 if kernel.name != "depthwise_kernel" else 2)))
+        depthwise = kernel.name == "depthwise_kernel" or method == "depthwise_conv"
+        axes = tuple(range(len(kernel.shape) - (2 if depthwise else 1)))
         norms = np.linalg.norm(
             np.asarray(kernel.constraint(kernel)).reshape(-1, *kernel.shape[len(axes) :]), axis=0
         )
         assert norms.max() <= 2.0001
+
+
+def test_what_follows_a_convolution_is_not_called_one():
+    layers = made(Style(batch_norm="before"), "conv", name="stem_conv")
+    assert [layer.name for layer in layers] == ["stem_conv", "stem_bn", "stem_act"]
+
+
+@pytest.mark.parametrize(("initializer", "variance"), [("he_normal", 2), ("glorot_uniform", 1)])
+def test_a_depthwise_convolution_is_drawn_for_the_inputs_of_one_channel(initializer, variance):
+    images = keras.Input((8, 8, 512))
+    output = Style(kernel_initializer=initializer).depthwise_conv(images, 5)
+    kernel = keras.Model(images, output).layers[1].kernel.numpy()
+    assert kernel.shape == (5, 5, 512, 1)
+    assert np.var(kernel) == pytest.approx(variance / 25, rel=0.1)
 
 
 def test_the_logits_are_linear_and_penalised_as_the_rest():
