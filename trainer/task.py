@@ -20,7 +20,7 @@ from models import registry
 from trainer import run_dir
 from trainer.checkpoints import warm_start
 from trainer.config import flags as training_flags
-from trainer.config import formats, resume, splits, unsupported
+from trainer.config import formats, precision, resume, splits, unsupported
 from trainer.config import run as run_config
 from trainer.config.run import RunConfig
 from trainer.distribution import devices, preemption, strategy_checks
@@ -51,7 +51,7 @@ def main() -> None:
     card = dataset_dir.read_card(config.data.data_dir)
     config = training_flags.resolve(config, card)
     order.check(config.data.order(_records(config, card)), _workers(config))
-    resume.check_same_run(FLAGS.workdir, config, FLAGS.allow_changes)
+    resume.check_same_run(FLAGS.workdir, _as_recorded(config), FLAGS.allow_changes)
     if not run_config.exists(FLAGS.workdir):
         _check_first_weights(config)
     if finished := _finished(config):
@@ -78,7 +78,8 @@ def _check_here(config: RunConfig) -> None:
     registry.check(config.model.name, config.model.options)
     where, cluster = config.distribution, Cluster.from_environment(os.environ)
     strategy_checks.check_cluster(where.strategy, cluster, where.devices, where.tpu)
-    unsupported.check(config, "parameter_server" if cluster.has_servers else where.strategy)
+    named = "tpu" if where.tpu else where.strategy
+    unsupported.check(config, "parameter_server" if cluster.has_servers else named)
     strategy_checks.check_batch_size(
         config.data.batch_size,
         _workers(config),
@@ -93,6 +94,16 @@ def _check_first_weights(config: RunConfig) -> None:
         warm_start.check(config)
     if config.transfer.pretrained != "none":
         pretrained.check(config)
+
+
+def _as_recorded(config: RunConfig) -> RunConfig:
+    """Return a config with what the run computes in, if it has begun and the flags leave it to it.
+
+    `train` takes it from the chief, whose run directory another worker may not see.
+    """
+    if run_config.exists(FLAGS.workdir):
+        return precision.as_recorded(config, FLAGS.workdir)
+    return config
 
 
 def _workers(config: RunConfig) -> int:

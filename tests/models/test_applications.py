@@ -126,8 +126,8 @@ def test_published_weights_fill_the_body_from_the_cache_of_keras(tmp_path):
     own = keras.applications.MobileNet(include_top=False, weights=None, input_shape=size)
     own.get_layer("conv1").kernel.assign(np.full((3, 3, 3, 32), 0.25))
     own.save(tmp_path / "models/mobilenet_1_0_224_tf_no_top.h5")
-    size, fresh = published(tmp_path)
-    assert size == "weights of mobilenet: 13 MB, which Keras downloads into its cache once"
+    first, fresh = published(tmp_path)
+    assert first == "weights of mobilenet: 13 MB, which Keras downloads into its cache once"
     assert fresh == "['logits/kernel', 'logits/bias'] 0.25"
 
 

@@ -17,6 +17,7 @@ from sklearn.datasets import load_sample_image
 from headrace.errors import UserError
 from models import classifier, efficientnet_lite0, registry
 from models.layers.normalization import Normalization
+from models.weights import torch_file
 from tests.conftest import ROOT
 
 NAME, SHAPE = "efficientnet_lite0", (224, 224, 3)

@@ -160,7 +160,7 @@ def test_frozen_layers_keep_what_they_began_with_to_the_last_bit(run, command, t
         (
             ["--pretrained=imagenet"],
             1,
-            "there are no weights of ImageNet for resnet_cifar; there are",
+            "no weights of ImageNet for resnet_cifar; there are",
         ),
         (["--pretrained=none.h5"], 1, "there is no such file or run directory"),
         (["--pretrained=README.md"], 1, "is no run directory, and no .weights.h5, .h5 or .keras"),

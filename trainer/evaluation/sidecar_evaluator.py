@@ -16,7 +16,7 @@ from trainer import run_dir, run_model
 from trainer.checkpoints import paths, restore
 from trainer.checkpoints.manager import CheckpointManager
 from trainer.checkpoints.train_state import TrainState
-from trainer.config import resume
+from trainer.config import precision, resume
 from trainer.config.run import RunConfig
 from trainer.distribution.cluster import Cluster
 from trainer.distribution.liveness import LivenessProbe, MissingReport
@@ -81,6 +81,8 @@ class _Evaluator:
         self, config: RunConfig, card: Card, workdir: str, progress: TrainingProgress
     ) -> None:
         strategy = tf.distribute.get_strategy()
+        # There is a checkpoint: what the chief has chosen is in the run directory.
+        config = precision.as_recorded(config, workdir)
         self._config, self._workdir, self._progress = config, workdir, progress
         self._data = Data(config, card, strategy, progress)
         self._model = run_model.build(config, self._data.mean_image(workdir))

@@ -5,7 +5,7 @@ and what a worker has started itself is killed with its process group. Linux onl
 """
 
 import asyncio
-import ctypes
+import functools
 import os
 import signal
 import subprocess
@@ -16,12 +16,9 @@ from typing import IO, TextIO
 
 from rich.console import Console
 
-from headrace import stdio
+from headrace import parent_death, stdio
 from headrace.errors import INTERRUPTED
 from trainer.launcher.worker_exit import StderrTail, WorkerExit
-
-_PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>
-_LIBC = ctypes.CDLL(None)
 
 _LONGEST_LINE = 1 << 16  # bytes; a longer one is shown in pieces
 _LAST_LINES_SECONDS = 2.0  # for what is still in the pipes of a worker that has ended
@@ -202,7 +199,7 @@ class _Worker:
             env={**self._environment, "PYTHONUNBUFFERED": "1"},
             process_group=0,
             # Safe here, where there are no threads. It holds for the program that is started, too.
-            preexec_fn=_parent_death_signal(os.getpid()),
+            preexec_fn=functools.partial(parent_death.kill_with_parent, os.getpid()),
         )
         self._relays = [
             asyncio.create_task(self._relay(self._process.stdout, sys.stdout)),
@@ -261,17 +258,6 @@ class _Worker:
         if stream is sys.stderr:
             self._stderr_tail.append(line.decode(errors="replace"), time.monotonic())
         self._output.show(stream, self._name, line)
-
-
-def _parent_death_signal(parent: int) -> Callable[[], None]:
-    """Make what a child does first, so that it is killed when its parent ends."""
-
-    def set_signal() -> None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # which ended before it was asked
-            os._exit(1)
-
-    return set_signal
 
 
 async def _process_end(pid: int) -> None:

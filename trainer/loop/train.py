@@ -23,7 +23,7 @@ from trainer.distribution.cluster import Cluster, Role
 from trainer.distribution.collectives import Collectives
 from trainer.distribution.preemption import Preemption
 from trainer.evaluation import sidecar_evaluator
-from trainer.loop import async_step, start, train_step
+from trainer.loop import async_step, auto_precision, start, train_step
 from trainer.loop.actions.action import Action
 from trainer.loop.actions.draw_curves import DrawCurves
 from trainer.loop.actions.early_stopping import EarlyStopping
@@ -105,6 +105,9 @@ def train(
         run_dir.lock(workdir) if collectives.is_chief else contextlib.nullcontext(),
         TrainingProgress(config.training.steps, collectives.is_chief) as progress,
     ):
+        config = auto_precision.resolve(
+            config, workdir, cluster, collectives, replicas, progress.note
+        )
         data = Data(config, card, local_strategy, progress)
         run = Run(config, card, workdir, strategy, data, collectives, progress)
         return _train(run, cluster, preemption, flagfile, allow_changes)

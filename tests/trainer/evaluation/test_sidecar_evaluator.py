@@ -2,11 +2,16 @@
 
 import json
 
+import pytest
+
+from input.dataset import dataset_dir
 from tests.trainer import workers
 from tests.trainer.configs import with_values
 from tests.trainer.conftest import TASK
+from trainer import run_dir
 from trainer.config import run as run_config
 from trainer.distribution.cluster import on_this_machine
+from trainer.evaluation import sidecar_evaluator
 
 
 def test_an_evaluator_without_a_split_to_evaluate_waits_for_the_end(copy, prepared, tmp_path):
@@ -39,3 +44,18 @@ def test_an_evaluator_without_a_split_to_evaluate_waits_for_the_end(copy, prepar
         process.kill()
     assert (code, errors) == (0, "")
     assert (copy / "metrics.jsonl").read_bytes() == before
+
+
+def test_it_computes_in_what_the_chief_has_chosen(copy):
+    """Which the run directory says by the time that there is a checkpoint."""
+    (*before, last) = run_dir.read_metrics(str(copy))
+    assert last["split"] == "validation"
+    lines = "".join(json.dumps(row) + "\n" for row in before)
+    (copy / "metrics.jsonl").write_text(lines)
+    config = with_values(run_config.read(str(copy)), mixed_precision="auto")
+    card = dataset_dir.read_card(config.data.data_dir)
+    cluster = on_this_machine({"chief": 1, "worker": 1, "ps": 1, "evaluator": 1})[-1]
+    sidecar_evaluator.evaluate_checkpoints(config, card, str(copy), cluster)
+    again = run_dir.read_metrics(str(copy))[-1]
+    assert (again["step"], again["split"]) == (last["step"], "validation")
+    assert again["loss"] == pytest.approx(last["loss"], rel=1e-5)
