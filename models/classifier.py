@@ -63,9 +63,14 @@ def initial_weights(
         Variables of the network, each with its value.
     """
     (inner,) = (layer for layer in network.layers if isinstance(layer, keras.Model))
-    pixels = keras.Input(network.input_shape[1:], dtype="uint8")
-    normalised = keras.Model(pixels, normalise(pixels, normalization))
-    return registry.initial_weights(model, inner, (np.asarray(normalised(b)) for b in batches))
+
+    def normalised() -> Iterator[np.ndarray]:
+        pixels = keras.Input(network.input_shape[1:], dtype="uint8")
+        first_layers = keras.Model(pixels, normalise(pixels, normalization))
+        for images in batches:
+            yield np.asarray(first_layers(images))
+
+    return registry.initial_weights(model, inner, normalised())
 
 
 @contextlib.contextmanager
