@@ -119,6 +119,7 @@ def evaluation(
     crops: int = 1,
     pipeline: int = 0,
     pipelines: int = 1,
+    records: np.ndarray | None = None,
     decoded_cache: DecodedCache | None = None,
 ) -> tf.data.Dataset:
     """Return every record of a split exactly once, in stored order, over all input pipelines.
@@ -134,6 +135,7 @@ def evaluation(
         crops: 1, or 5 or 10 of each image, see `resize.crops`.
         pipeline: as for `training`.
         pipelines: as for `training`.
+        records: indices of the records to give, in this order, int64 `[records]`; all if not given.
         decoded_cache: decoded records of the split at `resize_to` of `preprocessing`, if they are
             cached.
 
@@ -143,7 +145,7 @@ def evaluation(
         `[batch, crops, rows, columns, channels]`.
     """
     local = batch_size // pipelines
-    last = len(reader) - 1
+    last = (len(reader) if records is None else len(records)) - 1
 
     def positions(step: tf.Tensor) -> tf.Tensor:
         first = step * batch_size + pipeline * local
@@ -159,6 +161,8 @@ def evaluation(
 
     steps = tf.data.Dataset.range(last // batch_size + 1)
     record_indices = steps.map(lambda step: tf.minimum(positions(step), last))
+    if records is not None:
+        record_indices = record_indices.map(lambda places: tf.gather(records, places))
     if decoded_cache:
         batches = decoded_cache.batches(record_indices, local)
     else:

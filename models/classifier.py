@@ -1,9 +1,10 @@
 """A classifier: uint8 pixels in, logits out. Casting and normalising are its first layers."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import keras
+import numpy as np
 
 from models import registry
 from models.layers.normalization import Normalization, normalise
@@ -44,6 +45,32 @@ def build(
     if mixed_precision != "none":
         logits = keras.ops.cast(logits, "float32")
     return keras.Model(pixels, logits, name=model.rpartition("/")[2])
+
+
+def initial_weights(
+    network: keras.Model, batches: Iterable[np.ndarray], *, model: str, normalization: Normalization
+) -> list[tuple[keras.Variable, np.ndarray]]:
+    """Compute the weights that a new run takes from its training images, see `models.registry`.
+
+    Args:
+        network: what `build` returned.
+        batches: training images, uint8 `[batch, rows, columns, channels]`; read only if the model
+            has such weights.
+        model: as it was given to `build`.
+        normalization: likewise.
+
+    Returns:
+        Variables of the network, each with its value.
+    """
+    (inner,) = (layer for layer in network.layers if isinstance(layer, keras.Model))
+
+    def normalised() -> Iterator[np.ndarray]:
+        pixels = keras.Input(network.input_shape[1:], dtype="uint8")
+        first_layers = keras.Model(pixels, normalise(pixels, normalization))
+        for images in batches:
+            yield np.asarray(first_layers(images))
+
+    return registry.initial_weights(model, inner, normalised())
 
 
 @contextlib.contextmanager

@@ -7,11 +7,11 @@ A model takes normalised float images `[batch, rows, columns, channels]` and giv
 
 To add one, put a module into this package with `build(input_shape, classes, *, option=default, …)`.
 Its name is the model's and nothing else names it; `MIN_SIZE` is the least of rows and columns that
-it takes, if not 1; `NORMALIZATION` what it is fed with, if not "channel"; and a function
-`imagenet_weights()` gives weights that were trained on ImageNet, if there are any, see
-`imagenet_weights` here. It imports Keras in `build`, so that names and options can be checked
-before TensorFlow, which takes seconds, is loaded. Of its `style`, each field is an option of the
-model's own.
+it takes, if not 1; `NORMALIZATION` what it is fed with, if not "channel". A function
+`imagenet_weights()` gives weights that were trained on ImageNet, and `initial_weights(network,
+batches)` weights that are made of training images, if there are any; see the functions of these
+names here. It imports Keras in `build`, so that names and options can be checked before TensorFlow,
+which takes seconds, is loaded. Of its `style`, each field is an option of the model's own.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ import functools
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,8 @@ from headrace.errors import UsageError, UserError
 from models import applications
 from models.layers.style import Style
 
-if TYPE_CHECKING:  # the names of models are known without
+if TYPE_CHECKING:  # with TensorFlow, takes seconds
+    import keras
     import numpy as np
 
 # Modules of the package that are no models.
@@ -186,6 +187,26 @@ def build(name: str, input_shape: tuple[int, int, int], classes: int, **values):
         elif parameter in values:
             arguments[parameter] = values[parameter]
     return _builder(name)(tuple(input_shape), classes, **arguments)
+
+
+def initial_weights(
+    name: str, network: "keras.Model", batches: "Iterable[np.ndarray]"
+) -> "list[tuple[keras.Variable, np.ndarray]]":
+    """Compute the weights of a model that a new run takes from its training images.
+
+    Args:
+        name: of the model.
+        network: what `build` returned for it.
+        batches: training images as the model gets them, float32
+            `[batch, rows, columns, channels]`; read only if the model has such weights.
+
+    Returns:
+        Variables of the network, each with its value; empty for most models.
+    """
+    if name in application_names():
+        return []
+    compute = getattr(_module(name), "initial_weights", None)
+    return compute(network, batches) if compute else []
 
 
 def _keywords(name: str) -> dict[str, object]:

@@ -1,5 +1,7 @@
 """The network of a run, with the weights that it is trained from."""
 
+from collections.abc import Iterable
+
 import keras
 import numpy as np
 
@@ -25,13 +27,31 @@ def build(config: RunConfig, mean_image: np.ndarray | None = None) -> keras.Mode
         len(config.dataset.classes),
         model=config.model.name,
         options=config.model.options,
-        normalization=Normalization(
-            config.model.normalization or registry.normalization(config.model.name),
-            config.dataset.mean,
-            config.dataset.std,
-            mean_image,
-        ),
+        normalization=_normalization(config, mean_image),
         mixed_precision=config.model.mixed_precision,
+    )
+
+
+def initial_weights(
+    config: RunConfig,
+    network: keras.Model,
+    batches: Iterable[np.ndarray],
+    mean_image: np.ndarray | None = None,
+) -> list[tuple[keras.Variable, np.ndarray]]:
+    """Compute the weights that the network of a new run takes from its training images.
+
+    Args:
+        config: configuration of the run.
+        network: what `build` returned.
+        batches: training images, uint8 `[batch, rows, columns, channels]`.
+        mean_image: as for `build`.
+
+    Returns:
+        What `models.classifier.initial_weights` returns.
+    """
+    normalization = _normalization(config, mean_image)
+    return classifier.initial_weights(
+        network, batches, model=config.model.name, normalization=normalization
     )
 
 
@@ -48,3 +68,12 @@ def build_from_run_dir(config: RunConfig, workdir: str) -> keras.Model:
             "which writes it"
         )
     return build(config, mean_image)
+
+
+def _normalization(config: RunConfig, mean_image: np.ndarray | None) -> Normalization:
+    return Normalization(
+        config.model.normalization or registry.normalization(config.model.name),
+        config.dataset.mean,
+        config.dataset.std,
+        mean_image,
+    )

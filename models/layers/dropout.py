@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import keras
+import numpy as np
 
 from headrace.errors import UserError
 
@@ -73,7 +74,24 @@ def sample(model: keras.Model) -> int:
     Returns:
         The number of layers that drop; 0 if all samples will be the same.
     """
-    found = [layer for layer in model._flatten_layers() if isinstance(layer, _Sampling)]
+    found = _sampling_layers(model)
     for layer in found:
         layer.sampling = True
     return len(found)
+
+
+def reseed(model: keras.Model, seed: int) -> None:
+    """Let the samples of a model begin anew: what follows hangs on the seed alone.
+
+    Args:
+        model: a model that `sample` was called on.
+        seed: 0 or more; another one gives other samples.
+    """
+    for number, layer in enumerate(_sampling_layers(model)):
+        # Of each layer another: two of one shape would drop the same places.
+        state = np.random.SeedSequence([seed, number]).generate_state(2)
+        layer.seed_generator.state.assign(state)
+
+
+def _sampling_layers(model: keras.Model) -> list[keras.Layer]:
+    return [layer for layer in model._flatten_layers() if isinstance(layer, _Sampling)]

@@ -28,6 +28,7 @@ class Style:
         batch_norm: its place, `before` or `after` the activation, or `none`.
         bn_epsilon: what is added to its variance.
         bn_momentum: momentum of its moving averages.
+        bn_scale: whether it multiplies each channel by a trained factor.
     """
 
     activation: str = "relu"
@@ -38,6 +39,7 @@ class Style:
     batch_norm: str = "none"
     bn_epsilon: float = 1e-3
     bn_momentum: float = 0.99
+    bn_scale: bool = True
 
     def conv(
         self,
@@ -50,9 +52,11 @@ class Style:
         groups: int = 1,
         use_bias: bool = True,
         linear: bool = False,
+        pool: int = 1,
+        identity: bool = False,
         name: str | None = None,
     ):
-        """Convolve, normalise and activate.
+        """Convolve, take the maximum if asked to, normalise and activate.
 
         Args:
             x: a Keras tensor `[batch, rows, columns, channels]`.
@@ -63,6 +67,9 @@ class Style:
             groups: groups of channels, each convolved by itself.
             use_bias: whether a bias is added.
             linear: whether the activation is left out, as before the sum of a residual block.
+            pool: rows and columns of which the maximum is handed on; 1 to hand on all of them.
+            identity: whether the first filters begin as copies of the channels, see
+                `models.layers.partial_identity`.
             name: name of the convolution; what follows it is called after it, `c1_bn` behind `c1`
                 and behind `c1_conv`.
 
@@ -83,9 +90,11 @@ class Style:
             groups=groups,
             use_bias=use_bias,
             name=name,
-            **self._kernel_options("kernel", axis=[0, 1, 2]),
+            **self._kernel_options("kernel", axis=[0, 1, 2], identity=identity),
         )
-        return self._finish(convolution(x), linear, name)
+        x = convolution(x)
+        x = layers.MaxPooling2D(pool)(x) if pool > 1 else x
+        return self._finish(x, linear, name)
 
     def separable_conv(
         self,
@@ -146,17 +155,22 @@ class Style:
         dense = layers.Dense(units, name=name, **self._kernel_options("kernel", axis=0))
         return self._finish(dense(x), linear=False, name=name)
 
-    def logits(self, x, classes: int):
+    def logits(self, x, classes: int, use_bias: bool = True):
         """Put the last layer behind `[batch, features]`: `[batch, classes]`, of no activation."""
         from keras import layers
 
-        return layers.Dense(classes, name="logits", **self._kernel_options("kernel", axis=0))(x)
+        options = self._kernel_options("kernel", axis=0)
+        return layers.Dense(classes, use_bias=use_bias, name="logits", **options)(x)
 
     def norm(self, x, name: str | None = None):
         """Normalise by the statistics of the global batch, whatever `batch_norm` says."""
         from models.layers.batch_norm import GlobalBatchNormalization
 
-        options = {"epsilon": self.bn_epsilon, "momentum": self.bn_momentum}
+        options = {
+            "epsilon": self.bn_epsilon,
+            "momentum": self.bn_momentum,
+            "scale": self.bn_scale,
+        }
         return GlobalBatchNormalization(**options, name=name)(x)
 
     def activate(self, x, name: str | None = None):
@@ -177,17 +191,22 @@ class Style:
             x = self.activate(x, activation_name)
         return self.norm(x, norm_name) if self.batch_norm == "after" else x
 
-    def _kernel_options(self, kernel: str, axis: int | list[int]) -> dict[str, object]:
+    def _kernel_options(
+        self, kernel: str, axis: int | list[int], identity: bool = False
+    ) -> dict[str, object]:
         """Return the options of a layer for one of its kernels, such as `kernel_regularizer`."""
         from keras import constraints, initializers, regularizers
 
+        from models.layers.partial_identity import PartialIdentity
+
         try:
-            options = {"initializer": initializers.get(self.kernel_initializer)}
+            initializer = initializers.get(self.kernel_initializer)
         except ValueError:
             raise UserError(
                 f"Keras has no initializer {self.kernel_initializer!r}; use one such as "
                 "kernel_initializer=he_normal"
             ) from None
+        options = {"initializer": PartialIdentity(initializer) if identity else initializer}
         if self.l1 or self.l2:
             options["regularizer"] = regularizers.L1L2(self.l1, self.l2)
         if self.max_norm:

@@ -190,6 +190,19 @@ def test_evaluation_sees_every_record_once_and_masks_the_rest(shards, batch_size
     assert np.bincount(labels).tolist() == [20, 27]
 
 
+def test_evaluation_of_some_records_has_these_in_their_order(shards):
+    def evaluated(**options) -> list[str]:
+        dataset = stream.evaluation(
+            reader(shards), batch_size=4, preprocessing=Preprocessing(SIZE), **options
+        )
+        given = list(dataset.as_numpy_iterator())
+        real = np.concatenate([batch["weight"] for batch in given]) == 1
+        return np.concatenate([hashes(batch) for batch in given])[real].tolist()
+
+    chosen = np.array([46, 3, 4, 5, 40, 0])
+    assert evaluated(records=chosen) == [evaluated()[index] for index in chosen]
+
+
 @pytest.mark.parametrize("encoding", dataset_dir.ENCODINGS)
 @pytest.mark.parametrize("size", [(8, 8), (6, 6)])
 def test_every_encoding_gives_the_same_pixels(tmp_path, encoding, size):

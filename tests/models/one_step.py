@@ -74,7 +74,8 @@ def examine(name: str, mirrored: tf.distribute.Strategy, folder: pathlib.Path) -
 
 
 def new_state(name: str, strategy: tf.distribute.Strategy, seed: int = 1) -> TrainState:
-    """Return a model without chance, of this seed's weights."""
+    """Return a model without chance, of this seed's weights, or those that its images make."""
+    normalization = Normalization("unit")
     keras.utils.set_random_seed(seed)
     with strategy.scope():
         model = classifier.build(
@@ -82,10 +83,14 @@ def new_state(name: str, strategy: tf.distribute.Strategy, seed: int = 1) -> Tra
             len(CLASSES),
             model=name,
             options=small.without_chance(name),
-            normalization=Normalization("unit"),
+            normalization=normalization,
         )
         optimizer = keras.optimizers.SGD(1e-3)
         optimizer.build(model.trainable_variables)
+    for variable, value in classifier.initial_weights(
+        model, [batch(name)["image"]], model=name, normalization=normalization
+    ):
+        variable.assign(value)
     return TrainState(model, optimizer)
 
 

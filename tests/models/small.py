@@ -7,6 +7,7 @@ OPTIONS: dict[str, dict[str, object]] = {
     "alexnet": {"units": (16, 16)},
     "deeper_googlenet": {"stage_4": False},
     "efficientnet_lite0": {"activation": "gelu"},  # smooth, as `resnext`
+    "headrace_net": {"widths": (8, 16)},
     "resnet": {"depth": 18, "stem": "cifar"},
     "resnet_cifar": {"stages": (1, 1), "filters": (8, 8, 16)},
     # Smooth: a ReLU within rounding of zero is on another side of it with another strategy.

@@ -191,3 +191,15 @@ def test_names_and_options_are_known_without_tensorflow():
         "assert not {'tensorflow', 'keras', 'numpy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize("name", ["lenet", "annexed", "applications/vgg16"])
+def test_a_model_without_weights_of_images_reads_none(name, one_file):
+    """The network stands for any: nothing is done with it."""
+
+    def batches():
+        raise AssertionError
+        yield
+
+    network = keras.Sequential([keras.Input((2,))])
+    assert registry.initial_weights(name, network, batches()) == []

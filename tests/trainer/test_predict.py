@@ -1,6 +1,8 @@
 """predict, on a finished run: a line per file, and what it says of files that it cannot take."""
 
+import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tests.conftest import assert_one_line_error, run_program
@@ -59,3 +61,63 @@ def test_prediction_names_the_file_that_is_no_image(run, tmp_path):
     assert_one_line_error(finished, 1, "none.png cannot be read")
     finished = run_program("trainer.predict", f"--workdir={run}")
     assert_one_line_error(finished, 2, "no image given")
+
+
+@pytest.fixture(scope="module")
+def dropping(prepared, tmp_path_factory):
+    """A run of a few steps with dropout, and batch normalisation, which is not to move."""
+    workdir = tmp_path_factory.mktemp("dropping") / "run"
+    finished = run_program(
+        *("trainer.task", "--model=mini_vgg", "--model_options=dropout=0.25;dense_dropout=0.5"),
+        *(f"--data_dir={prepared}", f"--workdir={workdir}", "--batch_size=24", "--epochs=2"),
+    )
+    assert finished.returncode == 0, finished.stderr
+    return workdir
+
+
+@pytest.fixture(scope="module")
+def sampled(dropping, images) -> list[str]:
+    """A line for each image."""
+    return lines_of("trainer.predict", f"--workdir={dropping}", "--mc_samples=200", *images)
+
+
+def lines_of(*arguments) -> list[str]:
+    finished = run_program(*arguments)
+    assert (finished.returncode, finished.stderr) == (0, "")
+    return finished.stdout.splitlines()
+
+
+def test_samples_have_the_mean_and_deviation_of_predictions_with_dropout(dropping, images, sampled):
+    network = trained_classifier(dropping)._network
+    for layer in network._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False  # and so, for Keras, as in prediction
+    deviations = []
+    for line, image in zip(sampled, images, strict=True):
+        path, label, mean, deviation = line.split("\t")
+        assert path == str(image)
+        pixels = np.repeat(tf.io.decode_png(image.read_bytes()).numpy()[None], 4000, 0)
+        expected = tf.nn.softmax(network(pixels, training=True)).numpy()
+        best = int(expected.mean(0).argmax())
+        assert label == ("dark", "grey", "light")[best]
+        deviations.append(float(deviation))
+        assert deviations[-1] == pytest.approx(expected[:, best].std(), rel=0.25, abs=0.005)
+        error = 5 * deviations[-1] / np.sqrt(200) + 1e-4
+        assert float(mean) == pytest.approx(expected[:, best].mean(), abs=error)
+    assert max(deviations) > 0.01
+
+
+def test_what_is_said_of_a_file_hangs_on_no_other_file(dropping, images, sampled):
+    asked = ("trainer.predict", f"--workdir={dropping}", "--mc_samples=200", "--seed=0")
+    assert lines_of(*asked, images[-1], images[0]) == [sampled[-1], sampled[0]]
+
+
+def test_samples_that_would_tell_nothing_are_refused(run, images):
+    def refused(samples: int, code: int, *words: str) -> None:
+        asked = ("trainer.predict", f"--workdir={run}", f"--mc_samples={samples}", images[0])
+        assert_one_line_error(run_program(*asked), code, *words)
+
+    refused(1, 2, "--mc_samples=1: one sample has no deviation; use 2 or more, or 0")
+    refused(-2, 2, "--mc_samples")
+    words = "resnet_cifar has no dropout", "train a model that has some, such as mini_vgg"
+    refused(9, 1, "error: --mc_samples=9: ", *words)

@@ -1,5 +1,6 @@
 """The data of a run: what is trained on, what is evaluated, and what is made of the labels."""
 
+import functools
 import itertools
 import shutil
 
@@ -12,11 +13,12 @@ from hypothesis import strategies as st
 from headrace.errors import UserError
 from input.dataset import dataset_dir
 from input.loading import read_records
+from input.sampling import even_sample
 from tests.conftest import run_program
 from tests.trainer.configs import with_values
 from tests.trainer.conftest import TASK
 from tests.trainer.loop.starts import go_on
-from trainer import run_dir
+from trainer import run_data, run_dir
 from trainer.config import run as run_config
 from trainer.reporting.progress import TrainingProgress
 from trainer.run_data import Data
@@ -144,6 +146,48 @@ def test_a_mean_image_is_taken_from_the_run_directory_or_made_of_what_is_trained
     run_dir.make(str(tmp_path), run_config.to_json(other), "", stored)
     np.testing.assert_array_equal(data_of(other).mean_image(str(tmp_path)), stored)
     np.testing.assert_array_equal(data_of(config).mean_image(str(tmp_path)), found)
+
+
+def test_a_sample_is_of_what_is_trained_on_and_hangs_on_no_other_flag(config, monkeypatch):
+    def sample(**changes) -> np.ndarray:
+        return np.concatenate(list(data_of(config, **changes).sample()))
+
+    batches, _ = data_of(config).evaluation("train")
+    images = np.concatenate([batch["image"] for batch in taken(batches)])[:72]
+    np.testing.assert_array_equal(sample(), images)
+    np.testing.assert_array_equal(sample(train_split="train[:20]"), images[:20])
+    monkeypatch.setattr(run_data, "_SAMPLE_RECORDS", 100)
+    monkeypatch.setattr(run_data, "_SAMPLE_BATCH", 7)
+    other = {"batch_size": 9, "lanes": 3, "seed": 5, "cache": "memory", "crop": "resized", "pad": 0}
+    np.testing.assert_array_equal(sample(**other), images)
+
+
+def test_a_sample_of_a_large_split_is_spread_over_it(config, monkeypatch):
+    """And no more is read than is asked for."""
+    monkeypatch.setattr(run_data, "_SAMPLE_RECORDS", 4)
+    monkeypatch.setattr(run_data, "_SAMPLE_BATCH", 3)
+    monkeypatch.setattr(
+        run_data.even_sample,
+        "record_indices",
+        functools.partial(even_sample.record_indices, run=2),
+    )
+    batches, _ = data_of(config).evaluation("train")
+    images = np.concatenate([batch["image"] for batch in taken(batches)])
+    first, second = data_of(config).sample()
+    np.testing.assert_array_equal(first, images[[0, 1, 70]])
+    np.testing.assert_array_equal(second, images[[71]])
+
+
+def test_a_damaged_record_of_a_sample_is_named_or_left_out(config, prepared, tmp_path):
+    folder = shutil.copytree(prepared, tmp_path / "data")
+    shard = next(folder.glob("*-train.tfrecord-*"))
+    content = bytearray(shard.read_bytes())
+    content[40] ^= 0xFF
+    shard.write_bytes(content)
+    skipping = data_of(config, data_dir=str(folder), on_bad_record="skip")
+    assert sum(map(len, skipping.sample())) == 71
+    with pytest.raises(UserError, match="is damaged"):
+        list(data_of(config, data_dir=str(folder), on_bad_record="stop").sample())
 
 
 def test_the_mean_image_is_that_of_what_is_trained_on_now(prepared, tmp_path):

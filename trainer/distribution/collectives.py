@@ -8,6 +8,7 @@ of them than another would wait for it for ever. So everything that hangs on one
 signals is summed over all workers before it is acted on.
 """
 
+import numpy as np
 import tensorflow as tf
 
 from trainer.distribution.cluster import Cluster
@@ -40,6 +41,13 @@ class Collectives:
             )
         )
         return self._reduce(per_replica).numpy().tolist()
+
+    def broadcast(self, value: np.ndarray) -> np.ndarray:
+        """Return the chief's value, as all workers call this with one of the same shape."""
+        if self.workers == 1:
+            return value
+        flat = (value if self.is_chief else np.zeros_like(value)).ravel()
+        return np.asarray(self.all_reduce_sum(*flat.tolist()), value.dtype).reshape(value.shape)
 
     def barrier(self) -> None:
         """Wait until all workers are here."""

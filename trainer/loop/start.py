@@ -20,6 +20,7 @@ from trainer.config import run as run_config
 from trainer.config.run import RunConfig
 from trainer.distribution import strategies
 from trainer.distribution.collectives import Collectives
+from trainer.loop import initial_weights
 from trainer.optimization import ema, group_rates, optimizers
 from trainer.reporting.progress import TrainingProgress
 from trainer.run_data import Data
@@ -123,9 +124,13 @@ def begin(
         mean_image: see `run_dir.make`.
 
     Raises:
-        UserError: the other run has no weights for this one.
+        UserError: the other run has no weights for this one, or weights are made of training
+            images and one cannot be read.
     """
-    starts_warm = manager.latest_step is None and _load_first_weights(run, state)
+    is_new = manager.latest_step is None
+    starts_warm = is_new and _load_first_weights(run, state)
+    if is_new and not starts_warm:
+        initial_weights.load(run, state, mean_image)
     if run.collectives.is_chief:
         # All workers are here and have found the same in the directory: it may change now.
         run_dir.make(run.workdir, run_config.to_json(run.config), flagfile, mean_image)

@@ -4,7 +4,8 @@ Decoding and resizing are those of the input pipeline, and normalisation is a la
 so serving cannot differ from training.
 """
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 
 import keras
 import tensorflow as tf
@@ -60,8 +61,13 @@ class Classifier(tf.Module):
         }
 
     def _pixels(self, encoded: tf.Tensor) -> tf.Tensor:
-        channels = self._network.input_shape[-1]
-        return resize.preprocess(decode.decode(encoded, channels), self._preprocessing)
+        return to_pixels(encoded, self._network, self._preprocessing)
+
+
+def to_pixels(encoded: tf.Tensor, network: keras.Model, preprocessing: Preprocessing) -> tf.Tensor:
+    """Return the bytes of an image file as a network takes them: uint8
+    `[rows, columns, channels]`."""
+    return resize.preprocess(decode.decode(encoded, network.input_shape[-1]), preprocessing)
 
 
 def classify_file(classifier: Classifier, file: str, encoded: bytes) -> tuple[str, float]:
@@ -75,10 +81,21 @@ def classify_file(classifier: Classifier, file: str, encoded: bytes) -> tuple[st
     Raises:
         UserError: it is no image that the model's decoder reads.
     """
-    try:
+    with decoder_errors(file):
         result = classifier.classify(tf.constant([encoded]))
+    return result["label"][0].numpy().decode(), float(result["probability"][0])
+
+
+@contextlib.contextmanager
+def decoder_errors(file: str) -> Iterator[None]:
+    """Name the file that cannot be decoded.
+
+    Raises:
+        UserError: it is no image that the decoder reads.
+    """
+    try:
+        yield
     except tf.errors.InvalidArgumentError:
         raise UserError(
             f"{file} is no sound JPEG, PNG, GIF or BMP image; convert it or leave it out"
         ) from None
-    return result["label"][0].numpy().decode(), float(result["probability"][0])

@@ -18,6 +18,7 @@ LEVELS = np.array([[-2.0, -0.5, 0.0, 0.5, 2.0]], np.float32)
         ("silu", LEVELS / (1 + np.exp(-LEVELS))),
         ("swish", LEVELS / (1 + np.exp(-LEVELS))),
         ("mish", LEVELS * np.tanh(np.log1p(np.exp(LEVELS)))),
+        ("gelu_tanh", [[-0.0454023, -0.154286, 0, 0.345714, 1.954598]]),
         ("leaky_relu", np.where(LEVELS > 0, LEVELS, 0.2 * LEVELS)),
         ("tanh", np.tanh(LEVELS)),
         ("prelu", np.where(LEVELS > 0, LEVELS, 0.25 * LEVELS)),
@@ -50,5 +51,7 @@ def test_a_network_of_rrelus_knows_its_shapes():
 
 
 def test_an_unknown_name_is_refused():
-    with pytest.raises(UserError, match="unknown activation 'relo'; there are prelu, rrelu and"):
+    with pytest.raises(
+        UserError, match="unknown activation 'relo'; there are prelu, rrelu, gelu_tanh"
+    ):
         activations.layer("relo")

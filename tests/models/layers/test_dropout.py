@@ -32,6 +32,24 @@ def test_it_drops_in_training_and_in_prediction_only_when_sampled(kind):
     np.testing.assert_array_equal(sampled.layers[1].moving_mean, 0 * IMAGES[0, 0, 0])
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_samples_can_begin_anew_and_are_others_in_each_layer(kind):
+    image = keras.Input(IMAGES.shape[1:])
+    both = keras.ops.stack([dropout.dropout(image, 0.5, kind) for _ in range(2)])
+    sampled = keras.Model(image, both)
+    assert dropout.sample(sampled) == 2
+
+    def samples(seed: int) -> np.ndarray:
+        dropout.reseed(sampled, seed)
+        return np.stack([sampled(IMAGES, training=False) for _ in range(2)])
+
+    found = samples(0)
+    np.testing.assert_array_equal(samples(0), found)
+    assert np.any(found[0] != found[1])
+    assert np.any(found[:, 0] != found[:, 1])
+    assert np.any(samples(1) != found)
+
+
 def test_spatial_dropout_drops_whole_channels():
     kept = np.asarray(network("spatial")(IMAGES, training=True)) != 0
     np.testing.assert_array_equal(kept.any((1, 2)), kept.all((1, 2)))

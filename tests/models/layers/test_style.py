@@ -68,6 +68,17 @@ def test_the_logits_are_linear_and_penalised_as_the_rest():
     layer = keras.Model(features, Style(activation="tanh", l2=0.1).logits(features, 3)).layers[-1]
     assert (layer.name, layer.activation.__name__, layer.units) == ("logits", "linear", 3)
     assert layer.kernel_regularizer is not None
+    layer = keras.Model(features, Style().logits(features, 3, use_bias=False)).layers[-1]
+    assert layer.count_params() == 15
+
+
+def test_the_maximum_is_taken_before_the_normalisation_which_may_have_no_factor():
+    style = Style(batch_norm="before", bn_scale=False)
+    convolution, pool, norm, _ = made(style, "conv", pool=2)
+    assert convolution.output.shape == (None, 8, 8, 4)
+    assert isinstance(pool, keras.layers.MaxPooling2D)
+    assert norm.input.shape == (None, 4, 4, 4)
+    assert [weight.name for weight in norm.trainable_weights] == ["beta"]
 
 
 def test_a_strided_pointwise_convolution_takes_every_second_pixel_first():

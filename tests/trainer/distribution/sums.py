@@ -11,6 +11,7 @@ import os
 import pathlib
 import sys
 
+import numpy as np
 import tensorflow as tf
 
 from trainer.distribution import devices, strategies
@@ -22,6 +23,11 @@ VALUES = (*map(float, range(1, 99)), 0.1, -2.5, 3e9)
 
 def of_worker(index: int) -> list[float]:
     return [value + index for value in VALUES]
+
+
+def array_of_worker(index: int) -> np.ndarray:
+    """Numbers that have no exact decimal; those of the others are very far from them."""
+    return (1e6**index * np.arange(1, 7).reshape(2, 3) / 7).astype(np.float32)
 
 
 def main(folder: str, replicas: str = "") -> None:
@@ -45,6 +51,7 @@ def main(folder: str, replicas: str = "") -> None:
         "workers": collectives.workers,
         "is_chief": collectives.is_chief,
         "sums": collectives.all_reduce_sum(*of_worker(cluster.index)),
+        "broadcast": collectives.broadcast(array_of_worker(cluster.index)).tolist(),
     }
     (here / f"{cluster.index}.json").write_text(json.dumps(result))
 

@@ -3,6 +3,7 @@
 import json
 import os
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import run_program
 from tests.trainer import workers
-from tests.trainer.distribution.sums import VALUES, of_worker
+from tests.trainer.distribution.sums import VALUES, array_of_worker, of_worker
 from trainer.distribution.cluster import Cluster
 from trainer.distribution.collectives import Collectives
 
@@ -22,6 +23,7 @@ def test_alone_a_worker_decides_by_its_own_values(values):
     collectives = Collectives(tf.distribute.get_strategy(), Cluster())
     assert collectives.all_reduce_sum(*values) == values
     assert (collectives.workers, collectives.is_chief) == (1, True)
+    np.testing.assert_array_equal(collectives.broadcast(np.array(values)), values)
 
 
 @pytest.mark.parametrize(("task", "is_chief"), [("chief", True), ("worker", False)])
@@ -41,6 +43,7 @@ def test_workers_have_the_sums_of_all_and_wait_for_the_last_one(tmp_path):
     assert (first.pop("is_chief"), second.pop("is_chief")) == (True, False)
     assert first == second
     assert (first["workers"], first["arrived"]) == (2, True)
+    assert first["broadcast"] == array_of_worker(0).tolist()
     assert first["sums"] == [a + b for a, b in zip(of_worker(0), of_worker(1), strict=True)]
 
 
