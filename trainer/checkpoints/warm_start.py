@@ -63,7 +63,9 @@ def check(config: RunConfig) -> None:
         )
 
 
-def load(config: RunConfig, state: "TrainState", note: Callable[[str], None]) -> int:
+def load(
+    config: RunConfig, state: "TrainState", note: Callable[[str], None]
+) -> tuple[int, set[str]]:
     """Give a state the weights of the run that its config names, outside a strategy's scope.
 
     Where the best checkpoint of that run is damaged, they are those of its latest one.
@@ -74,7 +76,7 @@ def load(config: RunConfig, state: "TrainState", note: Callable[[str], None]) ->
         note: function that is called with lines for the user.
 
     Returns:
-        The step of the checkpoint that they are from.
+        The step of the checkpoint that they are from, and the paths of the weights that it has not.
 
     Raises:
         UserError: as for `check`; or no checkpoint is sound, a weight of the same model has another
@@ -93,39 +95,46 @@ def load(config: RunConfig, state: "TrainState", note: Callable[[str], None]) ->
     head = set() if has_same_classes else head_weights(config, state.model)
     if _is_same_model(source, config):
         _copy(config, model, state.model, head)
+        fresh = head
         afresh = f"; fresh weights for its own classes: {', '.join(sorted(head))}" if head else ""
     else:
-        afresh = f"; {copy_by_name(named.values(model), state.model, head)}"
+        fresh, taken = copy_by_name(named.values(model), state.model, head)
+        afresh = f"; {taken}"
     note(
         f"starting from the weights of {config.checkpoints.init_from}, {which} checkpoint, "
         f"step {step}{afresh}; {config.checkpoints.init_optimizer} optimizer"
     )
-    return step
+    return step, fresh
 
 
 def copy_by_name(
     arrays: "Mapping[str, np.ndarray]", target: "keras.Model", head: Collection[str]
-) -> str:
-    """Give a network weights of the same names and shapes, but for its head; say how many.
+) -> tuple[set[str], str]:
+    """Give a network weights of the same names and shapes, but for its head.
 
     Args:
         arrays: weights, by names as `models.weights.named` makes them.
         target: network.
         head: paths of the weights of its head.
 
+    Returns:
+        The paths of the weights that stay fresh, and for the user how many were taken.
+
     Raises:
         UserError: they have none in common.
     """
     from models.weights import named  # with TensorFlow, takes seconds
 
-    heads = {name for name, variable in named.by_name(target).items() if variable.path in head}
+    variables = named.by_name(target)
+    heads = {name for name, variable in variables.items() if variable.path in head}
     body = {name: array for name, array in arrays.items() if name not in heads}
     fresh = named.assign(target, body)
     total, shown = len(target.weights), ", ".join(fresh[:4])
     more = ", …" * (len(fresh) > 4)
-    return f"{total - len(fresh)} of {total} weights by their names" + (
+    taken = f"{total - len(fresh)} of {total} weights by their names" + (
         f"; fresh ones: {shown}{more}" if fresh else ""
     )
+    return {variables[name].path for name in fresh}, taken
 
 
 def _is_same_model(source: RunConfig, config: RunConfig) -> bool:

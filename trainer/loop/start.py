@@ -111,6 +111,7 @@ def begin(
     run: Run,
     state: TrainState,
     manager: CheckpointManager,
+    transfer: Plan,
     flagfile: str,
     mean_image: np.ndarray | None,
 ) -> None:
@@ -120,15 +121,16 @@ def begin(
         run: run.
         state: its state, restored.
         manager: manager of its checkpoints.
+        transfer: which layers train when.
         flagfile: flags that repeat the run, for `flags.txt`.
         mean_image: see `run_dir.make`.
 
     Raises:
-        UserError: the other run has no weights for this one, or weights are made of training
-            images and one cannot be read.
+        UserError: the other run has no weights for this one, or not for a layer that is frozen; or
+            weights are made of training images and one cannot be read.
     """
     is_new = manager.latest_step is None
-    starts_warm = is_new and _load_first_weights(run, state)
+    starts_warm = is_new and _load_first_weights(run, state, transfer)
     if is_new and not starts_warm:
         initial_weights.load(run, state, mean_image)
     if run.collectives.is_chief:
@@ -138,21 +140,22 @@ def begin(
         manager.save()  # from here on, whatever becomes of the other run is nothing to this one
 
 
-def _load_first_weights(run: Run, state: TrainState) -> bool:
+def _load_first_weights(run: Run, state: TrainState, transfer: Plan) -> bool:
     """Take weights over, if the run is to start from any; return whether it is."""
     config, note = run.config, run.progress.note
     if config.checkpoints.init_from:
-        step = warm_start.load(config, state, note)
+        step, fresh = warm_start.load(config, state, note)
         _check_same_step(run.collectives, step, "`init_from`")
-        return True
-    if config.transfer.pretrained != "none":
+    elif config.transfer.pretrained != "none":
         if not run.collectives.is_chief:
             run.collectives.barrier()  # it may download them, into a cache that workers share
-        pretrained.load(config, state, note)
+        fresh = pretrained.load(config, state, note)
         if run.collectives.is_chief:
             run.collectives.barrier()
-        return True
-    return False
+    else:
+        return False
+    transfer.check_fresh(fresh)
+    return True
 
 
 def announce(run: Run, state: TrainState, transfer: Plan, validation_split: str | None) -> None:

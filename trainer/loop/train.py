@@ -123,7 +123,7 @@ def _train(
     plan = start.plan_transfer(run, state)
     manager = start.make_manager(run, state)
     start.restore(run, state, manager, allow_changes)
-    start.begin(run, state, manager, flagfile, mean_image)
+    start.begin(run, state, manager, plan, flagfile, mean_image)
     plan.apply(state.step)
     step_fns = _make_step_fns(run, cluster, state, mean_image)
     split = config.training.validation_split if step_fns.evaluates_inline else None

@@ -11,7 +11,7 @@ survives each change, and a run that resumes goes on as one that never stopped.
 import bisect
 import dataclasses
 import fnmatch
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import keras
 
@@ -57,6 +57,24 @@ class Plan:
         for part in self.parts:
             for layer in part.layers:
                 layer.trainable = part.from_step is not None and part.from_step <= step
+
+    def check_fresh(self, paths: Collection[str]) -> None:
+        """Make sure that weights which nobody has trained do so from the first step on.
+
+        Args:
+            paths: paths of those weights.
+
+        Raises:
+            UserError: they are frozen.
+        """
+        for part in self.parts:
+            fresh = [layer.name for layer in part.layers if _has_any(layer, paths)]
+            if fresh and part.from_step != 0:
+                raise UserError(
+                    f"`freeze`: {', '.join(fresh[:4])} of {part.name} have random weights, which "
+                    "would stay as they are; let them train from the start, with "
+                    f"`unfreeze`={','.join(f'{name}@0' for name in fresh)}"
+                )
 
     @property
     def changes(self) -> list[int]:
@@ -143,6 +161,10 @@ def _make_parts(
         rest = name if len(frozen) == len(layers) else f"rest of {name}"
         parts += [Part(rest, frozen, None, rate)] if frozen else []
     return parts
+
+
+def _has_any(layer: keras.Layer, paths: Collection[str]) -> bool:
+    return any(variable.path in paths for variable in layer.weights)
 
 
 def _named(groups: dict[str, list[keras.Layer]], name: str) -> list[keras.Layer]:

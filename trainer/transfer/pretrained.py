@@ -41,7 +41,7 @@ def check(config: RunConfig) -> None:
         )
 
 
-def load(config: RunConfig, state: "TrainState", note: Callable[[str], None]) -> None:
+def load(config: RunConfig, state: "TrainState", note: Callable[[str], None]) -> set[str]:
     """Give a state the weights that its config names, outside a strategy's scope.
 
     The last layer stays as it was made, unless they are of a run with the same classes.
@@ -51,6 +51,9 @@ def load(config: RunConfig, state: "TrainState", note: Callable[[str], None]) ->
         state: state of the new run, as it was made.
         note: function that is called with lines for the user.
 
+    Returns:
+        The paths of the weights that stay fresh.
+
     Raises:
         UserError: as for `check`; or they cannot be downloaded or read, or none has a name and
             shape of the model's.
@@ -59,8 +62,7 @@ def load(config: RunConfig, state: "TrainState", note: Callable[[str], None]) ->
     source = config.transfer.pretrained
     if run_config.exists(source):
         with _named_as_given():
-            warm_start.load(_as_init_from(config), state, note)
-        return
+            return warm_start.load(_as_init_from(config), state, note)[1]
     head = warm_start.head_weights(config, state.model)
     if source == IMAGENET:
         arrays = registry.imagenet_weights(config.model.name, config.input_shape, note)
@@ -68,8 +70,9 @@ def load(config: RunConfig, state: "TrainState", note: Callable[[str], None]) ->
         from models.weights import keras_file  # with TensorFlow, takes seconds
 
         arrays = keras_file.read(source, state.model)
-    taken = warm_start.copy_by_name(arrays, state.model, head)
+    fresh, taken = warm_start.copy_by_name(arrays, state.model, head)
     note(f"starting from the weights of {source}: {taken}")
+    return fresh
 
 
 @contextlib.contextmanager

@@ -55,7 +55,7 @@ class New:
         self.optimizer = optimizers.build(config, self.model)
         self.before = values(self.model.weights)
         state = TrainState(self.model, self.optimizer)
-        self.step = warm_start.load(config, state, self.notes.append)
+        self.step, self.fresh = warm_start.load(config, state, self.notes.append)
 
 
 def values(variables) -> list[np.ndarray]:

@@ -39,7 +39,8 @@ def variable(new: Start):
 def begun(workdir, source=None, **changes) -> np.ndarray:
     """The kernel that a start has in this process."""
     new = restored(workdir, source, **changes)
-    start.begin(new.run, new.state, new.manager, "", None)
+    plan = start.plan_transfer(new.run, new.state)
+    start.begin(new.run, new.state, new.manager, plan, "", None)
     new.manager.wait()
     return np.asarray(variable(new))
 
@@ -85,7 +86,8 @@ def test_workers_take_those_of_the_chief(whitened, tmp_path, monkeypatch):
 def test_a_run_that_goes_on_keeps_what_it_has(whitened):
     new = restored(whitened)
     variable(new).assign(np.full((2, 2, 1, 8), 7))
-    start.begin(new.run, new.state, new.manager, "", None)
+    plan = start.plan_transfer(new.run, new.state)
+    start.begin(new.run, new.state, new.manager, plan, "", None)
     assert (np.asarray(variable(new)) == 7).all()
 
 

@@ -87,8 +87,12 @@ def test_a_checkpoint_knows_its_run_where_the_run_directory_says_otherwise(copy)
     assert go_on(copy, allow_changes=True, steps=81)["steps"] == 81
 
 
+def plan_of(started) -> Plan:
+    return start.plan_transfer(started.run, started.state)
+
+
 def begin(new, flagfile="") -> None:
-    start.begin(new.run, new.state, new.manager, flagfile, None)
+    start.begin(new.run, new.state, new.manager, plan_of(new), flagfile, None)
 
 
 def test_a_run_directory_is_brought_up_to_date_by_the_chief_alone(copy):
@@ -125,10 +129,6 @@ def test_a_run_that_starts_warm_is_saved_at_once_and_then_needs_the_other_no_mor
     expected = restored(run).state.model.get_weights()
     for weight, same in zip(again.state.model.get_weights(), expected, strict=True):
         np.testing.assert_array_equal(weight, same)
-
-
-def plan_of(started) -> Plan:
-    return start.plan_transfer(started.run, started.state)
 
 
 @pytest.mark.parametrize(("step", "resumes"), [(0, False), (1234, True)])

@@ -104,6 +104,15 @@ def test_a_group_that_is_none_is_refused_with_those_there_are(group):
         plan_of(network(), f"{group}@1")
 
 
+def test_random_weights_may_not_be_frozen():
+    plan = plan_of(network(), "dense@0", "stage1@1")
+    plan.check_fresh(["logits/kernel", "dense/bias"])
+    with pytest.raises(UserError, match=r"upper of stage1 have random .* `unfreeze`=upper@0$"):
+        plan.check_fresh(["logits/kernel", "upper/bias"])
+    with pytest.raises(UserError, match=r"norm of rest of stage1 have .* `unfreeze`=norm@0$"):
+        plan.check_fresh(["norm/beta"])
+
+
 @given(st.lists(st.tuples(st.sampled_from(GROUPS), st.integers(0, 4)), max_size=5))
 def test_what_trains_once_goes_on_and_depends_on_the_step_alone(unfreeze):
     model = network()
