@@ -34,6 +34,8 @@ VARIANTS: dict[str, dict[str, object]] = {
     "GELU by tanh": {"activation": "gelu_tanh"},
     "widths 64-128-256 for 3 epochs": {"widths": (64, 128, 256), "recipe.epochs": 3},
     "average pooling": {"pooling": "average"},
+    "base for 5 epochs": {"recipe.epochs": 5},
+    "widths 64-128-256 for 7.5 epochs": {"widths": (64, 128, 256), "recipe.epochs": 7.5},
 }
 PACKAGES = ["keras", "numpy", "tensorflow"]
 

@@ -51,6 +51,21 @@ def build(
     Behind each of the 3×3 convolutions, or its pooling, are batch normalisation without a factor
     and the activation. None of them has a bias.
 
+    Two epochs of CIFAR-10 reach a rank-1 of 81.9 and 82.3 with two seeds, in 183 s of CPU; with the
+    mean over mirror images 83.0 and 82.9. What a part is worth, by a training without it:
+
+    | changed | rank-1 | mirrored | CPU s |
+    |---|---|---|---|
+    | `whitening=False` | 81.6 | 82.7 | 188 |
+    | `identity=False` | 81.2 | 81.9 | 192 |
+    | `bn_scale=True` | 81.4 | 82.3 | 203 |
+    | `pooling=average` | 79.5 | 80.6 | 189 |
+    | `activation=gelu_tanh` | 82.3 | 83.2 | 329 |
+
+    `widths=(64,128,256)`, of 1,162,168 parameters, reach 83.5 (84.5) in three epochs and the same
+    time; 87.8 (88.6) in 7.5 epochs and 492 s, where the default reaches 86.9 (87.4) in five epochs
+    and 466 s. (`benchmarks/results/2026-11-26-headrace-net.md`; one seed each.)
+
     Args:
         input_shape: rows, columns, channels.
         classes: number of logits.
