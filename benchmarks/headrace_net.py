@@ -24,6 +24,9 @@ from benchmarks import datasets, folders, harness, reporting
 from benchmarks.harness import Row
 from headrace import program
 
+# Of airbench94, which the variants differ from.
+BASE = {"widths": (64, 256, 256)}
+
 # What is changed: options of the model, or `recipe.NAME`, see `headrace_net_run.Recipe`.
 VARIANTS: dict[str, dict[str, object]] = {
     "base": {},
@@ -59,7 +62,7 @@ def measure(name: str, records: pathlib.Path, kept: pathlib.Path) -> list[Row]:
     if not file.exists():
         print(f"training {name}", flush=True)
         command = [sys.executable, "-m", "benchmarks.headrace_net_run"]
-        command += [str(records), json.dumps(VARIANTS[name]), str(file)]
+        command += [str(records), json.dumps({**BASE, **VARIANTS[name]}), str(file)]
         subprocess.run(command, cwd=harness.ROOT, check=True)
     figures = json.loads(file.read_text())
     return [

@@ -19,7 +19,7 @@ from models import registry
 def test_a_variant_changes_what_there_is(name):
     recipe, options = headrace_net_run.parse_changes(headrace_net.VARIANTS[name])
     registry.check(headrace_net_run.MODEL, options)
-    defaults = registry.options(headrace_net_run.MODEL)
+    defaults = {**registry.options(headrace_net_run.MODEL), **headrace_net.BASE}
     changed = [option for option, value in options.items() if value != defaults[option]]
     assert changed == list(options)
     assert (recipe == Recipe()) == (

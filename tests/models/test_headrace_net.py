@@ -19,7 +19,8 @@ def weights(options: dict[str, object]) -> int:
 
 
 def test_it_has_the_published_parameter_counts():
-    network = headrace_net.build((32, 32, 3), 10)
+    assert headrace_net.build((32, 32, 3), 10).count_params() == 1_162_168
+    network = headrace_net.build((32, 32, 3), 10, widths=(64, 256, 256))
     assert network.count_params() == 1_973_944
     statistics = 2 * 2 * (64 + 256 + 256)
     trained = sum(int(np.prod(variable.shape)) for variable in network.trainable_variables)
