@@ -90,6 +90,16 @@ def test_a_kill_in_the_middle_of_a_plan_changes_nothing(command, thawed, tmp_pat
     assert_same_run(thawed[0], tmp_path / "run")
 
 
+def test_two_replicas_on_a_plan_have_the_weights_of_one(command, thawed, tmp_path):
+    replicas = ("--strategy=mirrored", "--logical_devices=2")
+    finished = run_program(*command, *replicas, f"--workdir={tmp_path / 'run'}")
+    assert finished.returncode == 0, finished.stderr
+    first, second = variables(thawed[0]), variables(tmp_path / "run")
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        np.testing.assert_allclose(second[name], value, rtol=1e-3, atol=1e-4, err_msg=name)
+
+
 def train_in_parts(workdir, config, minutes: float | None) -> int:
     """Trains to the end, each start for so many minutes; how many starts that took."""
     config = with_values(config, max_minutes=minutes)

@@ -32,9 +32,7 @@ def scale_learning_rates(
 
     # On the instance: a subclass of each of Keras's optimizers would do nothing else.
     inner.update_step = functools.partial(_update_step, inner.update_step, factor_of)
-    inner._apply_weight_decay = functools.partial(
-        _apply_weight_decay, inner, inner._apply_weight_decay, factor_of
-    )
+    inner._apply_weight_decay = functools.partial(_apply_weight_decay, inner, factor_of)
 
 
 def _update_step(update_step: Callable, factor_of: Callable, gradient, variable, rate) -> None:
@@ -42,17 +40,28 @@ def _update_step(update_step: Callable, factor_of: Callable, gradient, variable,
 
 
 def _apply_weight_decay(
-    optimizer: keras.optimizers.Optimizer,
-    apply_weight_decay: Callable,
-    factor_of: Callable,
-    variables: Iterable,
+    optimizer: keras.optimizers.Optimizer, factor_of: Callable, variables: Iterable
 ) -> None:
-    """Decay weights, those of each factor by themselves: Keras reads the rate inside."""
+    """Decay weights, those of each factor by themselves."""
     by_factor: dict[float, list] = {}
     for variable in variables:
         by_factor.setdefault(factor_of(variable), []).append(variable)
-    rate_now = optimizer._get_current_learning_rate
     for factor, group in by_factor.items():
-        optimizer._get_current_learning_rate = lambda factor=factor: rate_now() * factor
-        apply_weight_decay(group)
-    del optimizer._get_current_learning_rate
+        type(optimizer)._apply_weight_decay(_AtRate(optimizer, factor), group)
+
+
+class _AtRate:
+    """An optimizer with a part of its learning rate, for a method that reads that by itself.
+
+    Replicas, which are threads, may be within one at the same time: the optimizer is left alone.
+    """
+
+    def __init__(self, optimizer: keras.optimizers.Optimizer, factor: float) -> None:
+        self._optimizer, self._factor = optimizer, factor
+
+    @property
+    def learning_rate(self):
+        return self._optimizer.learning_rate * self._factor
+
+    def __getattr__(self, name: str):
+        return getattr(self._optimizer, name)
