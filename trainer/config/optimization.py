@@ -45,7 +45,9 @@ class OptimizationConfig:
         on_resume="same",
         affects=("optimizer",),
     )
-    learning_rate: float = option(0.01, "Learning rate, constant.", minimum=0.0, on_resume="same")
+    learning_rate: float = option(
+        0.01, "Learning rate, which `schedule` varies.", minimum=0.0, on_resume="same"
+    )
     grad_accum_steps: int = option(
         1,
         "Parts that a replica takes its share of a batch in, one after another, to need as much "

@@ -46,7 +46,7 @@ def build(config: RunConfig, model):
     """Build the optimizer of a run for its model."""
     optimizer = create(
         config.optimization.optimizer,
-        config.optimization.learning_rate,
+        config.learning_rate,
         config.optimization.ema_decay,
         config.model.mixed_precision,
     )
@@ -55,5 +55,14 @@ def build(config: RunConfig, model):
 
 
 def learning_rate(optimizer) -> float:
-    """Return the learning rate as it is now, to the digits that 32 bits have."""
-    return float(f"{float(optimizer.learning_rate.numpy()):.7g}")
+    """Return the learning rate of the next step, to the digits that 32 bits have."""
+    return _digits(optimizer.learning_rate)
+
+
+def base_learning_rate(optimizer) -> float:
+    """Return what an optimizer keeps as its rate, which a schedule may multiply."""
+    return _digits(getattr(optimizer, "inner_optimizer", optimizer)._learning_rate)
+
+
+def _digits(rate) -> float:
+    return float(f"{float(rate.numpy()):.7g}")
