@@ -19,6 +19,7 @@ from input.sampling import class_sampling, index_shuffle
 from input.sampling.order import Order
 from models.layers import normalization
 from tests.conftest import ROOT, run_program
+from trainer.config.optimization import OPTIMIZERS
 from trainer.config.schedule import SCHEDULES
 
 STREAM = (ROOT / "docs/stream.md").read_text()
@@ -143,3 +144,12 @@ def test_each_schedule_stands_with_its_options():
         assert found.keys() == options.keys()
         if name != "piecewise":  # its examples are no defaults
             assert found == options
+
+
+def test_each_optimizer_stands_with_its_options():
+    section = TRAINING.partition("## Optimizers")[2].partition("\n## ")[0]
+    documented: dict[str, dict[str, object]] = {}
+    for names, text in re.findall(r"^\| (`.*`) \| (.*) \|$", section, re.MULTILINE):
+        options = {n: ast.literal_eval(v) for n, v in re.findall(r"`(\w+)=([^`]+)`", text)}
+        documented |= dict.fromkeys(re.findall(r"`(\w+)`", names), options)
+    assert documented == OPTIMIZERS

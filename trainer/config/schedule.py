@@ -1,12 +1,12 @@
 """How the learning rate of a run changes with its steps."""
 
 import dataclasses
-import math
 from collections.abc import Mapping
 
 from headrace.config_flags import option
-from headrace.errors import UsageError, check
+from headrace.errors import check
 from trainer.config.model import ModelOptionsParser
+from trainer.config.options import check_options
 
 # The options of each schedule with their defaults. Lengths are in epochs, or with `unit=steps` in
 # steps; rates are parts of the run's.
@@ -84,12 +84,7 @@ def check_schedule(schedule: ScheduleConfig) -> None:
     """
     name, values = schedule.name, schedule.values()
     defaults = {**SCHEDULES[name], "unit": "epochs"}
-    for option_name, value in schedule.options.items():
-        if option_name not in defaults:
-            raise UsageError(
-                f"`schedule`={name} has no option {option_name!r}; it has {', '.join(defaults)}"
-            )
-        _check_kind(name, option_name, value, defaults[option_name])
+    check_options(f"`schedule`={name}", schedule.options, defaults)
     check(
         values["unit"] in _UNITS,
         f"`schedule_options`: unit={values['unit']}: expected one of {', '.join(_UNITS)}",
@@ -106,19 +101,6 @@ def check_schedule(schedule: ScheduleConfig) -> None:
         f"`schedule_options`: rise={rise:g}: expected a part of the run, from 0 to less than 1",
     )
     check(every > 0, f"`schedule_options`: every={every:g}: expected more than 0")
-
-
-def _check_kind(schedule: str, name: str, value: object, default: object) -> None:
-    if isinstance(default, str):
-        return
-    parts = value if isinstance(default, tuple) and isinstance(value, (tuple, list)) else [value]
-    numbers = [part for part in parts if isinstance(part, (int, float)) and part is not True]
-    check(
-        (isinstance(default, tuple) == isinstance(value, (tuple, list)))
-        and len(numbers) == len(parts)
-        and all(number >= 0 and math.isfinite(number) for number in numbers),
-        f"`schedule`={schedule}: {name} is of the kind of {default!r}, received {value!r}",
-    )
 
 
 def _check_pieces(values: Mapping[str, object]) -> None:

@@ -17,7 +17,7 @@ def test_each_has_defaults(name):
     ("name", "options", "words"),
     [
         ("cosine", {"rise": 0.1}, "has no option 'rise'; it has end, unit"),
-        ("step", {"every": "ten"}, r"every is of the kind of 30\.0, received 'ten'"),
+        ("step", {"every": "ten"}, r"every is of the kind of 30\.0, not 'ten'"),
         ("step", {"every": True}, "every is of the kind of"),
         ("step", {"every": 0}, "every=0: expected more than 0"),
         ("step", {"factor": -0.1}, "factor is of the kind of"),
