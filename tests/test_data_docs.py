@@ -1,5 +1,6 @@
 """What docs/stream.md, augmentation.md and training.md say of flags, presets and batches is so."""
 
+import ast
 import dataclasses
 import os
 import re
@@ -18,6 +19,8 @@ from input.sampling import class_sampling, index_shuffle
 from input.sampling.order import Order
 from models.layers import normalization
 from tests.conftest import ROOT, run_program
+from trainer.config.optimization import OPTIMIZERS
+from trainer.config.schedule import SCHEDULES
 
 STREAM = (ROOT / "docs/stream.md").read_text()
 AUGMENTATION = (ROOT / "docs/augmentation.md").read_text()
@@ -131,3 +134,22 @@ def test_the_commands_as_pasted_make_the_pictures(tmp_path):
         )
         assert made.shape == shown.shape
         assert np.abs(made - shown).mean() < 0.5
+
+
+def test_each_schedule_stands_with_its_options():
+    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \|(.*)\|$", TRAINING, re.MULTILINE)
+    documented = {name: dict(re.findall(r"`(\w+)=([^`]+)`", text)) for name, text in rows}
+    for name, options in SCHEDULES.items():
+        found = {option: ast.literal_eval(value) for option, value in documented[name].items()}
+        assert found.keys() == options.keys()
+        if name != "piecewise":  # its examples are no defaults
+            assert found == options
+
+
+def test_each_optimizer_stands_with_its_options():
+    section = TRAINING.partition("## Optimizers")[2].partition("\n## ")[0]
+    documented: dict[str, dict[str, object]] = {}
+    for names, text in re.findall(r"^\| (`.*`) \| (.*) \|$", section, re.MULTILINE):
+        options = {n: ast.literal_eval(v) for n, v in re.findall(r"`(\w+)=([^`]+)`", text)}
+        documented |= dict.fromkeys(re.findall(r"`(\w+)`", names), options)
+    assert documented == OPTIMIZERS

@@ -30,7 +30,7 @@ def test_every_command_works_as_pasted(tmp_path):
         "trainer.evaluate",
         "trainer.export",
         "trainer.predict",
-        "trainer.task",
+        *["trainer.task"] * 2,
         *["trainer.inspect"] * 2,
         "trainer.task",
     ]

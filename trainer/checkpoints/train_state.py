@@ -83,15 +83,20 @@ class TrainState:
 
     @property
     def learning_rate(self) -> float:
-        """The learning rate of the optimizer, to the digits that 32 bits have.
+        """The learning rate of the next step, to the digits that 32 bits have."""
+        return optimizers.learning_rate(self.optimizer)
+
+    @property
+    def base_learning_rate(self) -> float:
+        """What the schedule multiplies, of which the learning rate is a part.
 
         Setting it is the one way in which a run changes it: whoever lowers or restores it does so
         here, so that two cannot disagree.
         """
-        return optimizers.learning_rate(self.optimizer)
+        return optimizers.base_learning_rate(self.optimizer)
 
-    @learning_rate.setter
-    def learning_rate(self, value: float) -> None:
+    @base_learning_rate.setter
+    def base_learning_rate(self, value: float) -> None:
         self.optimizer.learning_rate = value
 
     def mean_metrics(self, batch_size: int) -> tuple[float, float]:

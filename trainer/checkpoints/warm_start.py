@@ -90,7 +90,7 @@ def load(
     if config.checkpoints.init_optimizer == RESTORE:
         for variable, value in zip(state.optimizer.variables, optimizer.variables, strict=True):
             variable.assign(value.numpy())
-        state.learning_rate = config.optimization.learning_rate
+        state.base_learning_rate = config.learning_rate
     has_same_classes = source.dataset.classes == config.dataset.classes
     head = set() if has_same_classes else head_weights(config, state.model)
     if _is_same_model(source, config):

@@ -33,6 +33,7 @@ from trainer.config.distribution import DistributionConfig
 from trainer.config.model import ModelConfig
 from trainer.config.optimization import OptimizationConfig
 from trainer.config.run import DatasetConfig, RunConfig
+from trainer.config.schedule import ScheduleConfig, check_schedule
 from trainer.config.training import TrainingConfig
 from trainer.config.transfer import TransferConfig, check_transfer
 
@@ -44,6 +45,7 @@ _PARTS: dict[str, type] = {
     "model": ModelConfig,
     "transfer": TransferConfig,
     "optimization": OptimizationConfig,
+    "schedule": ScheduleConfig,
     "training": TrainingConfig,
     "checkpoints": CheckpointsConfig,
     "distribution": DistributionConfig,
@@ -149,7 +151,12 @@ def _check_alone(config: RunConfig) -> None:
         not (saves.save_every_steps and saves.save_every_epochs),
         "`save_every_steps` and `save_every_epochs` both say when to save; give one of them",
     )
+    check_schedule(config.schedule)
     check_transfer(config.transfer, saves.init_from, optimization.learning_rate, training.epochs)
+    check(
+        not (config.schedule.varies and saves.init_optimizer == "restore"),
+        "`init_optimizer`=restore: the `schedule` would go on at the step of that run; use reset",
+    )
     check(
         saves.init_from or saves.init_optimizer == "reset",
         "`init_optimizer`=restore: say of which run, with `init_from`",

@@ -4,19 +4,28 @@ import dataclasses
 
 from headrace import errors
 from headrace.config_flags import option
+from trainer.config.model import ModelOptionsParser
+from trainer.config.options import check_options
 
-OPTIMIZERS = (
-    "sgd",
-    "momentum",
-    "nesterov",
-    "adam",
-    "adamw",
-    "nadam",
-    "adamax",
-    "rmsprop",
-    "adagrad",
-    "adadelta",
-)
+_ADAM: dict[str, object] = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
+# Of each optimizer, its own options with their defaults, which are those of Keras but for momentum.
+OPTIMIZERS: dict[str, dict[str, object]] = {
+    "sgd": {},
+    "momentum": {"momentum": 0.9},
+    "nesterov": {"momentum": 0.9},
+    "adam": _ADAM,
+    "amsgrad": _ADAM,
+    "adamw": _ADAM,
+    "nadam": _ADAM,
+    "adamax": _ADAM,
+    "rmsprop": {"rho": 0.9, "momentum": 0.0, "epsilon": 1e-7, "centered": False},
+    "adagrad": {"initial_accumulator_value": 0.1, "epsilon": 1e-7},
+    "adadelta": {"rho": 0.95, "epsilon": 1e-7},
+    "adafactor": {"epsilon_1": 1e-30, "epsilon_2": 1e-3, "clip_threshold": 1.0},
+    "lion": {"beta_1": 0.9, "beta_2": 0.99},
+    "lamb": _ADAM,
+    "muon": {"momentum": 0.95, "ns_steps": 5, "rms_rate": 0.2},
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,12 +49,30 @@ class OptimizationConfig:
     )
     optimizer: str = option(
         "momentum",
-        "The optimizer; momentum and nesterov are SGD with momentum 0.9.",
-        choices=OPTIMIZERS,
+        "The optimizer; momentum and nesterov are SGD with momentum 0.9, amsgrad is Adam with its "
+        "correction, muon takes Adam for what is no matrix.",
+        choices=tuple(OPTIMIZERS),
         on_resume="same",
         affects=("optimizer",),
     )
-    learning_rate: float = option(0.01, "Learning rate, constant.", minimum=0.0, on_resume="same")
+    optimizer_options: dict[str, object] = option(
+        {},
+        "The optimizer's own options as name=value, separated by semicolons, for example "
+        '"beta_2=0.99;epsilon=0.001"; docs/training.md has all of them.',
+        parser=ModelOptionsParser(),
+        on_resume="same",
+        affects=("optimizer",),
+    )
+    weight_decay: float | None = option(
+        None,
+        "Take this part of each weight away in a step, times the learning rate; biases and "
+        "normalisation keep theirs. Default: 0.004 of all weights for adamw and muon, or else 0.",
+        minimum=0.0,
+        on_resume="same",
+    )
+    learning_rate: float = option(
+        0.01, "Learning rate, which `schedule` varies.", minimum=0.0, on_resume="same"
+    )
     grad_accum_steps: int = option(
         1,
         "Parts that a replica takes its share of a batch in, one after another, to need as much "
@@ -89,8 +116,10 @@ def check(config: OptimizationConfig) -> None:
     """Make sure that values are possible by themselves.
 
     Raises:
-        UsageError: the moving average would never move.
+        UsageError: the moving average would never move, or the optimizer has no such option.
     """
+    name = config.optimizer
+    check_options(f"`optimizer`={name}", config.optimizer_options, OPTIMIZERS[name])
     errors.check(
         config.ema_decay < 1,
         f"`ema_decay`={config.ema_decay:g}: expected less than 1, such as 0.999",

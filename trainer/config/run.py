@@ -22,6 +22,7 @@ from trainer.config.data import DataConfig
 from trainer.config.distribution import DistributionConfig
 from trainer.config.model import ModelConfig
 from trainer.config.optimization import OptimizationConfig
+from trainer.config.schedule import ScheduleConfig
 from trainer.config.training import TrainingConfig
 from trainer.config.transfer import TransferConfig
 
@@ -49,6 +50,7 @@ class RunConfig:
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
     transfer: TransferConfig = dataclasses.field(default_factory=TransferConfig)
     optimization: OptimizationConfig = dataclasses.field(default_factory=OptimizationConfig)
+    schedule: ScheduleConfig = dataclasses.field(default_factory=ScheduleConfig)
     training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
     distribution: DistributionConfig = dataclasses.field(default_factory=DistributionConfig)
     checkpoints: CheckpointsConfig = dataclasses.field(default_factory=CheckpointsConfig)
@@ -58,6 +60,13 @@ class RunConfig:
         """Rows, columns and channels of the model's input."""
         rows, columns = self.data.image_size
         return rows, columns, self.dataset.channels
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate that the schedule multiplies, for this size of a batch."""
+        base = self.schedule.base_batch_size
+        scale = self.data.batch_size / base if base else 1.0
+        return self.optimization.learning_rate * scale
 
 
 # Every field by the name that it goes by outside, which no two have in common, with its part.
@@ -92,6 +101,11 @@ def to_json(config: RunConfig) -> str:
 def exists(workdir: str) -> bool:
     """Return whether a run has begun in a run directory."""
     return files.exists(f"{workdir}/{run_dir.CONFIG}")
+
+
+def steps_so_far(workdir: str) -> int:
+    """Return up to which step a run was to go when it was last started; 0 for a new one."""
+    return read(workdir).training.steps if exists(workdir) else 0
 
 
 def read(workdir: str, flag: str = "workdir") -> RunConfig:

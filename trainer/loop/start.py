@@ -21,7 +21,7 @@ from trainer.config.run import RunConfig
 from trainer.distribution import strategies
 from trainer.distribution.collectives import Collectives
 from trainer.loop import initial_weights
-from trainer.optimization import ema, group_rates, optimizers
+from trainer.optimization import ema, group_rates, optimizers, schedules
 from trainer.reporting.progress import TrainingProgress
 from trainer.run_data import Data
 from trainer.transfer import plan, pretrained
@@ -79,8 +79,12 @@ def plan_transfer(run: Run, state: TrainState) -> Plan:
         UserError: the model has no such layers, or no dropout for `warm_start_epochs`.
     """
     made = plan.make_plan(state.model, run.config, run.steps_per_epoch)
-    factors = made.rate_factors(run.config.optimization.learning_rate)
+    factors = made.rate_factors(run.config.learning_rate)
     group_rates.scale_learning_rates(state.optimizer, factors)
+    if (schedule := run.config.schedule).varies:
+        steps = run.config.training.steps - made.dropout.end
+        factor = schedules.make_factor(schedule, steps, run.steps_per_epoch)
+        schedules.follow(state.optimizer, factor)
     return made
 
 
@@ -99,8 +103,11 @@ def restore(run: Run, state: TrainState, manager: CheckpointManager, allow_chang
     Raises:
         UserError: there is none that is sound, or it is of another model or run.
     """
+    earlier_steps = run_config.steps_so_far(run.workdir)
     with strategies.scope(run.strategy):
         manager.restore(allow_changes)
+    if earlier_steps and state.step:
+        _note_schedule(run, state.step, earlier_steps)
     if manager.changes:
         run.progress.note(f"going on with changes: {'; '.join(manager.changes.values())}")
         _take_up_changes(run, state, manager.changes)
@@ -175,12 +182,30 @@ def announce(run: Run, state: TrainState, transfer: Plan, validation_split: str 
         note("no validation split: the test split is watched in its place")
 
 
+def _note_schedule(run: Run, step: int, earlier_steps: int) -> None:
+    """Say where the rate jumps because the run has become longer or shorter."""
+    schedule, steps = run.config.schedule, run.config.training.steps
+    if not schedule.varies or steps == earlier_steps:
+        return
+    before, now = (
+        run.config.learning_rate
+        * float(schedules.make_factor(schedule, end, run.steps_per_epoch)(step))
+        for end in (earlier_steps, steps)
+    )
+    if before != now:
+        run.progress.note(
+            f"the {schedule.name} schedule is that of {steps:,} steps from here on, and was that "
+            f"of {earlier_steps:,}: the learning rate goes from {before:.3g} to {now:.3g}"
+        )
+
+
 def _take_up_changes(run: Run, state: TrainState, changes: Mapping[str, str]) -> None:
     """Leave nothing of what was restored that was true of the flags before only."""
     if resume.affected(changes, "optimizer"):
-        run.progress.note("the optimizer starts afresh")
+        schedule = ", and its schedule with it" * run.config.schedule.varies
+        run.progress.note(f"the optimizer starts afresh{schedule}")
     if "learning_rate" in changes:
-        state.learning_rate = run.config.optimization.learning_rate
+        state.base_learning_rate = run.config.learning_rate
     if resume.affected(changes, "evaluation"):
         state.forget_evaluations()
     state.reset_sums()

@@ -131,7 +131,7 @@ def make_plan(model: keras.Model, config: RunConfig, steps_per_epoch: int) -> Pl
     """
     transfer = config.transfer
     dropout = make_heavy_dropout(model, transfer.warm_start_epochs * steps_per_epoch)
-    rate = config.optimization.learning_rate
+    rate = config.learning_rate
     return Plan(_make_parts(model, transfer, rate, steps_per_epoch), dropout)
 
 

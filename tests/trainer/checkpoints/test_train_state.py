@@ -118,6 +118,6 @@ def test_forgotten_evaluations_let_the_next_one_be_the_best(state):
 
 def test_the_learning_rate_is_the_optimizers(state):
     assert state.learning_rate == 0.5
-    state.learning_rate = 0.1
+    state.base_learning_rate = 0.1
     assert state.learning_rate == 0.1
     assert state.optimizer.learning_rate.numpy() == np.float32(0.1)

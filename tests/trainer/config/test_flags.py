@@ -44,7 +44,8 @@ def resolve(prepared, card):
     """A run on `prepared`, of 72 training records, with what the card fills in."""
 
     def resolved(**values: object) -> RunConfig:
-        values = {"epochs": 2, "batch_size": 12, "data_dir": str(prepared)} | values
+        base = {"model": "lenet", "epochs": 2, "batch_size": 12, "data_dir": str(prepared)}
+        values = base | values
         return training_flags.resolve(with_values(RunConfig(), **values), card)
 
     return resolved

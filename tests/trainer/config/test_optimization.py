@@ -4,9 +4,10 @@ import dataclasses
 
 import pytest
 
+from headrace.errors import UsageError
 from tests.trainer.config.fields import assert_refused, fixed, parsed
 from trainer.config import resume
-from trainer.config.optimization import OPTIMIZERS, OptimizationConfig
+from trainer.config.optimization import OPTIMIZERS, OptimizationConfig, check
 
 
 def test_what_is_not_said_is_momentum_and_nothing_else():
@@ -15,6 +16,8 @@ def test_what_is_not_said_is_momentum_and_nothing_else():
         class_weights="none",
         label_smoothing=0.0,
         optimizer="momentum",
+        optimizer_options={},
+        weight_decay=None,
         learning_rate=0.01,
         grad_accum_steps=1,
         clip_norm=0.0,
@@ -39,6 +42,8 @@ def test_every_optimizer_is_taken(optimizer):
         ("--grad_accum_steps=0", "positive"),
         ("--clip_norm=-1", "non-negative"),
         ("--ema_decay=-0.1", "non-negative"),
+        ("--weight_decay=-0.1", "non-negative"),
+        ("--optimizer_options=beta_1", "expected name=value"),
     ],
 )
 def test_what_is_out_of_bounds_is_refused(argument, expected):
@@ -53,4 +58,21 @@ def test_all_that_decides_the_weights_must_stay_and_how_they_are_computed_may_ch
 def test_the_optimizer_starts_afresh_where_what_it_keeps_is_another():
     for name in fixed(OptimizationConfig):
         begins_afresh = resume.affected([name], "optimizer")
-        assert begins_afresh == (name in ("optimizer", "ema_decay")), name
+        afresh = ("optimizer", "optimizer_options", "ema_decay")
+        assert begins_afresh == (name in afresh), name
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("sgd", {"momentum": 0.5}, "`optimizer`=sgd has no option 'momentum'; it has none"),
+        ("adam", {"beta_3": 0.5}, "has no option 'beta_3'; it has beta_1, beta_2, epsilon"),
+        ("rmsprop", {"centered": 1}, "centered is of the kind of False, not 1"),
+        ("muon", {"ns_steps": 2.5}, r"ns_steps is of the kind of 5, not 2\.5"),
+        ("lion", {"beta_1": float("nan")}, r"beta_1 is of the kind of 0\.9, not nan"),
+        ("adam", {"epsilon": -1.0}, "epsilon is of the kind of 1e-07"),
+    ],
+)
+def test_options_of_another_optimizer_or_kind_are_refused(name, options, words):
+    with pytest.raises(UsageError, match=words):
+        check(OptimizationConfig(optimizer=name, optimizer_options=options))

@@ -1,13 +1,16 @@
 """What an optimizer keeps besides the weights, and that checkpoints have it."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.trainer.configs import with_values
 from tests.trainer.optimization.models import model_and, step
 from trainer.checkpoints.manager import CheckpointManager
 from trainer.checkpoints.train_state import TrainState
 from trainer.config.optimization import OPTIMIZERS
+from trainer.config.run import RunConfig
 from trainer.optimization import optimizers
 
 
@@ -54,3 +57,33 @@ def test_the_learning_rate_has_the_digits_of_32_bits():
     assert optimizers.learning_rate(optimizer) == 0.1
     optimizer.learning_rate = 1 / 3
     assert optimizers.learning_rate(optimizer) == 0.3333333
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_each_has_the_options_that_keras_knows_and_takes_them(name):
+    made = optimizers.create(name, 0.1, options=OPTIMIZERS[name])
+    config = made.get_config()
+    for option, value in OPTIMIZERS[name].items():
+        assert config[option] == value, option
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_weight_decay_spares_biases_and_is_the_rate_times_the_weight(name):
+    """Of two optimizers on the same gradients, one decays: the difference of a first step."""
+
+    def stepped(weight_decay: float) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        keras.utils.set_random_seed(1)
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])
+        values = {"optimizer": name, "learning_rate": 0.5, "weight_decay": weight_decay}
+        optimizer = optimizers.build(with_values(RunConfig(), **values), model)
+        before = model.get_weights()
+        step(model, optimizer, 0)
+        return before, model.get_weights()
+
+    before, plain = stepped(0.0)
+    _, decayed = stepped(0.25)
+    if name == "adafactor":  # its step is relative to the weights, which have become smaller
+        assert (np.abs(decayed[0]) < np.abs(plain[0])).mean() > 0.5
+    elif name != "lamb":  # likewise, of the whole layer
+        np.testing.assert_allclose(plain[0] - decayed[0], 0.125 * before[0], atol=1e-5)
+    np.testing.assert_allclose(plain[1], decayed[1], atol=1e-6)

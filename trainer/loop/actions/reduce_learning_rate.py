@@ -32,7 +32,7 @@ class ReduceLearningRate(AfterEvaluation):
 
     def __call__(self, state: TrainState) -> None:
         """Lower the learning rate."""
-        lower = state.learning_rate * self.factor
-        state.learning_rate = lower
+        state.base_learning_rate *= self.factor
+        lower = state.learning_rate
         wait = describe_wait(self.metric, state.evals_since_best)
         self.note(f"{wait}: the learning rate is {lower:.3g} from now on")
