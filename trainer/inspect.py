@@ -82,13 +82,21 @@ def _show_model() -> None:
 
     import_tensorflow()
     import numpy as np  # these, with TensorFlow, take seconds
+    import tensorflow as tf
 
     from trainer import run_model
     from trainer.optimization import memory, optimizers
     from trainer.reporting import model_graph, model_summary
 
-    model = run_model.build(config, np.zeros(config.input_shape, np.float32))
-    optimizer = optimizers.build(config, model)
+    try:
+        model = run_model.build(config, np.zeros(config.input_shape, np.float32))
+        optimizer = optimizers.build(config, model)
+    except (MemoryError, tf.errors.ResourceExhaustedError):
+        raise UserError(
+            f"--model={config.model.name}: the memory of this machine does not hold its weights "
+            f"for images of {'×'.join(map(str, config.data.image_size))}; use a smaller "
+            "--image_size"
+        ) from None
     batch_size, parts = config.data.batch_size, config.optimization.grad_accum_steps
     print(model_summary.describe(model))
     print(f"\nmemory to train it on {batch_size:,} images a step, at least:")

@@ -3,7 +3,9 @@
 Nothing but arrays is read of them: what a file says of layers and their code is left alone.
 """
 
+import contextlib
 import io
+import tempfile
 import zipfile
 from collections.abc import Iterator
 
@@ -35,14 +37,10 @@ def read(path: str, model: keras.Model) -> dict[str, np.ndarray]:
         UserError: it cannot be read, or holds no weights of Keras.
     """
     try:
-        with files.open_read(path) as file:
-            content = file.read()
-        if path.endswith(".keras"):
-            content = zipfile.ZipFile(io.BytesIO(content)).read(_MEMBER)
-        with h5py.File(io.BytesIO(content)) as archive:
+        with _local_copy(path) as local, h5py.File(local) as archive:
             named = dict(_named_arrays(archive))
             listed = dict(_listed_arrays(archive))
-    except (OSError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError, zipfile.BadZipFile) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is none"
         raise UserError(
             f"{path} cannot be read as a file of Keras's weights ({reason}); name a .weights.h5, "
@@ -56,6 +54,23 @@ def read(path: str, model: keras.Model) -> dict[str, np.ndarray]:
                 f"{layer.name}/{name}": array for name, array in zip(names, arrays, strict=True)
             }
     return named
+
+
+@contextlib.contextmanager
+def _local_copy(path: str) -> Iterator[str]:
+    """Give an HDF5 file its content, as a local file of its own.
+
+    A Python file object, which h5py takes as well, ends the process with a segmentation fault where
+    the file is damaged (h5py 3.16).
+    """
+    with files.open_read(path) as file:
+        content = file.read()
+    if path.endswith(".keras"):
+        content = zipfile.ZipFile(io.BytesIO(content)).read(_MEMBER)
+    with tempfile.NamedTemporaryFile(suffix=".h5") as local:
+        local.write(content)
+        local.flush()
+        yield local.name
 
 
 def _listed_arrays(archive: h5py.File) -> Iterator[tuple[str, list[np.ndarray]]]:

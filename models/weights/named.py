@@ -48,19 +48,20 @@ def assign(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> list[str]:
         Names of the weights of the network that there is no value for, and that stay as they are.
 
     Raises:
-        UserError: there is a value for none of them.
+        UserError: there is a value for none of them but biases and other vectors.
     """
-    fresh = []
+    fresh, has_kernel = [], False
     for name, variable in by_name(model).items():
         value = arrays.get(name)
         if value is None or value.shape != tuple(variable.shape):
             fresh.append(name)
         else:
             variable.assign(value)
-    if len(fresh) == len(model.weights):
+            has_kernel |= len(variable.shape) > 1
+    if not has_kernel:
         theirs, ours = ", ".join([*arrays][:3]) or "none", ", ".join(fresh[:3])
         raise UserError(
-            f"{model.name} has no weight of the same name and shape as one of them ({theirs}, …; "
+            f"{model.name} has no kernel of the same name and shape as one of them ({theirs}, …; "
             f"its own are {ours}, …); name weights of a network with the same layers"
         )
     return fresh

@@ -172,6 +172,7 @@ def test_frozen_layers_keep_what_they_began_with_to_the_last_bit(run, command, t
             1,
             "no weights of ImageNet for resnet_cifar; there are",
         ),
+        (["--pretrained=RUN", "--freeze", "--unfreeze=,"], 2, "expected GROUP@EPOCH=RATE"),
         (["--pretrained=none.h5"], 1, "there is no such file or run directory"),
         (["--pretrained=README.md"], 1, "is no run directory, and no .weights.h5, .h5 or .keras"),
         (["--warm_start_epochs=2"], 2, "leaves nothing of --epochs=2; train longer"),

@@ -99,4 +99,10 @@ def check_same_run(workdir: str, config: RunConfig, allow_changes: bool = False)
 def _difference(name: str, before: object, after: object) -> str:
     if name == "dataset":
         return f"dataset was {str(before)[:12]} and is {str(after)[:12]}"
-    return f"`{name}` was {before} and is {after}"
+    return f"`{name}` was {_as_given(before)} and is {_as_given(after)}"
+
+
+def _as_given(value: object) -> object:
+    """Return a list of words as its flag takes it."""
+    is_words = isinstance(value, list) and value and all(isinstance(each, str) for each in value)
+    return ",".join(value) if is_words else value  # type: ignore[arg-type]  # a list of words

@@ -51,7 +51,9 @@ class UnfreezingParser(ValueParser):
     def parse(self, argument: Any) -> tuple[str, ...]:
         """Return the parts; raise `ValueError` for one that `read_unfreezing` cannot read."""
         parts = argument.split(",") if isinstance(argument, str) else argument
-        parts = tuple(part.strip() for part in parts if part.strip())
+        parts = tuple(part.strip() for part in parts)
+        if parts == ("",):
+            return ()
         for part in parts:
             read_unfreezing(part)
         return parts

@@ -70,6 +70,11 @@ def parse(card: Card | None) -> RunConfig:
     """
     model, images = config_flags.parse(ModelConfig), config_flags.parse(_Images)
     registry.check(model.name, model.options)
+    check(
+        model.mixed_precision != "auto",
+        "`mixed_precision`=auto is measured where a run begins; name what to look at, such as "
+        "bfloat16",
+    )
     values: dict[str, Any] = {name: flags.FLAGS[name].value for name in _OPTIMIZATION}
     step = OptimizationConfig(**values)
     optimization.check(step)

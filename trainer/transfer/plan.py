@@ -67,14 +67,19 @@ class Plan:
         Raises:
             UserError: they are frozen.
         """
-        for part in self.parts:
-            fresh = [layer.name for layer in part.layers if _has_any(layer, paths)]
-            if fresh and part.from_step != 0:
-                raise UserError(
-                    f"`freeze`: {', '.join(fresh[:4])} of {part.name} have random weights, which "
-                    "would stay as they are; let them train from the start, with "
-                    f"`unfreeze`={','.join(f'{name}@0' for name in fresh)}"
-                )
+        fresh = [
+            layer.name
+            for part in self.parts
+            if part.from_step != 0
+            for layer in part.layers
+            if _has_any(layer, paths)
+        ]
+        if fresh:
+            raise UserError(
+                f"`freeze`: random weights, of {', '.join(fresh[:4])}{', …' * (len(fresh) > 4)}, "
+                "would stay as they are; let these layers train from the start: add "
+                f"{','.join(f'{name}@0' for name in fresh)} to `unfreeze`"
+            )
 
     @property
     def changes(self) -> list[int]:
@@ -126,13 +131,20 @@ def make_plan(model: keras.Model, config: RunConfig, steps_per_epoch: int) -> Pl
         steps_per_epoch: number of steps of an epoch.
 
     Raises:
-        UserError: a group is none, and no layer matches it; or the network has no dropout that
-            could be high.
+        UserError: a group is none, and no layer matches it, or all of it trains already, or not
+            before the end; or the network has no dropout that could be high.
     """
     transfer = config.transfer
     dropout = make_heavy_dropout(model, transfer.warm_start_epochs * steps_per_epoch)
     rate = config.learning_rate
-    return Plan(_make_parts(model, transfer, rate, steps_per_epoch), dropout)
+    made = Plan(_make_parts(model, transfer, rate, steps_per_epoch), dropout)
+    late = [part.name for part in made.parts if (part.from_step or 0) >= config.training.steps]
+    if late:
+        raise UserError(
+            f"`unfreeze`: {', '.join(late)} would not train before the run ends, at step "
+            f"{config.training.steps:,}; name an earlier epoch (one has {steps_per_epoch:,} steps)"
+        )
+    return made
 
 
 def _make_parts(
@@ -149,8 +161,12 @@ def _make_parts(
     names_head = any(each.group == "head" for each in transfer.unfreezings)
     parts = [] if names_head else [Part("head", take("head"), 0, rate)]
     for group, epoch, own_rate in sorted(transfer.unfreezings, key=lambda each: each.epoch):
-        if layers := take(group):
-            parts.append(Part(group, layers, epoch * steps_per_epoch, own_rate or rate))
+        if not (layers := take(group)):
+            raise UserError(
+                f"`unfreeze`: {group}@{epoch} names no layer that does not train by then already; "
+                "leave it out"
+            )
+        parts.append(Part(group, layers, epoch * steps_per_epoch, own_rate or rate))
     if parts[0].from_step:
         raise UserError(
             f"`unfreeze`: nothing would train before step {parts[0].from_step:,}; leave "

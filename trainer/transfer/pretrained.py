@@ -70,7 +70,10 @@ def load(config: RunConfig, state: "TrainState", note: Callable[[str], None]) ->
         from models.weights import keras_file  # with TensorFlow, takes seconds
 
         arrays = keras_file.read(source, state.model)
-    fresh, taken = warm_start.copy_by_name(arrays, state.model, head)
+    try:
+        fresh, taken = warm_start.copy_by_name(arrays, state.model, head)
+    except UserError as error:
+        raise UserError(f"`pretrained`={source}: {error}") from None
     note(f"starting from the weights of {source}: {taken}")
     return fresh
 

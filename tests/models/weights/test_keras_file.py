@@ -1,5 +1,7 @@
 """Files of weights, as Keras writes them today and did before."""
 
+import subprocess
+import sys
 import zipfile
 
 import h5py
@@ -10,6 +12,7 @@ import pytest
 from headrace.errors import UserError
 from models import registry
 from models.weights import keras_file, named
+from tests.conftest import ROOT
 
 BODY = ("stem/kernel", "stem/bias", "norm/gamma", "norm/moving_variance", "mix/pointwise_kernel")
 
@@ -66,6 +69,15 @@ def test_what_is_no_file_of_weights_is_refused_in_a_line(tmp_path):
             keras_file.read(str(tmp_path / name), network())
     with pytest.raises(UserError, match=r"none\.h5 cannot be read .*No such file"):
         keras_file.read(str(tmp_path / "none.h5"), network())
+
+
+def test_a_process_that_has_read_damage_ends_as_it_should(tmp_path):
+    path = tmp_path / "a.weights.h5"
+    network().save_weights(path)
+    path.write_bytes(path.read_bytes()[:9000])
+    code = f"from models.weights import keras_file; keras_file.read({str(path)!r}, None)"
+    finished = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True)
+    assert finished.returncode == 1  # and not killed by a segmentation fault
 
 
 def test_a_file_cut_anywhere_is_refused_or_read_in_part_but_never_wrong(tmp_path):

@@ -48,6 +48,9 @@ def test_what_has_another_name_or_shape_stays_and_is_told():
         assert (variable.numpy() == value).all() == (name in fresh)
 
 
-def test_weights_of_which_none_fits_are_refused():
-    with pytest.raises(UserError, match=r"no weight of .*\(a/kernel, …; its own are first/kernel,"):
+def test_weights_of_which_no_kernel_fits_are_refused():
+    bias = {"first/bias": np.zeros(5)}
+    with pytest.raises(UserError, match=r"no kernel of .*\(first/bias, …;"):
+        named.assign(network(), bias)
+    with pytest.raises(UserError, match=r"no kernel of .*\(a/kernel, …; its own are first/kernel,"):
         named.assign(network(), {"a/kernel": np.zeros(3)})

@@ -227,7 +227,7 @@ def test_the_head_of_another_model_stays_where_classes_are_others(config, tmp_pa
 
 def test_a_model_with_nothing_in_common_is_refused(config, tmp_path):
     source = Saved(tmp_path / "run", config, model="mlp", model_options={})
-    with pytest.raises(UserError, match="resnet_cifar has no weight of the same name and shape"):
+    with pytest.raises(UserError, match="resnet_cifar has no kernel of the same name and shape"):
         New(source, model="resnet_cifar", classes=["a", "b", "c"])
 
 

@@ -31,9 +31,8 @@ def network() -> keras.Model:
 
 
 def plan_of(model: keras.Model, *unfreeze: str, freeze=True, **values) -> Plan:
-    config = with_values(
-        RunConfig(), freeze=freeze, unfreeze=unfreeze, **{"learning_rate": 0.5, **values}
-    )
+    base = {"learning_rate": 0.5, "steps": 10 * PER_EPOCH}
+    config = with_values(RunConfig(), freeze=freeze, unfreeze=unfreeze, **(base | values))
     return make_plan(model, config, PER_EPOCH)
 
 
@@ -107,16 +106,27 @@ def test_a_group_that_is_none_is_refused_with_those_there_are(group):
 def test_random_weights_may_not_be_frozen():
     plan = plan_of(network(), "dense@0", "stage1@1")
     plan.check_fresh(["logits/kernel", "dense/bias"])
-    with pytest.raises(UserError, match=r"upper of stage1 have random .* `unfreeze`=upper@0$"):
-        plan.check_fresh(["logits/kernel", "upper/bias"])
-    with pytest.raises(UserError, match=r"norm of rest of stage1 have .* `unfreeze`=norm@0$"):
-        plan.check_fresh(["norm/beta"])
+    remedy = r"random weights, of upper, norm, would .*: add upper@0,norm@0 to `unfreeze`$"
+    with pytest.raises(UserError, match=remedy):
+        plan.check_fresh(["logits/kernel", "norm/beta", "upper/bias"])
+
+
+def test_a_part_that_would_change_nothing_is_refused():
+    for twice in (("stage1@1", "stage1@2=0.1"), ("*@0", "stem@1"), ("head@0", "head@2=0.1")):
+        with pytest.raises(UserError, match="names no layer that does not train by then"):
+            plan_of(network(), *twice)
+    with pytest.raises(UserError, match="stem would not train before the run ends, at step 70"):
+        plan_of(network(), "stem@10", steps=70)
 
 
 @given(st.lists(st.tuples(st.sampled_from(GROUPS), st.integers(0, 4)), max_size=5))
 def test_what_trains_once_goes_on_and_depends_on_the_step_alone(unfreeze):
     model = network()
-    plan = plan_of(model, *(f"{group}@{epoch}" for group, epoch in unfreeze))
+    try:
+        plan = plan_of(model, *(f"{group}@{epoch}" for group, epoch in unfreeze))
+    except UserError as error:
+        assert "names no layer that does not train by then already" in str(error)
+        return
     steps = [0, *plan.changes, 5 * PER_EPOCH]
     ascending = []
     for step in steps:
