@@ -34,6 +34,9 @@ from absl import app, flags, logging
 from headrace import stdio
 from headrace.errors import UsageError, UserError
 
+# The most letters that the name and the values of a flag have where `--help` shows both in a line.
+_MAX_HINT = 90
+
 # What `--help` shows for a flag's value, by absl's name for its kind.
 _REQUIRED = "must have a value other than None."
 _KINDS = {
@@ -164,11 +167,16 @@ def _help() -> str:
 
 def _value_hint(flag: flags.Flag) -> str:
     if isinstance(flag, flags.EnumFlag):
-        return "=" + "|".join(flag.parser.enum_values)
+        return "=NAME" if _has_many(flag) else "=" + "|".join(flag.parser.enum_values)
     if flag.boolean:
         return ""
     kind = flag.flag_type()
     return f"={_KINDS.get(kind, kind.upper())}"
+
+
+def _has_many(flag: flags.EnumFlag) -> bool:
+    """Return whether a flag has more values than fit into a line beside its name."""
+    return len(flag.name) + len("|".join(flag.parser.enum_values)) > _MAX_HINT
 
 
 def _text(flag: flags.Flag) -> str:
@@ -176,6 +184,8 @@ def _text(flag: flags.Flag) -> str:
     text = with_flags(flag.help)
     if isinstance(flag, flags.EnumFlag):
         text = text.partition(">: ")[2]
+        if _has_many(flag):
+            text = f"One of {', '.join(flag.parser.enum_values)}. {text}"
     if any(validator.message.endswith(_REQUIRED) for validator in flag.validators):
         return f"{text} Required."
     default = flag.default_unparsed if flag.using_default_value else None
