@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 import models
 from headrace.errors import UsageError, UserError
+from headrace.options import check_options
 from models import applications
 from models.layers.style import Style
 
@@ -137,14 +138,7 @@ def check(name: str, values: dict[str, object]) -> None:
     Raises:
         UsageError: there is no such model, or an option is unknown or of another kind.
     """
-    defaults = options(name)
-    for option, value in values.items():
-        if option not in defaults:
-            there = ", ".join(defaults) or "none"
-            raise UsageError(f"{name} has no option {option!r}; it has {there}")
-        default = defaults[option]
-        if not _is_same_kind(value, default):
-            raise UsageError(f"{name}: {option} is of the kind of {default!r}, received {value!r}")
+    check_options(name, values, options(name))
 
 
 def check_size(name: str, input_shape: Sequence[int]) -> None:
@@ -230,12 +224,3 @@ def _module(name: str) -> ModuleType:
             "those of Keras, such as applications/resnet50"
         )
     return importlib.import_module(f"{models.__name__}.{name}")
-
-
-def _is_same_kind(value: object, default: object) -> bool:
-    """Return whether a value can stand in for an option's default: 1 for 0.5, [1, 2] for (1,)."""
-    if isinstance(default, tuple):
-        return isinstance(value, (tuple, list)) and all(_is_same_kind(v, default[0]) for v in value)
-    if isinstance(default, float):
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    return type(value) is type(default)

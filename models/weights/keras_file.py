@@ -17,8 +17,6 @@ from headrace import files
 from headrace.errors import UserError
 from models.layers.leaf_layers import leaf_layers
 
-SUFFIXES = (".h5", ".keras")
-
 # Where the weights lie in a `.keras` file, which is a zip archive.
 _MEMBER = "model.weights.h5"
 

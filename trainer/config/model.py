@@ -1,53 +1,11 @@
 """Which network a run trains, and what it computes in."""
 
-import ast
 import dataclasses
-import math
-from collections.abc import Iterator
-from typing import Any
 
-from headrace.config_flags import ValueParser, option
+from headrace.config_flags import option
+from headrace.options import OptionsParser
 from models import registry
 from models.layers import normalization
-
-
-class ModelOptionsParser(ValueParser):
-    """Reads `stages=(9,9,9);activation=relu` as a dictionary."""
-
-    hint = "NAME=VALUE;…"
-
-    def parse(self, argument: Any) -> dict[str, object]:
-        """Return values by name; one that is no Python literal is taken as a string."""
-        if isinstance(argument, dict):
-            return argument
-        options: dict[str, object] = {}
-        for part in filter(None, (part.strip() for part in argument.split(";"))):
-            name, equals, text = part.partition("=")
-            if not equals:
-                raise ValueError(f"expected name=value, received {part!r}")
-            options[name.strip()] = value = _literal(text.strip())
-            if not all(math.isfinite(number) for number in _floats(value)):
-                raise ValueError(f"{part}: expected a finite number")
-        return options
-
-    def format(self, value: dict[str, object]) -> str:
-        """Return `name=value` of each option, separated by semicolons."""
-        return ";".join(f"{name}={part!r}" for name, part in value.items())
-
-
-def _literal(text: str) -> object:
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return float(text) if text.lower() in ("nan", "inf", "-inf") else text
-
-
-def _floats(value: object) -> Iterator[float]:
-    if isinstance(value, (tuple, list)):
-        for part in value:
-            yield from _floats(part)
-    elif isinstance(value, float):
-        yield value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +24,7 @@ class ModelConfig:
         "The model's own options as name=value, separated by semicolons, for example "
         '"stages=(9,9,9);filters=(16,16,32,64)".',
         flag="model_options",
-        parser=ModelOptionsParser(),
+        parser=OptionsParser(),
         on_resume="same",
         affects=("evaluation",),
     )

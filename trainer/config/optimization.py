@@ -4,8 +4,7 @@ import dataclasses
 
 from headrace import errors
 from headrace.config_flags import option
-from trainer.config.model import ModelOptionsParser
-from trainer.config.options import check_options
+from headrace.options import OptionsParser, check_numbers, check_options
 
 _ADAM: dict[str, object] = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
 # Of each optimizer, its own options with their defaults, which are those of Keras but for momentum.
@@ -59,7 +58,7 @@ class OptimizationConfig:
         {},
         "The optimizer's own options as name=value, separated by semicolons, for example "
         '"beta_2=0.99;epsilon=0.001"; docs/training.md has all of them.',
-        parser=ModelOptionsParser(),
+        parser=OptionsParser(),
         on_resume="same",
         affects=("optimizer",),
     )
@@ -118,8 +117,9 @@ def check(config: OptimizationConfig) -> None:
     Raises:
         UsageError: the moving average would never move, or the optimizer has no such option.
     """
-    name = config.optimizer
-    check_options(f"`optimizer`={name}", config.optimizer_options, OPTIMIZERS[name])
+    what, given = f"`optimizer`={config.optimizer}", config.optimizer_options
+    check_options(what, given, OPTIMIZERS[config.optimizer])
+    check_numbers(what, given)
     errors.check(
         config.ema_decay < 1,
         f"`ema_decay`={config.ema_decay:g}: expected less than 1, such as 0.999",

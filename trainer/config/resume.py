@@ -104,5 +104,6 @@ def _difference(name: str, before: object, after: object) -> str:
 
 def _as_given(value: object) -> object:
     """Return a list of words as its flag takes it."""
-    is_words = isinstance(value, list) and value and all(isinstance(each, str) for each in value)
-    return ",".join(value) if is_words else value  # type: ignore[arg-type]  # a list of words
+    if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
+        return ",".join(value)
+    return value

@@ -1,12 +1,11 @@
 """How the learning rate of a run changes with its steps."""
 
 import dataclasses
-from collections.abc import Mapping
+from typing import Any
 
 from headrace.config_flags import option
 from headrace.errors import check
-from trainer.config.model import ModelOptionsParser
-from trainer.config.options import check_options
+from headrace.options import OptionsParser, check_numbers, check_options
 
 # The options of each schedule with their defaults. Lengths are in epochs, or with `unit=steps` in
 # steps; rates are parts of the run's.
@@ -23,7 +22,6 @@ SCHEDULES: dict[str, dict[str, object]] = {
     "triangular": {"rise": 0.5, "start": 0.0, "end": 0.0},
 }
 _UNITS = ("epochs", "steps")
-_BOUNDED = {"rise": 0.0, "every": 1.0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +44,7 @@ class ScheduleConfig:
         'Options of the `schedule` as name=value, separated by semicolons: "every=10;factor=0.5". '
         "Lengths are in epochs, or with unit=steps in steps; docs/training.md has all of them.",
         flag="schedule_options",
-        parser=ModelOptionsParser(),
+        parser=OptionsParser(),
         on_resume="same",
     )
     warmup_epochs: float = option(
@@ -71,7 +69,7 @@ class ScheduleConfig:
         """Whether the rate is ever another than the highest."""
         return bool(self.name != "constant" or self.warmup_epochs or self.warmup_steps)
 
-    def values(self) -> dict[str, object]:
+    def values(self) -> dict[str, Any]:
         """Return the options of the schedule, with the defaults of those that are not given."""
         return {**SCHEDULES[self.name], "unit": "epochs", **self.options}
 
@@ -84,7 +82,9 @@ def check_schedule(schedule: ScheduleConfig) -> None:
     """
     name, values = schedule.name, schedule.values()
     defaults = {**SCHEDULES[name], "unit": "epochs"}
-    check_options(f"`schedule`={name}", schedule.options, defaults)
+    what = f"`schedule`={name}"
+    check_options(what, schedule.options, defaults)
+    check_numbers(what, {key: value for key, value in values.items() if key != "unit"})
     check(
         values["unit"] in _UNITS,
         f"`schedule_options`: unit={values['unit']}: expected one of {', '.join(_UNITS)}",
@@ -95,7 +95,7 @@ def check_schedule(schedule: ScheduleConfig) -> None:
     )
     if name == "piecewise":
         _check_pieces(values)
-    rise, every = (float(str(values.get(name, default))) for name, default in _BOUNDED.items())
+    rise, every = values.get("rise", 0), values.get("every", 1)
     check(
         rise < 1,
         f"`schedule_options`: rise={rise:g}: expected a part of the run, from 0 to less than 1",
@@ -103,8 +103,8 @@ def check_schedule(schedule: ScheduleConfig) -> None:
     check(every > 0, f"`schedule_options`: every={every:g}: expected more than 0")
 
 
-def _check_pieces(values: Mapping[str, object]) -> None:
-    at, factors = list(values["at"]), list(values["factors"])  # type: ignore[call-overload]
+def _check_pieces(values: dict[str, Any]) -> None:
+    at, factors = list(values["at"]), list(values["factors"])
     check(
         bool(at) and len(at) == len(factors) and at == sorted(set(at)),
         f"`schedule`=piecewise: expected as many factors as epochs that they begin at, which "

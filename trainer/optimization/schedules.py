@@ -54,7 +54,7 @@ def follow(optimizer: keras.optimizers.Optimizer, factor: Factor) -> None:
 
 def _make_body(schedule: ScheduleConfig, steps: int, steps_per_epoch: int) -> Factor:
     """Make the function behind the warm-up, of which `steps` are left."""
-    values: dict = schedule.values()
+    values = schedule.values()
     unit = 1 if values["unit"] == "steps" else steps_per_epoch
     every = values.get("every", 1.0) * unit
     schedules = keras.optimizers.schedules

@@ -1,6 +1,8 @@
 """The state of a run, and the names under which checkpoints hold it."""
 
+import functools
 import math
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -9,6 +11,8 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.layers import activations
+from models.layers.dropout import dropout
 from tests.trainer import savers
 from trainer.checkpoints.manager import CheckpointManager
 from trainer.checkpoints.train_state import TrainState
@@ -39,25 +43,39 @@ def test_a_checkpoint_has_the_counters_by_the_names_that_it_always_had(state, tm
     ]  # fmt: skip
 
 
-def dropping() -> TrainState:
-    images = keras.Input((64,))
-    model = keras.Model(images, keras.layers.Dropout(0.5)(keras.layers.Dense(64)(images)))
+# Every layer of chance that a model of ours or of Keras can have.
+CHANCE: dict[str, Callable] = {
+    **{
+        kind: functools.partial(dropout, rate=0.5, kind=kind)
+        for kind in ("plain", "spatial", "alpha", "gaussian")
+    },
+    "rrelu": lambda x: activations.layer("rrelu")(x),
+    "of Keras": keras.layers.Dropout(0.5),
+    "stochastic depth": keras.layers.Dropout(0.5, noise_shape=(None, 1, 1, 1)),
+}
+
+
+def dropping(kind: str = "plain") -> TrainState:
+    images = keras.Input((8, 8, 1))
+    x = keras.layers.Conv2D(4, 1)(images)
+    model = keras.Model(images, CHANCE[kind](CHANCE[kind](x)))
     optimizer = keras.optimizers.SGD(0.5)
     optimizer.build(model.trainable_variables)
     return TrainState(model, optimizer)
 
 
-def test_what_dropout_draws_next_is_part_of_the_state(tmp_path):
-    state, ones = dropping(), np.ones((1, 64), "f4")
-    state.model(ones, training=True)
+@pytest.mark.parametrize("kind", CHANCE)
+def test_what_layers_of_chance_draw_next_is_part_of_the_state(kind, tmp_path):
+    state, images = dropping(kind), np.linspace(-1, 1, 512, dtype="f4").reshape(8, 8, 8, 1)
+    state.model(images, training=True)
     manager = CheckpointManager(str(tmp_path), state)
     manager.save()
     manager.wait()
-    expected = [state.model(ones, training=True).numpy() for _ in range(3)]
-    again = dropping()
+    expected = [state.model(images, training=True).numpy() for _ in range(3)]
+    again = dropping(kind)
     CheckpointManager(str(tmp_path), again).restore()
     for values in expected:
-        np.testing.assert_array_equal(again.model(ones, training=True).numpy(), values)
+        np.testing.assert_array_equal(again.model(images, training=True).numpy(), values)
     assert not np.array_equal(*expected[:2])
 
 

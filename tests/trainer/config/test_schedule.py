@@ -17,10 +17,10 @@ def test_each_has_defaults(name):
     ("name", "options", "words"),
     [
         ("cosine", {"rise": 0.1}, "has no option 'rise'; it has end, unit"),
-        ("step", {"every": "ten"}, r"every is of the kind of 30\.0, not 'ten'"),
+        ("step", {"every": "ten"}, r"every is of the kind of 30\.0, received 'ten'"),
         ("step", {"every": True}, "every is of the kind of"),
         ("step", {"every": 0}, "every=0: expected more than 0"),
-        ("step", {"factor": -0.1}, "factor is of the kind of"),
+        ("step", {"factor": -0.1}, "factor=-0.1: expected 0 or more"),
         ("step", {"unit": "days"}, "unit=days: expected one of epochs, steps"),
         ("one_cycle", {"rise": 1}, "rise=1: expected a part of the run"),
         ("piecewise", {}, r'as in "at=\(30,60\);factors=\(0\.1,0\.01\)"; received at=\(\)'),

@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import sys
+from unittest import mock
 
 from tests.trainer.configs import with_values
 from tests.trainer.loop.trials import TINY, shell
@@ -30,16 +31,17 @@ def main(folder: str) -> None:
         none=1.0,
         bfloat16=2.0 if cluster.is_chief else 1.0,
     )
-    auto_precision.SpeedTrial = functools.partial(SpeedTrial, command=command)  # type: ignore
+    trial = functools.partial(SpeedTrial, command=command)
     notes: list[str] = []
-    chosen = auto_precision.resolve(
-        with_values(TINY, mixed_precision="auto"),
-        str(here / f"run-{cluster.index}"),
-        cluster,
-        collectives,
-        2,
-        notes.append,
-    )
+    with mock.patch.object(auto_precision, "SpeedTrial", trial):
+        chosen = auto_precision.resolve(
+            with_values(TINY, mixed_precision="auto"),
+            str(here / f"run-{cluster.index}"),
+            cluster,
+            collectives,
+            2,
+            notes.append,
+        )
     result = {"mixed_precision": chosen.model.mixed_precision, "notes": notes}
     (here / f"{cluster.index}.json").write_text(json.dumps(result))
 
