@@ -63,5 +63,5 @@ def test_what_is_unknown_or_of_another_kind_is_refused(given, words):
 
 @pytest.mark.parametrize("value", [-1, -0.5, float("nan"), float("inf"), (1, -1), ((0, -2),)])
 def test_numbers_below_nothing_or_without_end_are_refused(value):
-    with pytest.raises(UsageError, match="x: rate=.*: expected 0 or more"):
+    with pytest.raises(UsageError, match=r"x: rate=.*: expected 0 or more"):
         check_numbers("x", {"rate": value})

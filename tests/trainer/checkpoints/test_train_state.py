@@ -50,8 +50,8 @@ CHANCE: dict[str, Callable] = {
         for kind in ("plain", "spatial", "alpha", "gaussian")
     },
     "rrelu": lambda x: activations.layer("rrelu")(x),
-    "of Keras": keras.layers.Dropout(0.5),
-    "stochastic depth": keras.layers.Dropout(0.5, noise_shape=(None, 1, 1, 1)),
+    "of Keras": lambda x: keras.layers.Dropout(0.5)(x),
+    "stochastic depth": lambda x: keras.layers.Dropout(0.5, noise_shape=(None, 1, 1, 1))(x),
 }
 
 

@@ -11,60 +11,12 @@ from headrace.errors import UserError
 from input.dataset import dataset_dir
 from tests.conftest import assert_one_line_error, run_program, write_images
 from tests.trainer.checkpoints.damage import DAMAGES, FILES, cut
+from tests.trainer.checkpoints.warm_runs import New, Saved, assert_same, values
 from tests.trainer.configs import with_values
 from tests.trainer.conftest import TASK
 from tests.trainer.test_task import variables
-from trainer import run_dir, run_model
 from trainer.checkpoints import restore, warm_start
-from trainer.checkpoints.manager import CheckpointManager
-from trainer.checkpoints.train_state import TrainState
 from trainer.config import run as run_config
-from trainer.optimization import optimizers
-
-
-class Saved:
-    """A run that was saved at step 7 with all its variables at random."""
-
-    def __init__(self, workdir, config, which="latest", **changes) -> None:
-        self.config = with_values(config, **changes)
-        self.workdir = str(workdir)
-        self.model = run_model.build(self.config)
-        self.optimizer = optimizers.build(self.config, self.model)
-        rng = np.random.default_rng(3)
-        for variable in self.model.weights + self.optimizer.variables[2:]:
-            variable.assign(rng.normal(size=variable.shape))
-        self.optimizer.variables[0].assign(7)
-        run_dir.make(self.workdir, run_config.to_json(self.config), "")
-        state = TrainState(self.model, self.optimizer)
-        state.step = 7
-        manager = CheckpointManager(self.workdir, state)
-        if which == "best":
-            manager.save_best()
-        else:
-            manager.save()
-        manager.wait()
-
-
-class New:
-    """A run that starts from it."""
-
-    def __init__(self, source: Saved, **changes) -> None:
-        config = with_values(source.config, init_from=source.workdir, **changes)
-        self.notes: list[str] = []
-        self.model = run_model.build(config)
-        self.optimizer = optimizers.build(config, self.model)
-        self.before = values(self.model.weights)
-        state = TrainState(self.model, self.optimizer)
-        self.step, self.fresh = warm_start.load(config, state, self.notes.append)
-
-
-def values(variables) -> list[np.ndarray]:
-    return [variable.numpy() for variable in variables]
-
-
-def assert_same(one, other) -> None:
-    for first, second in zip(one, other, strict=True):
-        np.testing.assert_array_equal(first, second)
 
 
 @pytest.fixture(scope="module")
@@ -198,37 +150,6 @@ def test_a_network_of_another_shape_is_refused_with_the_size_that_fits(config, t
         match=r"f6/kernel is 120×84 there and 480×84 here; use the same `image_size` \(32,32\)",
     ):
         New(source, image_size=[36, 36])
-
-
-def test_of_a_model_with_other_options_weights_are_taken_by_their_names(config, tmp_path):
-    source = Saved(tmp_path / "run", config, model="mlp", model_options={"units": (8, 4)})
-    new = New(source, model_options={"units": (8, 5)})
-    here, there = values(new.model.weights), values(source.model.weights)
-    # Keras counts these layers over all models of the process: they are others by its names.
-    assert_same([*here[:2], here[5]], [*there[:2], there[5]])
-    assert_same(here[2:5], new.before[2:5])
-    fresh = "dense#1/kernel, dense#1/bias, logits/kernel"
-    assert f"3 of 6 weights by their names; fresh ones: {fresh};" in new.notes[0]
-
-
-def test_the_head_of_another_model_stays_where_classes_are_others(config, tmp_path):
-    options = {"blocks": (1,) * 5, "units": (4,)}
-    size = {"image_size": [32, 32], "resize_to": [32, 32]}
-    source = Saved(tmp_path / "run", config, model="vgg16", model_options=options, **size)
-    classes = ["other", *config.dataset.classes[1:]]
-    new = New(source, model="vgg19", model_options={"units": (4,)}, classes=classes)
-    there = {variable.path: variable.numpy() for variable in source.model.weights[:-2]}
-    taken = {variable.path for variable in new.model.weights} & there.keys()
-    assert len(taken) == len(there)
-    for variable, before in zip(new.model.weights, new.before, strict=True):
-        expected = there.get(variable.path, before)
-        np.testing.assert_array_equal(variable.numpy(), expected)
-
-
-def test_a_model_with_nothing_in_common_is_refused(config, tmp_path):
-    source = Saved(tmp_path / "run", config, model="mlp", model_options={})
-    with pytest.raises(UserError, match="resnet_cifar has no kernel of the same name and shape"):
-        New(source, model="resnet_cifar", classes=["a", "b", "c"])
 
 
 @pytest.mark.parametrize(
