@@ -12,18 +12,12 @@ The 1,000 classes that the published weights tell apart are finer ones of the sa
 photographs gain less.
 """
 
-import json
 import pathlib
-import shutil
-import subprocess
-import sys
 import tempfile
 
-import psutil
 from absl import flags
 
-from benchmarks import folders, harness, photo_classes, reporting
-from benchmarks.harness import Row, RunError
+from benchmarks import folders, photo_classes, reporting, trial
 from headrace import program
 
 FLAGS = flags.FLAGS
@@ -56,29 +50,22 @@ def main() -> None:
     source = folders.once(
         reporting.cache() / "nine-classes", lambda folder: photo_classes.unpack(archive, folder)
     )
-    found: dict[tuple[str, str], list[float]] = {}
+    found: dict[str, dict[str, list[float]]] = {}
     for seed in range(FLAGS.rounds):
         with tempfile.TemporaryDirectory(dir=reporting.cache()) as scratch:
-            data = prepare(source, pathlib.Path(scratch) / "data", seed)
+            data, workdir = pathlib.Path(scratch) / "data", pathlib.Path(scratch) / "run"
+            prepare(source, data, seed)
             for way in ways:
-                for quantity, value in train(data, WAYS[way], seed).items():
-                    found.setdefault((way, quantity), []).append(value)
-                print(f"seed {seed}, {way}: {found[way, 'rank-1'][-1]:.4f}", flush=True)
-    rows = [as_row(*key, values, found) for key, values in found.items()]
-    reporting.report("transfer", rows, facts, PACKAGES)
+                figures = trial.train(data, workdir, *TRAINING, *WAYS[way], f"--seed={seed}")
+                for quantity, value in figures.items():
+                    found.setdefault(way, {}).setdefault(quantity, []).append(value)
+                print(f"seed {seed}, {way}: {figures['rank-1']:.4f}", flush=True)
+    reporting.report("transfer", trial.rows(found, "frozen"), facts, PACKAGES)
 
 
-def as_row(way: str, quantity: str, values: list[float], found: dict) -> Row:
-    """Return the row of what the seeds gave; its ratio is to the frozen network."""
-    row = harness.row(f"{quantity}: {way}", values, "s" if quantity == "CPU time" else "")
-    frozen = found.get(("frozen", quantity))
-    row.ratio_to_headrace = round(harness.median_ratio(values, frozen), 3) if frozen else None
-    return row
-
-
-def prepare(source: pathlib.Path, data: pathlib.Path, seed: int) -> pathlib.Path:
+def prepare(source: pathlib.Path, data: pathlib.Path, seed: int) -> None:
     """Prepare the photographs; two fifths of each class are trained on."""
-    _run(
+    trial.run(
         "beam_pipelines.prepare",
         f"--source=folder:{source}",
         f"--output_dir={data}",
@@ -86,32 +73,6 @@ def prepare(source: pathlib.Path, data: pathlib.Path, seed: int) -> pathlib.Path
         "--splits=train:0.4,test:0.6",
         f"--seed={seed}",
     )
-    return data
-
-
-def train(data: pathlib.Path, way: list[str], seed: int) -> dict[str, float]:
-    """Train one way; return its rank-1 on the test split, and the processor time it took."""
-    workdir = data.with_name("run")
-    started = psutil.Process().cpu_times()
-    _run(
-        "trainer.task", *TRAINING, *way, f"--data_dir={data}", f"--workdir={workdir}",
-        f"--seed={seed}",
-    )  # fmt: skip
-    ended = psutil.Process().cpu_times()
-    result = json.loads((workdir / "result.json").read_text())
-    shutil.rmtree(workdir)
-    seconds = (ended.children_user + ended.children_system) - (
-        started.children_user + started.children_system
-    )
-    return {"rank-1": result["splits"]["test"]["rank1"], "CPU time": round(seconds, 1)}
-
-
-def _run(*arguments: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", *arguments], cwd=harness.ROOT, capture_output=True, text=True
-    )
-    if done.returncode:
-        raise RunError(f"{arguments[0]} failed: {done.stderr.strip()[-300:]}")
 
 
 if __name__ == "__main__":
