@@ -4,9 +4,13 @@
 
 Every image of the split counts exactly once. Prints a table, of many classes the worst, and writes
 RUN/evaluation-SPLIT.json with all numbers and the confusion matrix (rows true, columns predicted).
+
+Where images have several labels, these are the classes of at least the --threshold, which is chosen
+on the validation split; the table then has F1 and average precision, and there is no such matrix.
 """
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +24,7 @@ from trainer import run_dir
 from trainer.config import trained_model
 from trainer.config.run import RunConfig
 from trainer.distribution import devices
-from trainer.evaluation import class_report
+from trainer.evaluation import class_report, multi_label
 
 if TYPE_CHECKING:  # with TensorFlow, takes seconds
     from input.dataset.reader import Reader
@@ -63,7 +67,15 @@ def main() -> None:
     from input.dataset.reader import Reader  # with TensorFlow, takes seconds
 
     reader = Reader(data_dir, card, FLAGS.split, skips=config.data.on_bad_record == "skip")
-    result = evaluate(FLAGS.workdir, config, reader, FLAGS.checkpoint, int(FLAGS.crops), average)
+    result = evaluate(
+        FLAGS.workdir,
+        config,
+        reader,
+        FLAGS.checkpoint,
+        int(FLAGS.crops),
+        average,
+        FLAGS.threshold,
+    )
     path = f"{FLAGS.workdir}/evaluation-{FLAGS.split}.json"
     run_dir.write_atomic(path, (json.dumps(result, indent=2) + "\n").encode())
     _print_table(result, path)
@@ -76,6 +88,7 @@ def evaluate(
     checkpoint: str,
     crops: int = 1,
     average: bool = False,
+    threshold: float | None = None,
 ) -> dict[str, Any]:
     """Evaluate a checkpoint of a run on the records of a reader.
 
@@ -86,32 +99,40 @@ def evaluate(
         checkpoint: `latest` or `best`.
         crops: 1, or 5 or 10 of each image, whose probabilities are averaged.
         average: whether to take the moving average of the weights.
+        threshold: least probability of a label, where images have several; None for the best one of
+            the validation split.
 
     Returns:
-        `split`, `checkpoint`, `weights` (`raw` or `ema`), `step`, `crops`, `rank1`, `rank5`,
-        `loss`, `records`, and what `class_report.make` gives.
+        `split`, `checkpoint`, `weights` (`raw` or `ema`), `step`, `crops`, the numbers of
+        `eval_step.NUMBERS`, and what `class_report.make` gives, or `multi_label.report`.
 
     Raises:
         UserError: there is no such checkpoint, or a record is damaged.
     """
-    from input.loading import read_records
     from trainer.checkpoints import restore
     from trainer.distribution import strategies
-    from trainer.evaluation import eval_step
+    from trainer.evaluation import run_evaluation
 
     strategy = strategies.create_for_one_process(config.distribution.strategy)
     with strategy.scope():
         model, step = restore.load_model(config, workdir, checkpoint, average)
+    options: dict[str, Any] = {}
+    if config.dataset.multi_label:
+        if threshold is None:
+            threshold = run_evaluation.choose_threshold(
+                config, workdir, model, step, average, strategy=strategy
+            )
+        options = {"threshold": threshold}
     labels, predictions = [], []
 
     def collect(true: np.ndarray, predicted: np.ndarray) -> None:
         labels.append(true)
         predictions.append(predicted)
 
-    with read_records.reader_errors(reader):
-        metrics = eval_step.make_evaluate(strategy, model, collect)(
-            _batches(strategy, config, reader, crops)
-        )
+    metrics = run_evaluation.evaluate_reader(
+        config, strategy, model, reader, crops=crops, on_predictions=collect, **options
+    )
+    outcome = reader.card.classes, np.concatenate(labels), np.concatenate(predictions)
     return {
         "split": reader.split,
         "checkpoint": checkpoint,
@@ -119,29 +140,8 @@ def evaluate(
         "step": step,
         "crops": crops,
         **metrics,
-        **class_report.make(
-            reader.card.classes, np.concatenate(labels), np.concatenate(predictions)
-        ),
+        **(multi_label.report(*outcome, **options) if options else class_report.make(*outcome)),
     }
-
-
-def _batches(strategy, config: RunConfig, reader: "Reader", crops: int):
-    from input import stream
-    from trainer.distribution import strategies
-
-    batch_size = strategies.dividing_batch_size(strategy, config.data.batch_size)
-
-    def dataset(pipeline: int, pipelines: int):
-        return stream.evaluation(
-            reader,
-            config.data.preprocessing,
-            batch_size=batch_size,
-            crops=crops,
-            pipeline=pipeline,
-            pipelines=pipelines,
-        )
-
-    return strategies.distribute(strategy, dataset, batch_size)
 
 
 def _read_card(data_dir: str, config: RunConfig) -> dataset_dir.Card:
@@ -156,26 +156,37 @@ def _read_card(data_dir: str, config: RunConfig) -> dataset_dir.Card:
 
 
 def _print_table(result: dict[str, Any], path: str) -> None:
-    rows: list[class_report.Row] = result["per_class"]
-    shown = rows if len(rows) <= _TABLE_ROWS else class_report.worst(rows, _WORST_ROWS)
+    several = "map" in result
+    rows: list[dict[str, Any]] = result["per_class"]
+    least = "average precision" if several else "recall"
+    worst: Any = multi_label.worst if several else class_report.worst
+    shown = rows if len(rows) <= _TABLE_ROWS else worst(rows, _WORST_ROWS)
     if len(shown) < len(rows):
-        print(f"the {len(shown)} classes of lowest recall, of {len(rows):,}; all are in {path}")
+        print(f"the {len(shown)} classes of lowest {least}, of {len(rows):,}; all are in {path}")
     width = max(len(_MEAN), *(len(row["class"]) for row in shown))
-    print(f"{'class':<{width}}  precision  recall  images")
+    means = [result["mean_precision"], result["mean_recall"]]
+    names, heads = ["precision", "recall"], ["precision", "recall"]
+    if several:
+        means += [result["macro_f1"], result["map"]]
+        names, heads = [*names, "f1", "average_precision"], [*heads, "    F1", "    AP"]
+    print(f"{'class':<{width}}  {'  '.join(heads)}  images")
     for row in shown:
-        numbers = _columns(row["precision"], row["recall"])
+        numbers = _columns([row[name] for name in names])
         print(f"{row['class']:<{width}}  {numbers}  {row['records']:>6,}")
-    print(f"{_MEAN:<{width}}  {_columns(result['mean_precision'], result['mean_recall'])}")
+    print(f"{_MEAN:<{width}}  {_columns(means)}")
+    labels = f"  mAP {result['map']:.4f}  F1 {result['f1']:.4f}" if several else ""
+    threshold = f", labels from {result['threshold']:.4g} on" if several else ""
     print(
         f"{result['split']}: rank-1 {result['rank1']:.4f}  rank-5 {result['rank5']:.4f}  "
-        f"loss {result['loss']:.4f}  ({result['records']:,} images, step {result['step']:,})"
+        f"loss {result['loss']:.4f}{labels}  ({result['records']:,} images, step "
+        f"{result['step']:,}{threshold})"
     )
 
 
-def _columns(precision: float | None, recall: float | None) -> str:
+def _columns(numbers: Sequence[float | None]) -> str:
     return "  ".join(
-        f"{'–' if number is None else format(number, '.4f'):>{width}}"
-        for number, width in ((precision, 9), (recall, 6))
+        f"{'–' if number is None else format(number, '.4f'):>{9 if place == 0 else 6}}"
+        for place, number in enumerate(numbers)
     )
 
 

@@ -7,6 +7,9 @@ model loads with `tf.saved_model.load` where Headrace is not installed:
 
     model = tf.saved_model.load("RUN/export/0001")
     model.signatures["serving_default"](image=tf.constant([open("a.jpg", "rb").read()]))
+
+It gives `label`, `probability` and `probabilities`; where images have several labels, `labels` as
+well, which are the classes of at least the --threshold, joined by "|".
 """
 
 import os
@@ -30,11 +33,21 @@ def main() -> None:
     import_tensorflow()
     devices.configure()
     from trainer.checkpoints import restore  # with TensorFlow, takes seconds
+    from trainer.evaluation import run_evaluation
     from trainer.serving import saved_model
     from trainer.serving.classifier import Classifier
 
-    network, _ = restore.load_model(config, FLAGS.workdir, FLAGS.checkpoint, average)
-    classifier = Classifier(network, config.data.preprocessing, config.dataset.classes)
+    network, step = restore.load_model(config, FLAGS.workdir, FLAGS.checkpoint, average)
+    threshold = FLAGS.threshold
+    if config.dataset.multi_label and threshold is None:
+        threshold = run_evaluation.choose_threshold(config, FLAGS.workdir, network, step, average)
+    classifier = Classifier(
+        network,
+        config.data.preprocessing,
+        config.dataset.classes,
+        is_binary=config.is_binary,
+        threshold=threshold,
+    )
     print(saved_model.write(classifier, os.path.join(FLAGS.workdir, run_dir.EXPORT)))
 
 

@@ -6,6 +6,9 @@ Prints a line per file: the file, its label, the probability, separated by tabs.
 `--mc_samples=N` the probability is the mean of N predictions of a network that goes on dropping
 (Gal and Ghahramani, Dropout as a Bayesian Approximation, ICML 2016), and their standard deviation
 follows: how unsure the network is of the label.
+
+Where images have several labels, a line has all that reach the --threshold, joined by "|", the most
+probable first, and so their numbers; it may have none.
 """
 
 from absl import flags
@@ -39,25 +42,37 @@ def main(*paths: str) -> None:
     import_tensorflow()
     devices.configure()
     from trainer.checkpoints import restore  # with TensorFlow, takes seconds
-    from trainer.serving.classifier import Classifier, classify_file
+    from trainer.evaluation import run_evaluation
+    from trainer.serving.classifier import SEPARATOR, Classifier, classify_file, label_indices
     from trainer.serving.mc_dropout import DropoutSampler
 
-    network, _ = restore.load_model(config, FLAGS.workdir, FLAGS.checkpoint, average)
-    serving = network, config.data.preprocessing, config.dataset.classes
+    network, step = restore.load_model(config, FLAGS.workdir, FLAGS.checkpoint, average)
+    threshold, classes = FLAGS.threshold, config.dataset.classes
+    if config.dataset.multi_label and threshold is None:
+        threshold = run_evaluation.choose_threshold(config, FLAGS.workdir, network, step, average)
+    preprocessing, is_binary = config.data.preprocessing, config.is_binary
     if samples:
         sampler = DropoutSampler(
-            *serving, model=config.model.name, samples=samples, seed=FLAGS.seed
+            network,
+            preprocessing,
+            model=config.model.name,
+            samples=samples,
+            seed=FLAGS.seed,
+            is_binary=is_binary,
         )
     else:
-        classifier = Classifier(*serving)
+        classifier = Classifier(network, preprocessing, classes, is_binary=is_binary)
     for path, image in zip(paths, encoded, strict=True):
         stdio.name_image(path)
-        label, *numbers = (
+        columns = (
             sampler.classify_file(path, image)
             if samples
-            else classify_file(classifier, path, image)
+            else [classify_file(classifier, path, image)]
         )
-        print(path, label, *(f"{number:.4f}" for number in numbers), sep="\t")
+        shown = label_indices(columns[0], threshold)
+        labels = SEPARATOR.join(classes[index] for index in shown)
+        numbers = (SEPARATOR.join(f"{column[index]:.4f}" for index in shown) for column in columns)
+        print(path, labels, *numbers, sep="\t")
 
 
 def _read(file: str) -> bytes:

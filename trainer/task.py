@@ -141,10 +141,12 @@ def flags_as_text() -> str:
 
 def print_result(result: dict[str, Any]) -> None:
     """Print the final numbers, a line per split."""
+    from trainer.reporting.progress import several_labels  # with what draws, which is there by now
+
     for split, numbers in result["splits"].items():
         print(
             f"{split}: rank-1 {numbers['rank1']:.4f}  rank-5 {numbers['rank5']:.4f}  "
-            f"loss {numbers['loss']:.4f}  ({numbers['records']:,} images)"
+            f"loss {numbers['loss']:.4f}{several_labels(numbers)}  ({numbers['records']:,} images)"
         )
     print(f"{result['steps']:,} steps at {result['images_per_second']:,.0f} images/s")
 

@@ -118,6 +118,7 @@ class Card:
     fingerprint: str
     command: list[str]
     headrace: str
+    multi_label: bool = False
     format: int = CARD_FORMAT
 
     @property

@@ -25,8 +25,9 @@ from input.augment.config import PRESETS, Augmentation
 from input.dataset.dataset_dir import Card
 from input.loading import cache_policy
 from models import registry
-from trainer.config import data, splits
+from trainer.config import data, loss, splits
 from trainer.config import optimization as optimization_config
+from trainer.config import run as run_config
 from trainer.config.checkpoints import CheckpointsConfig
 from trainer.config.data import DataConfig
 from trainer.config.distribution import DistributionConfig
@@ -34,7 +35,7 @@ from trainer.config.model import ModelConfig
 from trainer.config.optimization import OptimizationConfig
 from trainer.config.run import DatasetConfig, RunConfig
 from trainer.config.schedule import ScheduleConfig, check_schedule
-from trainer.config.training import TrainingConfig
+from trainer.config.training import MULTI_LABEL_MONITORS, TrainingConfig
 from trainer.config.transfer import TransferConfig, check_transfer
 
 # The flags that `define` makes are those of the program that calls it.
@@ -116,13 +117,21 @@ def resolve(config: RunConfig, card: Card) -> RunConfig:
         "`patience` and `reduce_lr_patience` wait for a better evaluation, and nothing is "
         "evaluated while training; name something with `validation_split`",
     )
+    loss.check_labels(config.optimization.loss, card.multi_label)
+    check(
+        card.multi_label or training.monitor not in MULTI_LABEL_MONITORS,
+        f"`monitor`={training.monitor} is a number of images of several labels, and those of the "
+        "dataset have one; use rank1, rank5 or loss",
+    )
     model, saves, per_epoch = config.model, config.checkpoints, order.steps_per_epoch
-    return dataclasses.replace(
+    resolved_config = dataclasses.replace(
         config,
         model=dataclasses.replace(
             model, normalization=model.normalization or registry.normalization(model.name)
         ),
-        dataset=DatasetConfig(card.fingerprint, card.classes, card.channels, card.mean, card.std),
+        dataset=DatasetConfig(
+            card.fingerprint, card.classes, card.channels, card.mean, card.std, card.multi_label
+        ),
         data=resolved,
         training=dataclasses.replace(
             training,
@@ -134,6 +143,7 @@ def resolve(config: RunConfig, card: Card) -> RunConfig:
             save_every_steps=saves.save_every_steps or (saves.save_every_epochs or 1) * per_epoch,
         ),
     )
+    return run_config.fill_in(resolved_config)
 
 
 def _augmentation(config: DataConfig) -> Augmentation:

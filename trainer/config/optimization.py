@@ -5,6 +5,7 @@ import dataclasses
 from headrace import errors
 from headrace.config_flags import option
 from headrace.options import OptionsParser, check_numbers, check_options
+from trainer.config.loss import AUTO, LOSSES, check_loss
 
 _ADAM: dict[str, object] = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
 # Of each optimizer, its own options with their defaults, which are those of Keras but for momentum.
@@ -31,17 +32,35 @@ OPTIMIZERS: dict[str, dict[str, object]] = {
 class OptimizationConfig:
     """Loss, gradient and update."""
 
+    loss: str = option(
+        AUTO,
+        "What a wrong prediction costs. cross_entropy, focal: of the softmax of all classes. "
+        "binary, binary_focal: of each class by itself, for images of several labels. auto: "
+        "cross_entropy, or binary for several labels.",
+        choices=(AUTO, *LOSSES),
+        on_resume="same",
+        affects=("evaluation",),
+    )
+    loss_options: dict[str, object] = option(
+        {},
+        'The loss\'s own options as name=value, separated by semicolons, such as "gamma=1.5"; '
+        "docs/training.md has all of them.",
+        parser=OptionsParser(),
+        on_resume="same",
+        affects=("evaluation",),
+    )
     class_weights: str = option(
         "none",
         "balanced multiplies the loss of each image by the largest class's count over that of its "
-        "own class. The loss that is logged while training is that.",
+        "own class; in a binary `loss`, what it costs to miss the class. The loss that is logged "
+        "while training is that.",
         choices=("none", "balanced"),
         on_resume="same",
     )
     label_smoothing: float = option(
         0.0,
-        "Part of each label that is spread over all classes, such as 0.1; 0 for none. The loss "
-        "that is logged while training is that.",
+        "Part of each label that is spread over all classes, such as 0.1; 0 for none. In a binary "
+        "`loss`, over present and absent. The loss that is logged while training is that.",
         minimum=0.0,
         maximum=1.0,
         on_resume="same",
@@ -115,8 +134,9 @@ def check(config: OptimizationConfig) -> None:
     """Make sure that values are possible by themselves.
 
     Raises:
-        UsageError: the moving average would never move, or the optimizer has no such option.
+        UsageError: the moving average would never move, or optimizer or loss has no such option.
     """
+    check_loss(config.loss, config.loss_options)
     what, given = f"`optimizer`={config.optimizer}", config.optimizer_options
     check_options(what, given, OPTIMIZERS[config.optimizer])
     check_numbers(what, given)

@@ -29,6 +29,7 @@ _FIXED = {
 
 def fingerprint(config: RunConfig) -> dict[str, Any]:
     """Return what must stay the same for a run to go on, by name, as values that JSON holds."""
+    config = run.fill_in(config)  # what was left out is what it is by now: no change
     values = {
         name: getattr(getattr(config, part), field.name)
         for name, (part, field) in run.FIELDS.items()

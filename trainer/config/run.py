@@ -16,7 +16,7 @@ from headrace.config_flags import UnknownFieldsError, option
 from headrace.errors import UserError
 from input.augment.config import Augmentation
 from trainer import run_dir
-from trainer.config import formats
+from trainer.config import formats, loss, training
 from trainer.config.checkpoints import CheckpointsConfig
 from trainer.config.data import DataConfig
 from trainer.config.distribution import DistributionConfig
@@ -38,6 +38,7 @@ class DatasetConfig:
     channels: int = option(3, flag=None)
     mean: list[float] = option([], flag=None)
     std: list[float] = option([], flag=None)
+    multi_label: bool = option(False, flag=None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +69,12 @@ class RunConfig:
         scale = self.data.batch_size / base if base else 1.0
         return self.optimization.learning_rate * scale
 
+    @property
+    def is_binary(self) -> bool:
+        """Whether the model says of each class by itself whether it is there: by sigmoids."""
+        name = loss.resolve(self.optimization.loss, self.dataset.multi_label)
+        return loss.is_binary(name)
+
 
 # Every field by the name that it goes by outside, which no two have in common, with its part.
 FIELDS = {
@@ -75,6 +82,18 @@ FIELDS = {
     for part in dataclasses.fields(RunConfig)
     for field in dataclasses.fields(part.type)  # type: ignore[arg-type]  # a class, no string
 }
+
+
+def fill_in(config: RunConfig) -> RunConfig:
+    """Fill in what is left out and hangs on how many labels an image has: loss and monitor."""
+    multi_label, step, course = config.dataset.multi_label, config.optimization, config.training
+    name = loss.resolve(step.loss, multi_label)
+    monitor = training.resolve_monitor(course.monitor, multi_label)
+    return dataclasses.replace(
+        config,
+        optimization=dataclasses.replace(step, loss=name),
+        training=dataclasses.replace(course, monitor=monitor),
+    )
 
 
 def nest(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -16,7 +16,7 @@ from absl import flags
 
 from headrace import config_flags
 from headrace.config_flags import PathParser, option
-from headrace.errors import UserError
+from headrace.errors import UserError, check
 from trainer import run_dir
 from trainer.config import run
 from trainer.config.run import RunConfig
@@ -35,6 +35,13 @@ class _TrainedModel:
         "average of a run that was trained with --ema_decay.",
         choices=("auto", "raw", "ema"),
     )
+    threshold: float | None = option(
+        None,
+        "Least probability of a label, where images have several. Default: what gives the best F1 "
+        "on the validation split, or 0.5 without one.",
+        minimum=0.0,
+        maximum=1.0,
+    )
 
 
 def define() -> None:
@@ -47,6 +54,7 @@ def parse() -> tuple[RunConfig, bool]:
     """Return the config of the run, and whether to take the moving average of its weights.
 
     Raises:
+        UsageError: a threshold is given, and images of the run have one label.
         UserError: there is no such run, or it keeps no average and `weights` is `ema`.
     """
     source = config_flags.parse(_TrainedModel)
@@ -57,4 +65,9 @@ def parse() -> tuple[RunConfig, bool]:
             f"`weights`=ema: the run in {source.workdir} was trained without --ema_decay and has "
             "no average of its weights; use `weights`=raw"
         )
+    check(
+        source.threshold is None or config.dataset.multi_label,
+        f"`threshold` is for images of several labels, and those of the run in {source.workdir} "
+        "have one; leave it out",
+    )
     return config, has_average and source.weights != "raw"

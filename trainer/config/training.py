@@ -5,7 +5,14 @@ import dataclasses
 from headrace.config_flags import option
 
 # Numbers of an evaluation that a run can go by.
-MONITORS = ("rank1", "rank5", "loss")
+MONITORS = ("rank1", "rank5", "loss", "map", "f1")
+# Those that there are of images of several labels alone.
+MULTI_LABEL_MONITORS = ("map", "f1")
+
+
+def resolve_monitor(name: str | None, multi_label: bool) -> str:
+    """Return the name of what a run goes by; where it is left open, what suits the dataset."""
+    return name or ("map" if multi_label else "rank1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,10 +32,11 @@ class TrainingConfig:
     )
     eval_every: int = option(1, "Epochs between evaluations.", minimum=1)
     monitor: str = option(
-        "rank1",
+        None,
         "The number of what is watched (`validation_split`) that the run goes by: the best "
         "checkpoint has the best of it, and `patience` and `reduce_lr_patience` wait for a better "
-        "one.",
+        "one. map (mean average precision) and f1 (over all labels) are of images of several "
+        "labels. Default: rank1, or map for these.",
         choices=MONITORS,
         on_resume="same",
         affects=("evaluation",),

@@ -102,7 +102,9 @@ def parse(card: Card | None) -> RunConfig:
         )
         size = data.image_size or data_config.uniform_size(card)
         data = dataclasses.replace(data, image_size=size)
-        dataset = DatasetConfig(card.fingerprint, card.classes, card.channels, card.mean, card.std)
+        dataset = DatasetConfig(
+            card.fingerprint, card.classes, card.channels, card.mean, card.std, card.multi_label
+        )
     config = RunConfig(dataset=dataset, data=data, model=model, optimization=step)
     registry.check_size(model.name, config.input_shape)
     return config

@@ -21,7 +21,7 @@ from trainer.config.run import RunConfig
 from trainer.distribution.cluster import Cluster
 from trainer.distribution.liveness import LivenessProbe, MissingReport
 from trainer.distribution.preemption import Preemption
-from trainer.evaluation import eval_step, monitor
+from trainer.evaluation import monitor, run_evaluation
 from trainer.optimization import ema, optimizers
 from trainer.reporting import curves
 from trainer.reporting.metrics_log import MetricsLog
@@ -87,7 +87,7 @@ class _Evaluator:
         self._data = Data(config, card, strategy, progress)
         self._model = run_model.build(config, self._data.mean_image(workdir))
         self._optimizer = optimizers.build(config, self._model)
-        self._evaluate = eval_step.make_evaluate(strategy, self._model)
+        self._evaluate = run_evaluation.make_evaluate(config, strategy, self._model)
         self._metrics_log = MetricsLog(workdir, self._data.order.steps_per_epoch)
         self._state = TrainState(self._model, self._optimizer)
         self._state.best_score = _best_score(config, workdir)

@@ -39,6 +39,7 @@ def make_step_fns(
     *,
     workers: int,
     local_model: keras.Model,
+    make_evaluate: train_step.MakeEvaluate = eval_step.make_evaluate,
 ) -> train_step.StepFns:
     """Make the steps of the workers, and evaluation by the chief itself.
 
@@ -51,13 +52,14 @@ def make_step_fns(
         class_weights: see `losses.make_loss_fn`.
         workers: number of workers.
         local_model: the same model, made under no strategy; it gets the weights and is evaluated.
+        make_evaluate: function of strategy and model to the evaluation of the run.
     """
     here = tf.distribute.get_strategy()
-    evaluate = eval_step.make_evaluate(here, local_model)
+    evaluate = make_evaluate(here, local_model)
 
-    def evaluate_here(batches: Iterable) -> dict[str, float]:
+    def evaluate_here(batches: Iterable, **options: float) -> dict[str, float]:
         local_model.set_weights(model.get_weights())
-        return evaluate(batches)
+        return evaluate(batches, **options)
 
     loss_fn = losses.make_loss_fn(config, class_weights)
     gradient_fn = gradients.make_gradient_fn(model, optimizer, loss_fn, batch_size, 1)

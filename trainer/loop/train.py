@@ -22,7 +22,7 @@ from trainer.distribution import parameter_server, strategies, strategy_checks
 from trainer.distribution.cluster import Cluster, Role
 from trainer.distribution.collectives import Collectives
 from trainer.distribution.preemption import Preemption
-from trainer.evaluation import sidecar_evaluator
+from trainer.evaluation import run_evaluation, sidecar_evaluator
 from trainer.loop import async_step, auto_precision, start, train_step
 from trainer.loop.actions.action import Action
 from trainer.loop.actions.draw_curves import DrawCurves
@@ -65,8 +65,8 @@ def train(
         allow_changes: whether to go on from a checkpoint of another dataset or other flags.
 
     Returns:
-        What `result.json` holds: `steps`, `images_per_second`, under `splits` `rank1`, `rank5`,
-        `loss` and `records` of the validation split and of every split that was not trained on,
+        What `result.json` holds: `steps`, `images_per_second`, under `splits` the numbers
+        (`eval_step.NUMBERS`) of the validation split and of every split that was not trained on,
         `evaluations_since_best`, and `bad_records`, how many training records were found damaged
         since this start. None where that is not written: by processes that do not train, and when
         the minutes that were given ended before the steps did: the run is saved.
@@ -130,7 +130,14 @@ def _train(
     if split:
         manager.clear_best()
     loop = TrainLoop(config, state, data, step_fns, run.collectives, preemption, run.progress)
-    evaluator = Evaluator(state, data, step_fns.evaluate, loop.sync_stop)
+    evaluator = Evaluator(
+        state,
+        data,
+        step_fns.evaluate,
+        loop.sync_stop,
+        config.dataset.multi_label,
+        config.training.validation_split,
+    )
     actions = _make_actions(run, state, manager, loop, evaluator, plan, split)
     start.announce(run, state, plan, split)
     try:
@@ -223,13 +230,15 @@ def _make_step_fns(
         config.optimization,
         run.data.class_weights(),
     )
+    make_evaluate = functools.partial(run_evaluation.make_evaluate, config)
     if cluster.role is Role.COORDINATOR:
         return async_step.make_step_fns(
             *arguments,
+            make_evaluate=make_evaluate,
             workers=len(cluster.addresses["worker"]),
             local_model=run_model.build(config, mean_image),
         )
-    return train_step.make_step_fns(*arguments)
+    return train_step.make_step_fns(*arguments, make_evaluate=make_evaluate)
 
 
 def _make_strategy(config: RunConfig, cluster: Cluster) -> tf.distribute.Strategy:

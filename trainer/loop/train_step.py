@@ -22,6 +22,7 @@ _do_not_convert = tf.autograph.experimental.do_not_convert
 
 Sums: TypeAlias = "tf.Tensor | tf.distribute.DistributedValues"
 TrainSteps = Callable[[Iterator, tf.Tensor, Sums], Sums]
+MakeEvaluate = Callable[[tf.distribute.Strategy, keras.Model], eval_step.Evaluate]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,17 +49,23 @@ class StepFns:
     evaluates_inline: bool = True
 
 
-def make_step_fns(strategy: tf.distribute.Strategy, model: keras.Model, *arguments) -> StepFns:
+def make_step_fns(
+    strategy: tf.distribute.Strategy,
+    model: keras.Model,
+    *arguments,
+    make_evaluate: MakeEvaluate = eval_step.make_evaluate,
+) -> StepFns:
     """Make steps and evaluation by the replicas of a strategy.
 
     Args:
         strategy: see `make_train_steps`, as for all others.
         model: likewise.
         *arguments: likewise.
+        make_evaluate: function of strategy and model to the evaluation of the run.
     """
     return StepFns(
         functools.partial(make_train_steps, strategy, model, *arguments),
-        eval_step.make_evaluate(strategy, model),
+        make_evaluate(strategy, model),
         functools.partial(first_sums, strategy),
         functools.partial(total, strategy),
     )

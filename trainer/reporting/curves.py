@@ -12,7 +12,7 @@ def draw(workdir: str) -> None:
     rows = run_dir.read_metrics(workdir)
     figure = Figure(figsize=(11, 4), layout="constrained")
     for axes, metric, title in zip(
-        figure.subplots(1, 2), ("loss", "rank1"), ("cross-entropy", "rank-1"), strict=True
+        figure.subplots(1, 2), ("loss", "rank1"), ("loss", "rank-1"), strict=True
     ):
         for split in dict.fromkeys(row["split"] for row in rows):
             points = [(row["step"], row[metric]) for row in rows if row["split"] == split]

@@ -21,6 +21,11 @@ class _Console(Console):
         stdio.discard(sys.stdout)
 
 
+def several_labels(result: Mapping[str, float]) -> str:
+    """Say what there is of images of several labels, after other numbers of a split."""
+    return f"  mAP {result['map']:.4f}  F1 {result['f1']:.4f}" if "map" in result else ""
+
+
 class TrainingProgress:
     """Shows step, loss, rank-1, images/s, learning rate and time left.
 
@@ -103,7 +108,7 @@ class TrainingProgress:
         """Print the metrics of a split."""
         self.note(
             f"epoch {epoch:g}  {split}: loss {result['loss']:.4f}  rank-1 {result['rank1']:.4f}  "
-            f"rank-5 {result['rank5']:.4f}"
+            f"rank-5 {result['rank5']:.4f}{several_labels(result)}"
         )
 
     def _time_left(self, step: int) -> str:

@@ -2,8 +2,6 @@
 it has learned of an image, the more (Gal and Ghahramani, Dropout as a Bayesian Approximation, ICML
 2016)."""
 
-from collections.abc import Sequence
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -12,7 +10,7 @@ from headrace.errors import UserError
 from input.preprocessing.spec import Preprocessing
 from models import registry
 from models.layers import dropout
-from trainer.serving.classifier import decoder_errors, to_pixels
+from trainer.serving.classifier import activation, decoder_errors, to_pixels
 
 
 class DropoutSampler:
@@ -25,11 +23,11 @@ class DropoutSampler:
         self,
         network: keras.Model,
         preprocessing: Preprocessing,
-        classes: Sequence[str],
         *,
         model: str,
         samples: int,
         seed: int,
+        is_binary: bool = False,
     ) -> None:
         """Switch on a network's dropout, for good.
 
@@ -37,21 +35,22 @@ class DropoutSampler:
             network: from uint8 `[batch, rows, columns, channels]` to logits `[batch, classes]`; not
                 called in a `tf.function` before.
             preprocessing: how an image becomes its input.
-            classes: names of the classes, in the order of the logits.
             model: name of the model that the network is.
             samples: predictions for a file, 2 or more.
             seed: what is dropped in them.
+            is_binary: see `classifier.activation`.
 
         Raises:
             UserError: the network has no dropout.
         """
         if not dropout.sample(network):
             raise UserError(f"`mc_samples`={samples}: {_without_dropout(model)}")
-        self._network, self._preprocessing, self._classes = network, preprocessing, classes
+        self._network, self._preprocessing = network, preprocessing
         self._samples, self._seed = samples, seed
-        self._predict = tf.function(lambda pixels: tf.nn.softmax(network(pixels, training=False)))
+        probabilities = activation(is_binary)
+        self._predict = tf.function(lambda pixels: probabilities(network(pixels, training=False)))
 
-    def classify_file(self, file: str, encoded: bytes) -> tuple[str, float, float]:
+    def classify_file(self, file: str, encoded: bytes) -> tuple[np.ndarray, np.ndarray]:
         """Classify an image file.
 
         Args:
@@ -59,8 +58,8 @@ class DropoutSampler:
             encoded: bytes of the file.
 
         Returns:
-            The class of the highest mean probability, this mean, and the standard deviation of the
-            probability over the samples (of the population that these are drawn from).
+            The mean probability of each class, and the standard deviation of the probability over
+            the samples (of the population that these are drawn from), float64 `[classes]` each.
 
         Raises:
             UserError: it is no image that the model's decoder reads.
@@ -70,9 +69,7 @@ class DropoutSampler:
         dropout.reseed(self._network, self._seed)
         rounds = [self._predict(pixels[None])[0] for _ in range(self._samples)]
         probabilities = np.asarray(rounds, np.float64)
-        mean, deviation = probabilities.mean(0), probabilities.std(0, ddof=1)
-        best = int(mean.argmax())
-        return self._classes[best], float(mean[best]), float(deviation[best])
+        return probabilities.mean(0), probabilities.std(0, ddof=1)
 
 
 def _without_dropout(name: str) -> str:

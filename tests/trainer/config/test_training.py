@@ -10,7 +10,7 @@ def test_what_is_not_said_is_left_open_and_nothing_is_waited_for():
     training = parsed(TrainingConfig)
     assert training == TrainingConfig()
     assert (training.epochs, training.steps, training.validation_split) == (None, None, None)
-    assert (training.eval_every, training.monitor) == (1, "rank1")
+    assert (training.eval_every, training.monitor) == (1, None)
     assert (training.patience, training.reduce_lr_patience, training.max_minutes) == (0, 0, None)
 
 
@@ -25,7 +25,7 @@ def test_a_run_goes_by_any_number_of_an_evaluation(monitor):
         ("--epochs=0", "positive"),
         ("--steps=0", "positive"),
         ("--eval_every=0", "positive"),
-        ("--monitor=accuracy", "<rank1|rank5|loss>"),
+        ("--monitor=accuracy", "<rank1|rank5|loss|map|f1>"),
         ("--patience=-1", "non-negative"),
         ("--reduce_lr_patience=-1", "non-negative"),
         ("--max_minutes=-1", "non-negative"),

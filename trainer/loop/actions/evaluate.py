@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from input.loading import read_records
 from trainer.checkpoints.train_state import TrainState
-from trainer.evaluation import eval_step, monitor
+from trainer.evaluation import eval_step, monitor, multi_label
 from trainer.loop.actions.action import Periodic
 from trainer.optimization import ema
 from trainer.run_data import Data
@@ -22,18 +22,22 @@ class Evaluator:
         data: data of the run.
         evaluate: function of batches, see `eval_step.make_evaluate`.
         sync_stop: function that is called before each batch, and raises an error to stop.
+        multi_label: whether images have several labels.
+        threshold_split: split whose best threshold of a label is that of all others; None for none.
     """
 
     state: TrainState
     data: Data
     evaluate: eval_step.Evaluate
     sync_stop: Callable[[], object]
+    multi_label: bool = False
+    threshold_split: str | None = None
 
     def __post_init__(self) -> None:
         self._results: dict[tuple[str, int], Result] = {}
 
     def __call__(self, split: str) -> Result:
-        """Return `rank1`, `rank5`, `loss` and `records` of a split."""
+        """Return the `NUMBERS` of a split."""
         key = split, self.state.step
         if key not in self._results:
             self._results = {each: r for each, r in self._results.items() if each[1] == key[1]}
@@ -41,11 +45,20 @@ class Evaluator:
         return self._results[key]
 
     def _run(self, split: str) -> Result:
+        threshold = self._threshold(split)
         batches, reader = self.data.evaluation(split)
         weights = ema.average_weights(self.state.optimizer)
         with read_records.reader_errors(reader), weights:
-            result = self.evaluate(self._until_stop(batches))
-        return {name: result[name] for name in ("rank1", "rank5", "loss", "records")}
+            result = self.evaluate(self._until_stop(batches), **threshold)
+        return {name: result[name] for name in eval_step.NUMBERS if name in result}
+
+    def _threshold(self, split: str) -> dict[str, float]:
+        """Return the threshold of a label, if that is not for the split itself to choose."""
+        if not self.multi_label or split == self.threshold_split:
+            return {}
+        if self.threshold_split is None:
+            return {"threshold": multi_label.DEFAULT_THRESHOLD}
+        return {"threshold": self(self.threshold_split)["threshold"]}
 
     def _until_stop(self, batches: Iterable) -> Iterator:
         for batch in batches:
