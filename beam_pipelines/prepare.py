@@ -54,7 +54,10 @@ def _duplicate_lines(card: Card) -> list[str]:
         pictures = _count(counts["groups"], "picture")
         lines.append(f"{pictures} found more than once, {dropped:,} dropped")
     if counts["conflicts"]:
-        lines.append(f"warning: {_count(counts['conflicts'], 'picture')} in more than one class")
+        several = (
+            "under more than one set of classes" if card.multi_label else "in more than one class"
+        )
+        lines.append(f"warning: {_count(counts['conflicts'], 'picture')} {several}")
     if counts["leaks"]:
         lines.append(f"warning: {_count(counts['leaks'], 'picture')} in more than one split")
     if counts["near"]:

@@ -21,14 +21,14 @@ class SourceImage:
     Attributes:
         path: of the file, below the source's root (with `/`) or a full one; for an image inside a
             container a name that tells where it lies.
-        label: name of its class.
+        label: name of its class; a sorted list of names, perhaps empty, in a multi-label source.
         source_split: split that the source gives it; None where it is to be divided.
         group_id: name of its group (a patient, a video); images of a group share a split.
         weight: weight of the image in training.
     """
 
     path: str
-    label: str
+    label: str | list[str]
     source_split: str | None = None
     group_id: str | None = None
     weight: float | None = None
@@ -81,10 +81,13 @@ class RejectedFile:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ShardRecord:
-    """An image of a shard, as the plan lists it: columns of the image table of the same names."""
+    """An image of a shard, as the plan lists it: columns of the image table of the same names.
+
+    The label is the index of its class; in a multi-label dataset the indices of its classes.
+    """
 
     path: str
-    label: int
+    label: int | list[int]
     weight: float | None
     file: str
     offset: int
@@ -98,7 +101,8 @@ class ShardRecord:
 def table_columns() -> dict[str, str]:
     """Return the columns that the image table has for a `ScannedImage`: name and SQL type.
 
-    A class is its index there, and a list of numbers per channel a column each: `sums0`, `sums1`.
+    A label is an index there (see `planning.label_sets`), and a list of numbers per channel a
+    column each: `sums0`, `sums1`.
     """
     columns: dict[str, str] = {}
     for field in dataclasses.fields(ScannedImage):
@@ -114,14 +118,16 @@ def table_values(image: ScannedImage, label: int) -> Iterator[object]:
 
     Args:
         image: the image.
-        label: index of its class.
+        label: index of its label.
     """
     for field in dataclasses.fields(image):
         value = getattr(image, field.name)
-        if isinstance(value, list):
+        if field.name == "label":
+            yield label
+        elif isinstance(value, list):
             yield from value * (_CHANNELS // len(value))
         else:
-            yield label if field.name == "label" else value
+            yield value
 
 
 def shard_columns() -> str:

@@ -3,7 +3,7 @@
     python -m beam_pipelines.to_hdf5 --data_dir=data --split=train --output=train.h5
 
     images        uint8 [images, rows, columns, channels], RGB or grey, 0-255
-    labels        int64 [images]
+    labels        int64 [images]; of a multi-label dataset uint8 [images, classes], 0 or 1
     label_names   text [classes]; a label is an index into them
 
 Images are in the order of the split's records, decoded as training decodes them, and must be of

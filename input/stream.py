@@ -67,10 +67,12 @@ def training(
     Returns:
         `{"image": uint8 [batch, rows, columns, channels], "label": int64 [batch]}`, this pipeline's
         part, `"weight": float32 [batch]` where the records have weights, and what
-        `augment_batch` adds.
+        `augment_batch` adds. Of a multi-label dataset `"label"` says which classes each image has,
+        0 or 1, uint8 `[batch, classes]`.
 
     Raises:
-        UsageError: there is no such order, or the pipelines cannot share it.
+        UsageError: there is no such order, or the pipelines cannot share it, or batches of a
+            multi-label dataset are to be made up by class.
         UserError: the batch is larger than the split; or it is to be made up by class, and the
             labels do not fit the card.
     """
@@ -142,7 +144,8 @@ def evaluation(
     Returns:
         `{"image": uint8 [batch, rows, columns, channels], "label": int64 [batch],
         "weight": float32 [batch]}`, this pipeline's part; with several crops images are
-        `[batch, crops, rows, columns, channels]`.
+        `[batch, crops, rows, columns, channels]`. `"label"` of a multi-label dataset is as for
+        `training`.
     """
     local = batch_size // pipelines
     last = (len(reader) if records is None else len(records)) - 1
@@ -177,6 +180,7 @@ def _record_indices(
     """Make a function from a step to the indices of the records of this pipeline's part of it."""
     if order.sampling == "natural":
         return lambda step: index_shuffle.batch(order, step, pipeline, pipelines)
+    class_sampling.check(order.sampling, reader.card.multi_label)
     batch = class_sampling.BATCHES[order.sampling](order, reader.labels())
     local = order.batch_size // pipelines
 

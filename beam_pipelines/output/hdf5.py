@@ -50,7 +50,13 @@ def write(
             chunks=chunk,
             compression=None if compression == "none" else compression,
         )
-        labels = file.create_dataset("labels", images_shape[:1], "i8", chunks=chunk[:1])
+        several = [len(card.classes)] if card.multi_label else []
+        labels = file.create_dataset(
+            "labels",
+            (images_shape[0], *several),
+            "u1" if card.multi_label else "i8",
+            chunks=(chunk[0], *several),
+        )
         file.create_dataset("label_names", data=card.classes, dtype=h5py.string_dtype())
         done = 0
         for pixels, classes in _batches(data_dir, card, split, batch_size):
@@ -78,7 +84,10 @@ def shape(data_dir: str, card: Card, split: str) -> tuple[int, int, int, int]:
 def _batches(
     data_dir: str, card: Card, split: str, batch_size: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield images `[batch, rows, columns, channels]` and labels `[batch]`, in stored order."""
+    """Yield images `[batch, rows, columns, channels]` and labels, `[batch]` or `[batch, classes]`.
+
+    They come in stored order.
+    """
     import tensorflow as tf  # takes seconds
 
     from input.loading import decode

@@ -69,11 +69,12 @@ def _features(tfds, card: Card):
         )
     else:
         image = tfds.features.Scalar(np.object_)
+    label = tfds.features.ClassLabel(names=card.classes)
     weight = {"weight": tfds.features.Scalar(np.float32)} if card.weighted else {}
     return tfds.features.FeaturesDict(
         {
             "image": image,
-            "label": tfds.features.ClassLabel(names=card.classes),
+            "label": tfds.features.Sequence(label) if card.multi_label else label,
             "shape": tfds.features.Tensor(shape=(3,), dtype=np.int64),
             "file_name": tfds.features.Text(),
             **weight,

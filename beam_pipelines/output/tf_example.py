@@ -13,7 +13,7 @@ _Field = descriptor_pb2.FieldDescriptorProto
 
 def serialize(
     image: bytes,
-    label: int,
+    label: int | list[int],
     shape: tuple[int, int, int],
     file_name: str,
     weight: float | None = None,
@@ -22,7 +22,7 @@ def serialize(
 
     Args:
         image: the image, encoded.
-        label: index of the class.
+        label: index of the class; in a multi-label dataset the indices of all, ascending.
         shape: rows, columns, channels of the decoded image.
         file_name: path below the source.
         weight: weight of the image in training; None where the source gave none at all.
@@ -30,7 +30,9 @@ def serialize(
     example = _Example()
     feature = example.features.feature
     feature["image"].bytes_list.value.append(image)
-    feature["label"].int64_list.value.append(label)
+    classes = [label] if isinstance(label, int) else label
+    feature["label"].int64_list.SetInParent()  # a list, where there are none as well
+    feature["label"].int64_list.value.extend(classes)
     feature["shape"].int64_list.value.extend(shape)
     feature["file_name"].bytes_list.value.append(file_name.encode())
     if weight is not None:

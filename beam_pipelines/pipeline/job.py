@@ -61,9 +61,13 @@ def _prepare(config: Config, listing: Listing, beam_options: PipelineOptions) ->
     write_listings(listing, work)
     _run_pipeline(config, listing, beam_options)
     summary = _summary(work)
-    splits = {name: _gather(config, root, name, split) for name, split in summary["splits"].items()}
+    splits = {
+        name: _gather(config, root, name, split, listing.multi_label)
+        for name, split in summary["splits"].items()
+    }
     card = _card(config, listing, summary, splits)
-    _check_counts(card, listing.num_images)
+    planned = sum(split["records"] for split in summary["splits"].values())
+    _check_counts(card, listing.num_images, planned)
     _finish(config, root, card, summary)
     return card
 
@@ -114,6 +118,7 @@ def _run_pipeline(config: Config, listing: Listing, beam_options: PipelineOption
                 listing.classes,
                 listing.source_splits,
                 listing.num_images,
+                listing.multi_label,
             ),
         ),
         write=functools.partial(write.run_task, config, source.root, work),
@@ -148,7 +153,7 @@ def _summary(work: str) -> dict:
     return orjson.loads(files.read(f"{work}/{plan.SUMMARY}"))
 
 
-def _gather(config: Config, root: str, name: str, split: dict) -> Split:
+def _gather(config: Config, root: str, name: str, split: dict, multi_label: bool) -> Split:
     """Return a split's numbers, together from its shards; write its index and its labels.
 
     Raises:
@@ -162,7 +167,12 @@ def _gather(config: Config, root: str, name: str, split: dict) -> Split:
     index = f"{config.output_dir}/{dataset_dir.index_file(config.name, name)}"
     files.write_atomic(index, dataset_dir.index_bytes(offsets))
     labels_file = f"{config.output_dir}/{dataset_dir.labels_file(config.name, name)}"
-    files.write_atomic(labels_file, dataset_dir.labels_bytes(labels))
+    content = (
+        dataset_dir.label_sets_bytes(labels, len(split["per_class"]))
+        if multi_label
+        else dataset_dir.labels_bytes(labels)
+    )
+    files.write_atomic(labels_file, content)
     return Split(split["per_class"], shards)
 
 
@@ -207,17 +217,17 @@ def _card(config: Config, listing: Listing, summary: dict, splits: dict[str, Spl
         fingerprint=dataset_dir.fingerprint(splits),
         command=config.command,
         headrace=headrace.__version__,
+        multi_label=listing.multi_label,
     )
 
 
-def _check_counts(card: Card, images: int) -> None:
+def _check_counts(card: Card, images: int, planned: int) -> None:
     """Make sure that nothing is left out silently; that would be a defect, no user's mistake."""
-    records = sum(shard.records for split in card.splits.values() for shard in split.shards)
+    records = sum(split.records for split in card.splits.values())
     left_out = sum(
         card.source[reason]
         for reason in ("quarantined", "duplicates_dropped", "near_duplicates_dropped")
     )
-    planned = sum(split.records for split in card.splits.values())
     if records != planned or records + left_out != images:
         raise AssertionError(
             f"{images} images became {records} records ({planned} planned) and {left_out} left out"

@@ -30,6 +30,7 @@ class Listing:
         num_divisible: number of images that are in none, or in `train`.
         mean_bytes: size of an image file, from a few of them; 0 where unknown.
         file: JSON lines of `SourceImage`; empty for a container.
+        multi_label: whether an image may have any number of classes.
     """
 
     source: Source
@@ -39,6 +40,7 @@ class Listing:
     num_divisible: int
     mean_bytes: float
     file: str
+    multi_label: bool
 
 
 @contextlib.contextmanager
@@ -63,23 +65,25 @@ def list_source(source: Source) -> Iterator[Listing]:
 
 def _list(source: Source, file: str) -> Listing:
     per_split: Counter[str | None] = Counter()
-    labels, sizes = set(), []
+    classes, sizes, multi_label = set(), [], source.multi_label
     with open(file, "wb") as lines:
         for number, image in enumerate(source.list_files(), 1):
             lines.write(_line(source, image))
             if number & (number - 1) == 0:  # every power of two: few, and from all over
                 sizes.append(files.size(files.join(source.root, image.path)))
             per_split[image.source_split] += 1
-            labels.add(image.label)
+            multi_label = isinstance(image.label, list)
+            classes.update(image.label if isinstance(image.label, list) else [image.label])
     contained = source.num_images  # none where there are files
     return Listing(
         source,
         contained or per_split.total(),
-        source.classes if source.classes is not None else sorted(labels),
+        source.classes if source.classes is not None else sorted(classes),
         source.splits or frozenset(split for split in per_split if split),
         num_divisible=contained or per_split[None] + per_split["train"],
         mean_bytes=sum(sizes) / max(1, len(sizes)),
         file=file,
+        multi_label=multi_label,
     )
 
 

@@ -10,6 +10,7 @@ import itertools
 import os
 import sqlite3
 import tempfile
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 import orjson
@@ -19,11 +20,13 @@ from beam_pipelines.pipeline.write import ShardTask
 from beam_pipelines.planning import (
     duplicates,
     image_table,
+    label_sets,
     sharding,
     split_assignment,
     split_shares,
     statistics,
 )
+from beam_pipelines.planning.label_sets import LabelSets
 from beam_pipelines.report import samples
 from beam_pipelines.rows import RejectedFile, ScannedImage, shard_columns
 from headrace import files
@@ -44,6 +47,7 @@ class PlanJob:
         classes: names, in the order of their labels.
         source_splits: splits that the source brings.
         num_images: number of images of the source.
+        multi_label: whether an image of the source may have any number of classes.
     """
 
     config: Config
@@ -52,6 +56,7 @@ class PlanJob:
     classes: list[str]
     source_splits: frozenset[str]
     num_images: int
+    multi_label: bool = False
 
 
 def run(job: PlanJob) -> list[ShardTask]:
@@ -83,25 +88,22 @@ def _plan(job: PlanJob, file: str) -> dict:
     config = job.config
     scans = files.matching(job.work, "scan-*.jsonl")
     rejected = _write_quarantine(job, scans)
-    images = (
-        ScannedImage(**row)
-        for path in scans
-        for row in files.read_rows(path)
-        if "reason" not in row
-    )
-    labels = {name: label for label, name in enumerate(job.classes)}
+    labels = label_sets.single(job.classes)
+    if job.multi_label:
+        labels = label_sets.collect(job.classes, (row["label"] for row in _scanned(scans)))
+    images = (ScannedImage(**row) for row in _scanned(scans))
     with image_table.build(images, labels, file) as db:
         _check_complete(job, image_table.one(db, "SELECT count(*) FROM images") + len(rejected))
         _check_paths(db, job.root)
         _check_classes(job, db)
         duplicates.resolve(db, config.duplicates, job.root)
-        splits, shares = _divide(job, db)
+        splits, shares = _divide(job, db, labels)
         if config.near_duplicates is not None:
             _find_near_duplicates(config, config.near_duplicates, db, splits)
         _check_splits(job, db, splits)
         files.write_rows(
             f"{config.output_dir}/{dataset_dir.DUPLICATES}",
-            duplicates.lines(db, job.classes, splits),
+            duplicates.lines(db, labels, splits),
         )
         return {
             **_counts(db, rejected),
@@ -109,7 +111,8 @@ def _plan(job: PlanJob, file: str) -> dict:
             "splits": {
                 name: {
                     "per_class": statistics.class_counts(db, split, len(job.classes)),
-                    "shards": _write_shard_records(job, db, name, split),
+                    "records": _records(db, split),
+                    "shards": _write_shard_records(job, db, labels, name, split),
                 }
                 for split, name in enumerate(splits)
             },
@@ -122,6 +125,11 @@ def _plan(job: PlanJob, file: str) -> dict:
             "duplicate_samples": samples.duplicate_samples(db),
             "near_bits": config.near_duplicates,
         }
+
+
+def _scanned(scans: list[str]) -> Iterator[dict]:
+    """Yield the rows of usable images."""
+    return (row for path in scans for row in files.read_rows(path) if "reason" not in row)
 
 
 def _write_quarantine(job: PlanJob, scans: list[str]) -> list[RejectedFile]:
@@ -169,16 +177,23 @@ def _check_paths(db: sqlite3.Connection, root: str) -> None:
 
 
 def _check_classes(job: PlanJob, db: sqlite3.Connection) -> None:
-    labels = {label for (label,) in db.execute("SELECT DISTINCT label FROM images")}
-    for label, name in enumerate(job.classes):
-        if label not in labels:
+    classes = {
+        each
+        for (each,) in db.execute(
+            "SELECT DISTINCT class FROM label_classes JOIN images USING (label)"
+        )
+    }
+    for index, name in enumerate(job.classes):
+        if index not in classes:
             raise UserError(
                 f"class {name!r} of {job.root} has no sound image; mend its files, or take it out "
                 f"(what is wrong with them: {job.config.output_dir}/{dataset_dir.QUARANTINE})"
             )
 
 
-def _divide(job: PlanJob, db: sqlite3.Connection) -> tuple[list[str], dict[str, Fraction]]:
+def _divide(
+    job: PlanJob, db: sqlite3.Connection, labels: LabelSets
+) -> tuple[list[str], dict[str, Fraction]]:
     """Set the split of every image.
 
     Returns:
@@ -197,7 +212,8 @@ def _divide(job: PlanJob, db: sqlite3.Connection) -> tuple[list[str], dict[str, 
         if name in predefined:
             db.execute("UPDATE images SET split = ? WHERE source_split = ?", (split, name))
     split_assignment.join_groups(db)
-    split_assignment.assign(db, list(shares.values()) or [Fraction(1)], divisible)
+    assign = split_assignment.assign_sets if labels.multi_label else split_assignment.assign
+    assign(db, list(shares.values()) or [Fraction(1)], divisible)
     return splits, shares
 
 
@@ -215,13 +231,17 @@ def _find_near_duplicates(
 
 def _check_splits(job: PlanJob, db: sqlite3.Connection, splits: list[str]) -> None:
     for split, name in enumerate(splits):
-        if not image_table.one(
-            db, "SELECT count(*) FROM images WHERE split = ? AND dropped IS NULL", split
-        ):
+        if not _records(db, split):
             raise UserError(
                 f"split {name!r} of {job.root} would have no image; give it a larger share in "
                 "`splits`, or more images"
             )
+
+
+def _records(db: sqlite3.Connection, split: int) -> int:
+    return image_table.one(
+        db, "SELECT count(*) FROM images WHERE split = ? AND dropped IS NULL", split
+    )
 
 
 def _counts(db: sqlite3.Connection, rejected: list[RejectedFile]) -> dict:
@@ -238,7 +258,9 @@ def _counts(db: sqlite3.Connection, rejected: list[RejectedFile]) -> dict:
     }
 
 
-def _write_shard_records(job: PlanJob, db: sqlite3.Connection, name: str, split: int) -> list[str]:
+def _write_shard_records(
+    job: PlanJob, db: sqlite3.Connection, labels: LabelSets, name: str, split: int
+) -> list[str]:
     """Write what each shard of a split holds, in seeded order; return the shards' file names."""
     config = job.config
     stored = {"raw": "rows * columns * channels", "float": "4 * rows * columns * channels"}.get(
@@ -248,17 +270,24 @@ def _write_shard_records(job: PlanJob, db: sqlite3.Connection, name: str, split:
         f"SELECT count(*), sum({stored}) FROM images WHERE split = ? AND dropped IS NULL", (split,)
     ).fetchone()
     bounds = sharding.shard_bounds(records, sharding.shard_count(int(size), config.shard_mb))
-    rows = db.execute(
+    selected = db.execute(
         f"SELECT {shard_columns()} FROM images WHERE split = ? AND dropped IS NULL "
         "ORDER BY order_rank, id",
         (split,),
     )
+    rows = _with_stored_labels(selected, labels)
     shards = []
     for number, (first, last) in enumerate(bounds):
         shard = dataset_dir.shard_file(config.name, name, number, len(bounds))
         files.write_rows(f"{job.work}/shard-{shard}.jsonl", itertools.islice(rows, last - first))
         shards.append(shard)
     return shards
+
+
+def _with_stored_labels(rows: Iterable[tuple], labels: LabelSets) -> Iterator[tuple]:
+    """Yield rows of `ShardRecord` with the classes of their labels."""
+    for path, label, *rest in rows:
+        yield path, labels.stored(label), *rest
 
 
 def _source_fingerprint(db: sqlite3.Connection) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from beam_pipelines.planning import image_table
+from beam_pipelines.planning.label_sets import LabelSets
 from headrace.errors import UserError
 
 _BITS = 64
@@ -21,7 +22,8 @@ def resolve(db: sqlite3.Connection, policy: str, root: str) -> None:
 
     `drop` keeps one of each label: the one in the last split that the source gave (so a published
     test split stays complete), then the first by path. The same pixels under two labels are a
-    contradiction that only the user can settle; they are kept, and reported.
+    contradiction that only the user can settle; they are kept, and reported. (In a multi-label
+    dataset a label is all of an image's classes.)
 
     Args:
         db: the image table.
@@ -146,25 +148,30 @@ def counts(db: sqlite3.Connection) -> dict[str, int]:
     }
 
 
-def lines(db: sqlite3.Connection, classes: list[str], splits: list[str]) -> Iterator[dict]:
+def lines(db: sqlite3.Connection, labels: LabelSets, splits: list[str]) -> Iterator[dict]:
     """Yield the lines of `duplicates.jsonl`: all groups and pairs, with names of class and split.
 
     Args:
         db: the image table, with splits.
-        classes: names, in the order of their labels.
+        labels: labels of the images.
         splits: names, in the order of their indices.
     """
     for group in itertools.chain(groups(db), near_duplicate_pairs(db)):
         images = [
             {
                 "path": image["path"],
-                "class": classes[image["label"]],
+                **_classes(labels, image["label"]),
                 "split": None if image["split"] is None else splits[image["split"]],
                 "dropped": bool(image["dropped"]),
             }
             for image in group["images"]
         ]
         yield {**group, "images": images}
+
+
+def _classes(labels: LabelSets, label: int) -> dict[str, object]:
+    names = labels.names(label)
+    return {"classes": names} if labels.multi_label else {"class": names[0]}
 
 
 def _member(row: tuple) -> dict:

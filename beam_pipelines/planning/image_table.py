@@ -7,6 +7,7 @@ The table is SQLite's and called `images`. It has the columns of `rows.ScannedIm
     split        split that it comes to (an index)
     dropped      why it is left out; NULL if it is not
 
+`label_classes` has a row for each class that a label stands for, see `label_sets`.
 `near_duplicates` is what `duplicates.find_near_duplicates` fills.
 """
 
@@ -16,18 +17,19 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from beam_pipelines import rows
+from beam_pipelines.planning.label_sets import LabelSets
 from beam_pipelines.rows import ScannedImage
 
 
 @contextlib.contextmanager
 def build(
-    images: Iterable[ScannedImage], labels: dict[str, int], file: str
+    images: Iterable[ScannedImage], labels: LabelSets, file: str
 ) -> Iterator[sqlite3.Connection]:
     """Build the table of these images, gone with the `with` block.
 
     Args:
         images: usable images, in any order.
-        labels: index of each class.
+        labels: labels of the images.
         file: where to keep it, on a local disk.
     """
     with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
@@ -38,7 +40,7 @@ def build(
         declared = ", ".join(f"{name} {kind}" for name, kind in columns.items())
         db.execute(f"CREATE TABLE scanned ({declared})")
         marks = ", ".join("?" * len(columns))
-        values = (tuple(rows.table_values(image, labels[image.label])) for image in images)
+        values = (tuple(rows.table_values(image, labels.index(image.label))) for image in images)
         db.execute("BEGIN")
         db.executemany(f"INSERT INTO scanned VALUES ({marks})", values)
         db.execute("COMMIT")
@@ -57,6 +59,11 @@ def build(
             "CREATE TABLE near_duplicates "
             "(id INTEGER PRIMARY KEY, neighbor_id INTEGER, distance INTEGER)"
         )
+        db.execute(
+            "CREATE TABLE label_classes (label INTEGER, class INTEGER, PRIMARY KEY (label, class))"
+        )
+        pairs = ((label, each) for label, of in enumerate(labels.classes_of) for each in of)
+        db.executemany("INSERT INTO label_classes VALUES (?, ?)", pairs)
         yield db
 
 

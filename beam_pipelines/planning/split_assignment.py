@@ -4,11 +4,13 @@ All choices follow the seeded order of contents, so that listing, runner and wor
 """
 
 import hashlib
+import itertools
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
 
+from beam_pipelines.planning import multilabel_split
 from beam_pipelines.planning.controlled_rounding import round_quotas
 
 
@@ -82,6 +84,27 @@ def assign(db: sqlite3.Connection, shares: list[Fraction], divisible: str) -> No
         )
     _assign_single_images(
         db, {label: _without_overflow(row) for label, row in remaining.items()}, condition
+    )
+
+
+def assign_sets(db: sqlite3.Connection, shares: list[Fraction], divisible: str) -> None:
+    """Divide the images of a multi-label dataset, see `multilabel_split`; arguments as `assign`."""
+    condition = f"({divisible}) AND dropped IS NULL"
+    classes: dict[int, tuple[int, ...]] = {}
+    for label, index in db.execute("SELECT label, class FROM label_classes ORDER BY label, class"):
+        classes[label] = (*classes.get(label, ()), index)
+    images = db.execute(
+        f"SELECT split_unit, label FROM images WHERE {condition} ORDER BY split_unit, label"
+    )
+    ids, units = [], []
+    for unit, members in itertools.groupby(images, key=lambda row: row[0]):
+        ids.append(unit)
+        units.append(Counter(classes.get(label, ()) for _, label in members))
+    splits = multilabel_split.divide(units, shares)
+    db.execute("CREATE INDEX by_unit ON images (split_unit)")
+    db.executemany(
+        f"UPDATE images SET split = ? WHERE split_unit = ? AND {condition}",
+        zip(splits, ids, strict=True),
     )
 
 

@@ -49,14 +49,16 @@ def statistics(db: sqlite3.Connection, splits: list[str]) -> dict:
 
 
 def class_counts(db: sqlite3.Connection, split: int, classes: int) -> list[int]:
-    """Return the number of images per class of a split."""
+    """Return the number of images of a split that have each class."""
     counts = dict(
         db.execute(
-            "SELECT label, count(*) FROM images WHERE split = ? AND dropped IS NULL GROUP BY label",
+            "SELECT class, sum(images) FROM (SELECT label, count(*) AS images FROM images "
+            "WHERE split = ? AND dropped IS NULL GROUP BY label) JOIN label_classes USING (label) "
+            "GROUP BY class",
             (split,),
         )
     )
-    return [counts.get(label, 0) for label in range(classes)]
+    return [counts.get(each, 0) for each in range(classes)]
 
 
 def _channel_statistics(

@@ -136,10 +136,14 @@ def _table(header: list[str], rows: list[list[str]], kinds: str = "") -> str:
 
 
 def _class_table(card: Card) -> str:
-    """Render the balance: a bar a class, its length the class's share of the largest class."""
+    """Render the balance: a bar a class, its length the class's share of the largest class.
+
+    An image of several classes counts in each; `share` is of all images.
+    """
     per_class = list(zip(*(split.per_class for split in card.splits.values()), strict=True))
     totals = [sum(counts) for counts in per_class]
-    everything, largest = sum(totals), max(totals)
+    everything = sum(split.records for split in card.splits.values())
+    largest = max(totals)
     rows = [
         [
             escape(name),
@@ -150,10 +154,13 @@ def _class_table(card: Card) -> str:
         ]
         for name, counts, total in zip(card.classes, per_class, totals, strict=True)
     ]
+    several = "<p>An image may have several classes, or none.</p>" if card.multi_label else ""
     more = f"<p>The first {MAX_ROWS:,} of {len(rows):,} classes; all are in card.json.</p>"
     header = ["class", *map(escape, card.splits), "all", "share", ""]
     kinds = "t" + "n" * (len(header) - 2) + "w"
-    table = f"<p>{charts.legend(list(card.splits))}</p>" + _table(header, rows[:MAX_ROWS], kinds)
+    table = f"{several}<p>{charts.legend(list(card.splits))}</p>" + _table(
+        header, rows[:MAX_ROWS], kinds
+    )
     return table + (more if len(rows) > MAX_ROWS else "")
 
 

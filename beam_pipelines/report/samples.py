@@ -1,6 +1,7 @@
 """Samples of the image table for the report: as many images as a page has room for.
 
-Each comes with its `label`, its `path`, and where its bytes lie: `file`, `offset` and `length`.
+Each comes with its `path`, its `class` or all its `classes`, as indices, and where its bytes lie:
+`file`, `offset` and `length`.
 """
 
 import itertools
@@ -11,11 +12,11 @@ from beam_pipelines.planning import duplicates
 # Samples, and rows of a table.
 MAX_ROWS = 1000
 _PER_CLASS, _GROUPS, _GROUP_IMAGES = 10, 60, 12
-_COLUMNS = ("label", "path", "file", "offset", "length")
+_COLUMNS = ("class", "path", "file", "offset", "length")
 
 
 def class_samples(db: sqlite3.Connection, splits: list[str], classes: int) -> list[dict]:
-    """Return the first training images of each class.
+    """Return the first training images of each class; one of several classes is in each of them.
 
     Args:
         db: the image table, with splits.
@@ -27,8 +28,9 @@ def class_samples(db: sqlite3.Connection, splits: list[str], classes: int) -> li
     columns = ", ".join(_COLUMNS)
     rows = db.execute(
         f"SELECT {columns} FROM (SELECT *, row_number() OVER "
-        "(PARTITION BY label ORDER BY order_rank, id) AS nth FROM images "
-        "WHERE split = ? AND dropped IS NULL) WHERE nth <= ? AND label < ? ORDER BY label, nth",
+        "(PARTITION BY class ORDER BY order_rank, id) AS nth FROM images "
+        "JOIN label_classes USING (label) WHERE split = ? AND dropped IS NULL) "
+        "WHERE nth <= ? AND class < ? ORDER BY class, nth",
         (training, per_class, MAX_ROWS),
     )
     return [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
@@ -39,7 +41,7 @@ def duplicate_samples(db: sqlite3.Connection) -> list[dict]:
 
     Returns:
         As `duplicates.groups` and `duplicates.near_duplicate_pairs` yield them, with the first
-        images of each and, as `size` and `classes`, how many images and classes it has in all.
+        images of each and, as `size` and `labels`, how many images and labels it has in all.
     """
     groups = [
         *itertools.islice(duplicates.groups(db), _GROUPS),
@@ -50,15 +52,19 @@ def duplicate_samples(db: sqlite3.Connection) -> list[dict]:
             **group,
             "images": [_located(db, image) for image in group["images"][:_GROUP_IMAGES]],
             "size": len(group["images"]),
-            "classes": len({image["label"] for image in group["images"]}),
+            "labels": len({image["label"] for image in group["images"]}),
         }
         for group in groups
     ]
 
 
 def _located(db: sqlite3.Connection, image: dict) -> dict:
-    """Return an image with the place of its bytes."""
+    """Return an image with its classes and the place of its bytes."""
     file, offset, length = db.execute(
         "SELECT file, offset, length FROM images WHERE id = ?", (image["id"],)
     ).fetchone()
-    return {**image, "file": file, "offset": offset, "length": length}
+    found = db.execute(
+        "SELECT class FROM label_classes WHERE label = ? ORDER BY 1", (image["label"],)
+    )
+    classes = [each for (each,) in found]
+    return {**image, "classes": classes, "file": file, "offset": offset, "length": length}

@@ -4,6 +4,7 @@ import base64
 from collections.abc import Callable
 from html import escape
 
+from beam_pipelines.planning import label_sets
 from input.dataset.dataset_dir import Card
 
 # Returns a JPEG thumbnail of an image that the plan's summary names.
@@ -14,10 +15,10 @@ def sample_grid(card: Card, samples: list[dict], draw: Draw) -> str:
     """Render a row of thumbnails for each class."""
     grids: dict[int, list[str]] = {}
     for sample in samples:
-        grids.setdefault(sample["label"], []).append(_thumbnail(sample, draw))
+        grids.setdefault(sample["class"], []).append(_thumbnail(sample, draw))
     parts = [
-        f'<h3>{escape(card.classes[label])}</h3><div class="samples">{"".join(thumbnails)}</div>'
-        for label, thumbnails in grids.items()
+        f'<h3>{escape(card.classes[index])}</h3><div class="samples">{"".join(thumbnails)}</div>'
+        for index, thumbnails in grids.items()
     ]
     if len(grids) < len(card.classes):
         parts.append(f"<p>and {len(card.classes) - len(grids):,} more classes</p>")
@@ -30,7 +31,7 @@ def duplicates(card: Card, groups: list[dict], draw: Draw) -> str:
         return "<p>No two images have the same pixels.</p>"
     counts, dropped = card.duplicates, card.source["duplicates_dropped"]
     notes = [
-        f"{counts['conflicts']:,} of them under more than one class",
+        f"{counts['conflicts']:,} of them under {_several(card)}",
         f"{counts['leaks']:,} in more than one split",
         f"{dropped:,} images dropped",
     ]
@@ -67,21 +68,26 @@ def _group(card: Card, group: dict, draw: Draw) -> str:
     """Render thumbnails side by side, each with its class, split and path."""
     splits = list(card.splits)
     notes = f"<p>{group['distance']} of 64 bits differ</p>" if "distance" in group else ""
-    if group["classes"] > 1:  # the images that are shown may all be of one
+    if group["labels"] > 1:  # the images that are shown may all be of one
         picture = "the same picture" if "pixels" in group else "alike, but"
-        notes += f'<p class="warn">{picture} under more than one class</p>'
+        notes += f'<p class="warn">{picture} under {_several(card)}</p>'
     if group["size"] > len(group["images"]):
         notes += f"<p>{len(group['images'])} of {group['size']:,} images</p>"
     figures = []
     for image in group["images"]:
+        names = label_sets.text([card.classes[index] for index in image["classes"]])
         where = "dropped" if image["dropped"] else splits[image["split"]]
         figures.append(
             f"<figure>{_thumbnail(image, draw)}<figcaption>"
-            f'<span class="class">{escape(card.classes[image["label"]])}</span>'
+            f'<span class="class">{escape(names)}</span>'
             f"<span>{escape(where)}</span><span>{escape(image['path'])}</span>"
             "</figcaption></figure>"
         )
     return f'<div class="group">{notes}<div class="row">{"".join(figures)}</div></div>'
+
+
+def _several(card: Card) -> str:
+    return "more than one set of classes" if card.multi_label else "more than one class"
 
 
 def _thumbnail(image: dict, draw: Draw) -> str:

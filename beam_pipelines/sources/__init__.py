@@ -12,7 +12,8 @@ from headrace.errors import UsageError, UserError
 
 KINDS = {
     "folder": "a folder per class, or train/ and test/ with class folders inside",
-    "listing": "a CSV, JSON or JSON lines file of path, label and perhaps split, group, weight",
+    "listing": "a CSV, JSON or JSON lines file of path, label (or labels, as a|b) and perhaps "
+    "split, group, weight",
     "filename": "a folder of files whose names hold their class, see `class_pattern`",
     "tiny_imagenet": "train/, val/ and words.txt as Tiny ImageNet has them",
     "hdf5": "a file with images, labels and perhaps label_names",
@@ -67,11 +68,11 @@ def check_classes(root: str, classes: list[str], num_classes: int | None) -> Non
             f"{root} has {len(classes):,} classes ({shown}), `num_classes` says {num_classes:,}; "
             "check the source's layout or the flag"
         )
+    if not classes:
+        raise UserError(f"{root} has no image of any class; a classifier needs two classes or more")
     if len(classes) < 2:
         raise UserError(
             f"{root} has one class only, {classes[0]!r}; a classifier needs two or more"
-            if classes
-            else f"{root} has no image"
         )
     names = set()
     for name in classes:

@@ -2,7 +2,8 @@
 
 Images are `[images, rows, columns]` or `[images, rows, columns, channels]`, pixels 0-255 in RGB
 order, of any type of number; fractions are rounded. A file of pixels 0-1 is refused; an image with
-a pixel outside 0-255, or that is no number, is quarantined.
+a pixel outside 0-255, or that is no number, is quarantined. Labels are numbers of classes
+`[images]`, or `[images, classes]` of 0 and 1 where an image may have several classes.
 """
 
 import contextlib
@@ -40,7 +41,12 @@ class Hdf5:
         with _open(self.path) as file:
             images, labels = file["images"][first:last], file["labels"][first:last]
         for number, (pixels, label) in enumerate(zip(images, labels, strict=True), first):
-            yield SourceImage(f"images/{number:08d}", self.classes[int(label)]), _png(pixels)
+            yield SourceImage(f"images/{number:08d}", self._label(label)), _png(pixels)
+
+    def _label(self, stored: np.ndarray) -> str | list[str]:
+        if stored.ndim == 0:
+            return self.classes[int(stored)]
+        return sorted(self.classes[index] for index in np.flatnonzero(stored))
 
 
 def read(path: str) -> Source:
@@ -63,23 +69,43 @@ def read(path: str) -> Source:
             )
         if images.dtype.kind not in "uif":
             raise UserError(f"{path}: pixels are {images.dtype}, expected numbers, 0-255")
-        if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
+        multi_label = labels.ndim == 2
+        if (
+            labels.shape[:1] != images.shape[:1]
+            or labels.ndim > 2
+            or labels.dtype.kind not in "iub"
+        ):
             raise UserError(
                 f"{path}: labels are {labels.dtype} {labels.shape}, expected one whole number for "
-                f"each of {len(images)} images"
+                f"each of {len(images)} images, or a row of 0 and 1"
             )
         # A few are enough to tell 0-1 from 0-255, and all are checked when they are unpacked.
         if images.dtype != np.uint8 and images[:_RANGE].max(initial=0) <= 1:
             raise UserError(f"{path}: pixels seem to be 0-1; store them as uint8, 0-255")
         indices = np.asarray(labels)
         names = _names(path, file["label_names"]) if "label_names" in file else _numbers(indices)
-        if len(indices) and not 0 <= indices.min() <= indices.max() < len(names):
+        if multi_label and (labels.shape[1] != len(names) or not np.isin(indices, (0, 1)).all()):
+            raise UserError(
+                f"{path}: labels are {labels.dtype} {labels.shape}, expected 0 or 1 for each of "
+                f"{len(names)} label names"
+            )
+        if (
+            not multi_label
+            and len(indices)
+            and not 0 <= indices.min() <= indices.max() < len(names)
+        ):
             raise UserError(
                 f"{path}: labels go from {indices.min()} to {indices.max()}, but there are "
                 f"{len(names)} label names"
             )
     container = Hdf5(path, len(indices), tuple(names))
-    return Source(path, classes=names, container=container, num_images=len(indices))
+    return Source(
+        path,
+        classes=names,
+        container=container,
+        num_images=len(indices),
+        multi_label=multi_label,
+    )
 
 
 @contextlib.contextmanager
@@ -101,7 +127,10 @@ def _names(path: str, stored: Iterable) -> list[str]:
 
 
 def _numbers(labels: np.ndarray) -> list[str]:
-    return [str(label) for label in np.unique(labels)]
+    """Return names of classes that have none: those of a row count on from 0."""
+    return [
+        str(label) for label in (range(labels.shape[1]) if labels.ndim == 2 else np.unique(labels))
+    ]
 
 
 def _png(pixels: np.ndarray) -> bytes | BadImageError:

@@ -29,6 +29,7 @@ class Source:
         container: for images that are no files of their own.
         num_images: number of images of a container.
         splits: predefined splits of a container.
+        multi_label: whether images of a container have any number of classes.
     """
 
     root: str
@@ -37,3 +38,4 @@ class Source:
     container: Container | None = None
     num_images: int = 0
     splits: frozenset[str] = frozenset()
+    multi_label: bool = False

@@ -17,13 +17,14 @@ def augment_batch(
 
     Args:
         augmentation: what is done to the images.
-        batch: `{"image": uint8 [batch, rows, columns, channels], "label": int64 [batch], …}`.
+        batch: `{"image": uint8 [batch, rows, columns, channels], "label": int64 [batch], …}`; the
+            label is `[batch, classes]` where images have several.
         rng: random numbers of the batch.
         per_lane: records of the batch that come from one lane.
         size: rows and columns of the model's input.
 
     Returns:
-        The batch, its images of that size; mixing adds `"other_label"`, int64 `[batch]`, and
+        The batch, its images of that size; mixing adds `"other_label"`, of the label's kind, and
         `"share"`, float32 `[batch]`: the part of an image that is its own label's.
     """
     image = _crop(augmentation, batch["image"], rng, size)

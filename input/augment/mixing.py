@@ -23,15 +23,15 @@ def mixup(
 
     Args:
         images: uint8 `[batch, rows, columns, channels]`, those of whole lanes.
-        labels: int64 `[batch]`.
+        labels: int64 `[batch]`, or `[batch, classes]` where images have several.
         rng: of these images.
         per_lane: images of one lane, `batch_size / lanes`.
         alpha: the share is from Beta(alpha, alpha), drawn for each image; the paper has 0.1 to 0.4
             on ImageNet and 1 on CIFAR.
 
     Returns:
-        Images and labels as they came in, the partners' labels, int64 `[batch]`, and the share of
-        the first label, float32 `[batch]`.
+        Images and labels as they came in, the partners' labels, of the same kind, and the share
+        of the first label, float32 `[batch]`.
 
     Raises:
         UsageError: a lane has only one image.

@@ -20,6 +20,7 @@ No TensorFlow is imported here. Every path may be local or `gs://`, see `files`.
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import os
 from collections.abc import Sequence
@@ -30,15 +31,17 @@ import numpy as np
 from headrace import files
 from headrace.errors import UserError
 
-CARD_FORMAT = 3
+CARD_FORMAT = 4
+_READABLE = (3, 4)  # cards of format 3 are all of one label an image
 CARD = "card.json"
 QUARANTINE = "quarantine.jsonl"
 DUPLICATES = "duplicates.jsonl"
 REPORT = "report.html"
 
-# Keys of a record: image (bytes), label (int64), shape (int64[3]: rows, columns, channels),
-# file_name (bytes, the path below the source); named as TFDS names them. Where the source gave
-# weights there is a fifth, weight (float32).
+# Keys of a record: image (bytes), label (int64; in a multi-label dataset the indices of all its
+# classes, ascending, none or more), shape (int64[3]: rows, columns, channels), file_name (bytes,
+# the path below the source); named as TFDS names them. Where the source gave weights there is a
+# fifth, weight (float32).
 RECORD_KEYS = ("image", "label", "shape", "file_name")
 
 # How `image` is stored. `keep`: the source file's own bytes where the input pipeline decodes them
@@ -63,7 +66,10 @@ class Shard:
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """A split: images per class, in the order of `Card.classes`, and its shards in order."""
+    """A split: images per class, in the order of `Card.classes`, and its shards in order.
+
+    In a multi-label dataset an image counts in each of its classes, or in none.
+    """
 
     per_class: list[int]
     shards: list[Shard]
@@ -71,7 +77,7 @@ class Split:
     @property
     def records(self) -> int:
         """Records in the split."""
-        return sum(self.per_class)
+        return sum(shard.records for shard in self.shards)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,6 +106,7 @@ class Card:
         fingerprint: SHA-256 over the shards' SHA-256, in order of split and shard.
         command: the full command line that wrote it.
         headrace: the version that wrote it.
+        multi_label: whether a record has any number of classes, or exactly one.
     """
 
     name: str
@@ -174,6 +181,28 @@ def labels_bytes(labels: Sequence[Sequence[int]]) -> bytes:
     return _joined(labels, _LABEL)
 
 
+def label_sets_bytes(label_sets: Sequence[Sequence[Sequence[int]]], classes: int) -> bytes:
+    """Return the labels file of a multi-label dataset: a bit for each class of each record.
+
+    Args:
+        label_sets: indices of each record's classes, shard after shard.
+        classes: number of classes; a record takes that many bits, the first class the lowest of the
+            first byte, filled up with zeros to whole bytes.
+    """
+    return b"".join(
+        np.packbits(multi_hot(shard, classes), axis=1, bitorder="little").tobytes()
+        for shard in label_sets
+    )
+
+
+def multi_hot(label_sets: Sequence[Sequence[int]], classes: int) -> np.ndarray:
+    """Return which classes each record has, of the indices of these: uint8 `[records, classes]`."""
+    hot = np.zeros((len(label_sets), classes), np.uint8)
+    rows = np.repeat(np.arange(len(label_sets)), [len(indices) for indices in label_sets])
+    hot[rows, np.fromiter(itertools.chain.from_iterable(label_sets), np.int64)] = 1
+    return hot
+
+
 def fingerprint(splits: dict[str, Split]) -> str:
     """Return the dataset's fingerprint: SHA-256 over split names and shard hashes, in order."""
     digest = hashlib.sha256()
@@ -203,10 +232,10 @@ def read_card(data_dir: str) -> Card:
     try:
         text = content.decode()
         found = json.loads(text).get("format")
-        if found != CARD_FORMAT:
+        if found not in _READABLE:
             raise UserError(
-                f"{data_dir}/{CARD} is of format {found}, this Headrace reads format "
-                f"{CARD_FORMAT}; prepare the dataset again"
+                f"{data_dir}/{CARD} is of format {found}, this Headrace reads formats "
+                f"{' and '.join(map(str, _READABLE))}; prepare the dataset again"
             )
         card = Card.from_json(text)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -222,11 +251,15 @@ def read_index(data_dir: str, card: Card, split: str) -> np.ndarray:
         UserError: the file is missing, or does not have one offset per record.
     """
     path = os.path.join(data_dir, index_file(card.name, split))
-    return _read_numbers(path, _OFFSET, card.splits[split].records)
+    return np.frombuffer(_read(path, card.splits[split].records, _OFFSET.itemsize), _OFFSET)
 
 
 def read_labels(data_dir: str, card: Card, split: str) -> np.ndarray:
-    """Return labels of a split's records: int64 `[records]`, in the order of `read_index`.
+    """Return labels of a split's records, in the order of `read_index`.
+
+    Returns:
+        int64 `[records]`; of a multi-label dataset which classes each has, bool
+        `[records, classes]`.
 
     Raises:
         UserError: the file is missing, does not have one label per record, or has others than the
@@ -234,18 +267,32 @@ def read_labels(data_dir: str, card: Card, split: str) -> np.ndarray:
     """
     path = os.path.join(data_dir, labels_file(card.name, split))
     per_class = card.splits[split].per_class
-    labels = _read_numbers(path, _LABEL, card.splits[split].records).astype(np.int64)
-    if labels.max() >= len(per_class):
+    unpack = _unpack_label_sets if card.multi_label else _unpack_labels
+    labels, largest = unpack(path, card.splits[split].records, len(per_class))
+    if largest >= len(per_class):
         raise UserError(
-            f"{path} has the label {labels.max()}, the card has {len(per_class)} classes; {_AGAIN}"
+            f"{path} has the label {largest}, the card has {len(per_class)} classes; {_AGAIN}"
         )
-    found = np.bincount(labels, minlength=len(per_class)).tolist()
+    found = labels.sum(0) if card.multi_label else np.bincount(labels, minlength=len(per_class))
     for name, count, expected in zip(card.classes, found, per_class, strict=True):
         if count != expected:
             raise UserError(
                 f"{path} has {count} records of class {name!r}, the card says {expected}; {_AGAIN}"
             )
     return labels
+
+
+def _unpack_labels(path: str, records: int, classes: int) -> tuple[np.ndarray, int]:
+    """Return labels, int64 `[records]`, and the largest."""
+    labels = np.frombuffer(_read(path, records, _LABEL.itemsize), _LABEL).astype(np.int64)
+    return labels, int(labels.max())
+
+
+def _unpack_label_sets(path: str, records: int, classes: int) -> tuple[np.ndarray, int]:
+    """Return which classes each record has, bool `[records, classes]`, and the largest of all."""
+    rows = np.frombuffer(_read(path, records, -(-classes // 8)), np.uint8).reshape(records, -1)
+    bits = np.unpackbits(rows, axis=1, bitorder="little").astype(bool)
+    return bits[:, :classes], int(np.flatnonzero(bits.any(0)).max(initial=0))
 
 
 def shard_paths(data_dir: str, card: Card, split: str) -> list[str]:
@@ -280,15 +327,14 @@ def _joined(shards: Sequence[Sequence[int]], dtype: np.dtype) -> bytes:
     return np.concatenate([np.asarray(shard, dtype) for shard in shards]).tobytes()
 
 
-def _read_numbers(path: str, dtype: np.dtype, records: int) -> np.ndarray:
-    """Return one number per record: `dtype` `[records]`."""
+def _read(path: str, records: int, size: int) -> bytes:
+    """Return the content of a file that has so many bytes for each record."""
     try:
         data = files.read(path)
     except FileNotFoundError:
         raise UserError(f"{path} is missing; {_AGAIN}") from None
-    if len(data) != records * dtype.itemsize:
+    if len(data) != records * size:
         raise UserError(
-            f"{path} has {len(data)} bytes, {records} records take {records * dtype.itemsize}; "
-            f"{_AGAIN}"
+            f"{path} has {len(data)} bytes, {records} records take {records * size}; {_AGAIN}"
         )
-    return np.frombuffer(data, dtype)
+    return data

@@ -13,7 +13,7 @@ import dataclasses
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -37,7 +37,8 @@ class Records:
 
     Attributes:
         image: bytes objects `[records]`, encoded as the card says.
-        label: int64 `[records]`.
+        label: int64 `[records]`; of a multi-label dataset which classes each has, 0 or 1, uint8
+            `[records, classes]`.
         shape: int64 `[records, 3]`: rows, columns and channels.
         weight: float32 `[records]`; 1 where the dataset has no weights.
         good: whether it is the one that was asked for, and not another in place of a bad one; bool
@@ -104,7 +105,10 @@ class Reader:
         return len(self._starts)
 
     def labels(self) -> np.ndarray:
-        """Return the labels of all records, by number, without reading these: int64 `[records]`.
+        """Return the labels of all records, by number, without reading these.
+
+        Returns:
+            int64 `[records]`; of a multi-label dataset bool `[records, classes]`.
 
         Raises:
             UserError: the file of labels is missing, or does not fit the card.
@@ -134,7 +138,7 @@ class Reader:
         image[:] = [features["image"].bytes_list.value[0] for features in parsed]
         return Records(
             image,
-            np.array([features["label"].int64_list.value[0] for features in parsed], np.int64),
+            self._labels([features["label"].int64_list.value for features in parsed]),
             np.array([features["shape"].int64_list.value for features in parsed], np.int64),
             np.array([_weight(features) for features in parsed], np.float32),
             np.array([number not in self.bad for number in numbers.tolist()]),
@@ -183,13 +187,18 @@ class Reader:
         tried = number
         while True:
             try:
-                return _features(framed)
+                return _features(framed, self.card)
             except ValueError as error:
                 self._note(tried, str(error))
             tried = (tried + 1) % len(self)
             if tried == number:
                 raise BadRecordError(f"split {self.split!r} of {self.data_dir} has no good record")
             (framed,) = self.frames(np.array([tried]))
+
+    def _labels(self, stored: list[Sequence[int]]) -> np.ndarray:
+        if self.card.multi_label:
+            return dataset_dir.multi_hot(stored, len(self.card.classes))
+        return np.array([label for (label,) in stored], np.int64)
 
     def _note(self, number: int, what: str) -> None:
         where = (
@@ -217,8 +226,8 @@ def _read(path: str, start: int, length: int) -> bytes:
         os.close(descriptor)
 
 
-def _features(framed: bytes):
-    """Return the features of the record in a frame.
+def _features(framed: bytes, card: Card):
+    """Return the features of the record in a frame of a dataset of this card.
 
     Raises:
         ValueError: it is damaged.
@@ -228,9 +237,17 @@ def _features(framed: bytes):
         features = tf.train.Example.FromString(record).features.feature
     except DecodeError:
         raise ValueError("it is no tf.train.Example") from None
-    for name, kind, count in (("image", "bytes", 1), ("label", "int64", 1), ("shape", "int64", 3)):
+    labels = features["label"].int64_list.value if "label" in features else []
+    several = card.multi_label and "label" in features
+    for name, kind, count in (
+        ("image", "bytes", 1),
+        ("label", "int64", len(labels) if several else 1),
+        ("shape", "int64", 3),
+    ):
         if name not in features or len(getattr(features[name], f"{kind}_list").value) != count:
             raise ValueError(f"it has no {name}")
+    if several and not all(0 <= label < len(card.classes) for label in labels):
+        raise ValueError("it has a label of no class")
     return features
 
 

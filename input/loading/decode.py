@@ -14,6 +14,7 @@ _FEATURES = {
     "label": tf.io.FixedLenFeature([], tf.int64),
     "shape": tf.io.FixedLenFeature([3], tf.int64),
 }
+_SEVERAL_LABELS = {"label": tf.io.RaggedFeature(tf.int64)}
 
 
 def parse(record: tf.Tensor, card: Card) -> tuple[tf.Tensor, tf.Tensor]:
@@ -24,10 +25,16 @@ def parse(record: tf.Tensor, card: Card) -> tuple[tf.Tensor, tf.Tensor]:
         card: of the dataset the record comes from.
 
     Returns:
-        The image, uint8 `[height, width, channels]`, and the label, an int64 scalar.
+        The image, uint8 `[height, width, channels]`, and the label, an int64 scalar; of a
+        multi-label dataset which classes it has, 0 or 1, uint8 `[classes]`.
     """
-    features = tf.io.parse_single_example(record, _FEATURES)
-    return pixels(features["image"], features["shape"], card), features["label"]
+    kinds = _FEATURES | (_SEVERAL_LABELS if card.multi_label else {})
+    features = tf.io.parse_single_example(record, kinds)
+    label = features["label"]
+    if card.multi_label:
+        one_hot = tf.one_hot(label, len(card.classes), dtype=tf.uint8)
+        label = tf.reduce_max(tf.pad(one_hot, [[1, 0], [0, 0]]), 0)  # of none it is the padding
+    return pixels(features["image"], features["shape"], card), label
 
 
 def pixels(stored: tf.Tensor, shape: tf.Tensor, card: Card) -> tf.Tensor:

@@ -33,8 +33,8 @@ class DecodedCache:
 
     Attributes:
         batch: function of record indices, int64 `[n]`, to `{"image": uint8 [n, rows, columns,
-            channels], "label": int64 [n], "weight": float32 [n], "good": bool [n],
-            "shape": int64 [n, 3]}`.
+            channels], "label": int64 [n] or uint8 [n, classes], "weight": float32 [n],
+            "good": bool [n], "shape": int64 [n, 3]}`.
     """
 
     batch: Callable[[tf.Tensor], Batch]
@@ -96,9 +96,10 @@ def _cache_of(
 
 def _kinds(reader: Reader, preprocessing: Preprocessing) -> disk_cache.Kinds:
     count = len(reader)
+    label = read_records.label_spec(reader, count)
     return {
         "image": ((count, *preprocessing.resize_to, reader.card.channels), np.uint8),
-        "label": ((count,), np.int64),
+        "label": (tuple(label.shape), label.dtype.as_numpy_dtype),
         "weight": ((count,), np.float32),
         "good": ((count,), np.bool_),
     }

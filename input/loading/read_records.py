@@ -32,8 +32,9 @@ def read(record_indices: tf.data.Dataset, reader: Reader, count: int) -> tf.data
         count: records of a batch.
 
     Returns:
-        `{"image": string [count], encoded; "label": int64 [count]; "shape": int64 [count, 3];
-        "weight": float32 [count]; "good": bool [count]}`, see `reader.Records`.
+        `{"image": string [count], encoded; "label": int64 [count], or of a multi-label dataset
+        uint8 [count, classes]; "shape": int64 [count, 3]; "weight": float32 [count];
+        "good": bool [count]}`, see `reader.Records`.
     """
     return _read(record_indices, reader.read, reader, count)
 
@@ -71,13 +72,20 @@ def read_steps(
     return _read(pairs, read_chunks, reader, count)
 
 
+def label_spec(reader: Reader, count: int) -> tf.TensorSpec:
+    """Return shape and type of the labels of so many records, as `Records` has them."""
+    if reader.card.multi_label:
+        return tf.TensorSpec([count, len(reader.card.classes)], tf.uint8)
+    return tf.TensorSpec([count], tf.int64)
+
+
 def _read(
     arguments: tf.data.Dataset, read: Callable[..., Records], reader: Reader, count: int
 ) -> tf.data.Dataset:
     """Call `read` with each element of a dataset of its arguments."""
     output = {
         "image": tf.TensorSpec([count], tf.string),
-        "label": tf.TensorSpec([count], tf.int64),
+        "label": label_spec(reader, count),
         "shape": tf.TensorSpec([count, 3], tf.int64),
         "weight": tf.TensorSpec([count], tf.float32),
         "good": tf.TensorSpec([count], tf.bool),

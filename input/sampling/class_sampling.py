@@ -27,6 +27,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from headrace.errors import check as check_usage
 from input.sampling.order import Order
 
 _RESHUFFLED = 16  # batches
@@ -124,20 +125,38 @@ def balanced(order: Order, labels: np.ndarray) -> Batch:
 BATCHES = {"stratified": stratified, "balanced": balanced}
 
 
+def check(sampling: str, multi_label: bool) -> None:
+    """Make sure that a dataset's batches can be made up this way.
+
+    Raises:
+        UsageError: they cannot: by class, where an image may have several.
+    """
+    check_usage(
+        not multi_label or sampling == "natural",
+        f"`batch_sampling`={sampling} makes batches of images of one class each, and this "
+        "dataset's may have several; leave it out, and balance the loss with "
+        "`class_weights`=balanced",
+    )
+
+
 def class_weights(labels: np.ndarray, classes: int) -> np.ndarray:
     """Return what the loss of a class's records is multiplied by, so that all classes count alike.
 
     The largest class's count over its own, as in Rosebrock's smile detector (Deep Learning for
     Computer Vision with Python, Starter Bundle, 2017): of 9,475 and 3,690 faces, 1 and 2.57.
 
+    Of a multi-label dataset it is what the loss of a class is multiplied by in images that have it.
+
     Args:
-        labels: labels of all records that are trained on, int64 `[records]`.
+        labels: labels of all records that are trained on, int64 `[records]`; or which classes each
+            has, `[records, classes]`.
         classes: number of classes, with records or without.
 
     Returns:
         float32 `[classes]`, 1 or more; 0 for a class without records.
     """
-    counts = np.bincount(labels, minlength=classes)
+    several = labels.ndim == 2
+    counts = np.count_nonzero(labels, 0) if several else np.bincount(labels, minlength=classes)
     weights = np.zeros(classes, np.float32)
     return np.divide(counts.max(), counts, out=weights, where=counts > 0, casting="same_kind")
 

@@ -43,8 +43,9 @@ def make_card(**changes) -> Card:
 
 
 def picture(path: str, label=0, **more) -> dict:
-    """A sample as the plan's summary names it."""
-    return {"path": path, "label": label, "file": path, "offset": 0, "length": 9, **more}
+    """A sample as the plan's summary names it, of a class or among duplicates."""
+    place = {"path": path, "file": path, "offset": 0, "length": 9}
+    return {**place, "class": label, "classes": [label], **more}
 
 
 def draw(picture: dict) -> bytes:

@@ -5,13 +5,20 @@ from beam_pipelines.rows import ScannedImage
 
 
 def scanned_image(
-    number: int, label: int, content: int, group: str | None = None, seed: int = 0
+    number: int,
+    label: int | list[str],
+    content: int,
+    group: str | None = None,
+    seed: int = 0,
 ) -> ScannedImage:
-    """Return the row of a grey image; the same content gives the same hashes."""
+    """Return the row of a grey image, its label a number or names of classes.
+
+    The same content gives the same hashes.
+    """
     content_hash = f"{content:064x}"
     return ScannedImage(
         path=f"{number:04d}.png",
-        label=str(label),
+        label=label if isinstance(label, list) else str(label),
         group_id=group,
         file=f"{number:04d}.png",
         offset=0,

@@ -21,6 +21,7 @@ floats = st.floats(allow_nan=False, allow_infinity=False)
 VALUES = {
     str: texts,
     str | None: st.none() | texts,
+    str | list[str]: texts | st.lists(texts, max_size=3),
     int: integers,
     bool: st.booleans(),
     float | None: st.none() | floats,

@@ -160,10 +160,12 @@ def resolve(data: DataConfig, card: Card) -> DataConfig:
     """Fill in what is left out: sizes of the dataset's images, and what suits the batch.
 
     Raises:
-        UsageError: the sizes make no sense, or there is no such order.
+        UsageError: the sizes make no sense, there is no such order, or the batches of a multi-label
+            dataset are to be made up by class.
         UserError: the images differ in size and `image_size` is left out, there is no such split,
             or it is smaller than a batch.
     """
+    class_sampling.check(data.batch_sampling, card.multi_label)
     size = data.image_size or uniform_size(card)
     data_dir, lanes = data.data_dir, data.lanes or order.default_lanes(data.batch_size)
     records = splits.train_records(data_dir, card, data.train_split)

@@ -33,7 +33,7 @@ from trainer.config.data import DataConfig
 from trainer.config.distribution import DistributionConfig
 from trainer.config.model import ModelConfig
 from trainer.config.optimization import OptimizationConfig
-from trainer.config.run import DatasetConfig, RunConfig
+from trainer.config.run import RunConfig, dataset_config
 from trainer.config.schedule import ScheduleConfig, check_schedule
 from trainer.config.training import MULTI_LABEL_MONITORS, TrainingConfig
 from trainer.config.transfer import TransferConfig, check_transfer
@@ -129,9 +129,7 @@ def resolve(config: RunConfig, card: Card) -> RunConfig:
         model=dataclasses.replace(
             model, normalization=model.normalization or registry.normalization(model.name)
         ),
-        dataset=DatasetConfig(
-            card.fingerprint, card.classes, card.channels, card.mean, card.std, card.multi_label
-        ),
+        dataset=dataset_config(card),
         data=resolved,
         training=dataclasses.replace(
             training,

@@ -15,6 +15,7 @@ from headrace import config_flags, files
 from headrace.config_flags import UnknownFieldsError, option
 from headrace.errors import UserError
 from input.augment.config import Augmentation
+from input.dataset.dataset_dir import Card
 from trainer import run_dir
 from trainer.config import formats, loss, training
 from trainer.config.checkpoints import CheckpointsConfig
@@ -39,6 +40,13 @@ class DatasetConfig:
     mean: list[float] = option([], flag=None)
     std: list[float] = option([], flag=None)
     multi_label: bool = option(False, flag=None)
+
+
+def dataset_config(card: Card) -> DatasetConfig:
+    """Return what the model is built from, of a card."""
+    return DatasetConfig(
+        card.fingerprint, card.classes, card.channels, card.mean, card.std, card.multi_label
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -26,7 +26,7 @@ from trainer.config import optimization
 from trainer.config.data import DataConfig
 from trainer.config.model import ModelConfig
 from trainer.config.optimization import OptimizationConfig
-from trainer.config.run import DatasetConfig, RunConfig
+from trainer.config.run import DatasetConfig, RunConfig, dataset_config
 
 # The flags that `define` makes are those of the program that calls it.
 flags.disclaim_key_flags()
@@ -102,9 +102,7 @@ def parse(card: Card | None) -> RunConfig:
         )
         size = data.image_size or data_config.uniform_size(card)
         data = dataclasses.replace(data, image_size=size)
-        dataset = DatasetConfig(
-            card.fingerprint, card.classes, card.channels, card.mean, card.std, card.multi_label
-        )
+        dataset = dataset_config(card)
     config = RunConfig(dataset=dataset, data=data, model=model, optimization=step)
     registry.check_size(model.name, config.input_shape)
     return config

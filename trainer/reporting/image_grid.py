@@ -32,17 +32,25 @@ def first_images(batches: Iterator, classes: Sequence[str], count: int) -> list[
 
 def with_captions(batch: Mapping, classes: Sequence[str]) -> list[CaptionedImage]:
     """Return the images of a batch of `stream.training` with their classes; of mixed images with
-    both classes, and the share of each."""
+    the classes of both, and the share of each."""
     batch = {name: np.asarray(values) for name, values in batch.items()}
-    names = [classes[label] for label in batch["label"]]
+    names = _names(batch["label"], classes)
     captions: list[tuple[str, ...]] = [(name,) for name in names]
     if "share" in batch:
-        mixed = zip(names, batch["other_label"], batch["share"], strict=True)
+        others = _names(batch["other_label"], classes)
+        mixed = zip(names, others, batch["share"], strict=True)
         captions = [
-            (f"{name} {share:.2f}", f"{classes[other]} {1 - share:.2f}")
-            for name, other, share in mixed
+            (f"{name} {share:.2f}", f"{other} {1 - share:.2f}") for name, other, share in mixed
         ]
     return list(zip(batch["image"], captions, strict=True))
+
+
+def _names(labels: np.ndarray, classes: Sequence[str]) -> list[str]:
+    """Return the class of each image, or all its classes, as `a|b`, where it may have several."""
+    if labels.ndim == 1:
+        return [classes[int(label)] for label in labels]
+    each = ([classes[index] for index in np.flatnonzero(hot).tolist()] for hot in labels)
+    return ["|".join(names) or "no class" for names in each]
 
 
 def draw(images: Sequence[CaptionedImage], columns: int, file_format: str) -> bytes:

@@ -245,7 +245,9 @@ def test_shards_hold_the_images_in_seeded_order_cut_by_their_size(tmp_path):
     assert [len(shard_rows(job, [task])) for task in tasks] == [6] * 10
     by_rank = sorted(rows, key=lambda row: row.order_rank)
     assert shard_rows(job, tasks) == [
-        ShardRecord(row.path, int(row.label), None, row.file, 0, 2**20, row.digest, 16, 8, True)
+        ShardRecord(
+            row.path, int(str(row.label)), None, row.file, 0, 2**20, row.digest, 16, 8, True
+        )
         for row in by_rank
     ]
     assert summary["splits"]["train"]["per_class"] == [30, 30]

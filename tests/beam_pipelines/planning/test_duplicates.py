@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from beam_pipelines.planning import duplicates, image_table
+from beam_pipelines.planning import duplicates, image_table, label_sets
 from headrace.errors import UserError
 from tests.beam_pipelines.image_files import image_bytes, photo
 from tests.beam_pipelines.jobs import prepare
@@ -204,7 +204,7 @@ def test_the_nearest_of_an_earlier_split_is_found_as_by_comparing_all(
         for number, (looks, _, content) in enumerate(images)
     ]
     file = tmp_path_factory.mktemp("near") / "images"
-    with image_table.build(rows, {"0": 0}, str(file)) as db:
+    with image_table.build(rows, label_sets.single(["0"]), str(file)) as db:
         for number, (_, split, _) in enumerate(images):
             db.execute("UPDATE images SET split = ? WHERE path = ?", (split, f"{number:04d}.png"))
         duplicates.find_near_duplicates(db, limit, order)

@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beam_pipelines import rows
-from beam_pipelines.planning import image_table
+from beam_pipelines.planning import image_table, label_sets
 from beam_pipelines.rows import ScannedImage
 from tests.beam_pipelines.scanned_images import scanned_image
 
-LABELS = {"0": 0, "1": 1, "2": 2}
+LABELS = label_sets.single(["0", "1", "2"])
 
 
 def contents(folder, images: list[ScannedImage]) -> list[tuple]:
@@ -86,5 +86,5 @@ def test_sums_beyond_64_bits_are_exact(tmp_path, value):
         row = scanned_image(n, 0, n)
         row.sums[0] = value + n
         rows.append(row)
-    with image_table.build(rows, {"0": 0}, str(tmp_path / "images")) as db:
+    with image_table.build(rows, LABELS, str(tmp_path / "images")) as db:
         assert image_table.exact_sum(db, "sums0", "1") == sum(value + n for n in range(30))

@@ -25,7 +25,7 @@ SUMMARY = {
         {
             "pixels": "ab",
             "size": 40,
-            "classes": 2,
+            "labels": 2,
             "images": [
                 picture("rose/1.jpg", split=0, dropped=None),
                 picture("twin.jpg", label=1, split=None, dropped="duplicate"),
@@ -34,7 +34,7 @@ SUMMARY = {
         {
             "distance": 5,
             "size": 2,
-            "classes": 1,
+            "labels": 1,
             "images": [
                 picture("like.jpg", split=1, dropped=None),
                 picture("rose/1.jpg", split=0, dropped=None),

@@ -8,7 +8,7 @@ import tensorflow_datasets as tfds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from beam_pipelines.planning import duplicates, image_table
+from beam_pipelines.planning import duplicates, image_table, label_sets
 from beam_pipelines.report import samples
 from beam_pipelines.rows import ScannedImage
 from tests.beam_pipelines.jobs import prepare
@@ -26,7 +26,8 @@ def test_the_report_shows_training_images_whichever_split_comes_first(source, tm
 @contextlib.contextmanager
 def planned(folder, images: list[ScannedImage], splits: list[int], policy="allow"):
     """The image table of a plan that gave each image this split."""
-    labels = {image.label: int(image.label) for image in images}
+    classes = 1 + max(int(str(image.label)) for image in images)
+    labels = label_sets.single([str(each) for each in range(classes)])
     with image_table.build(images, labels, str(folder / "images")) as db:
         duplicates.resolve(db, policy, "photos")
         pairs = ((split, image.path) for split, image in zip(splits, images, strict=True))
@@ -54,7 +55,13 @@ def test_each_class_shows_its_first_ten_of_the_training_split(tmp_path_factory, 
         )[:10]
     ]
     assert shown == [
-        {"label": int(row.label), "path": row.path, "file": row.file, "offset": 0, "length": 100}
+        {
+            "class": int(str(row.label)),
+            "path": row.path,
+            "file": row.file,
+            "offset": 0,
+            "length": 100,
+        }
         for row in expected
     ]
 
@@ -67,7 +74,7 @@ def test_many_classes_share_the_room_of_a_page(tmp_path):
         with planned(tmp_path / f"{classes}", rows, [0] * len(rows)) as db:
             shown = samples.class_samples(db, ["train"], classes)
         assert len(shown) == expected
-        assert {sample["label"] for sample in shown} == set(range(min(classes, samples.MAX_ROWS)))
+        assert {sample["class"] for sample in shown} == set(range(min(classes, samples.MAX_ROWS)))
 
 
 def test_what_was_dropped_is_no_sample(tmp_path):
@@ -113,4 +120,4 @@ def test_a_group_knows_how_many_classes_it_has_also_where_they_are_not_shown(tmp
     with planned(tmp_path, rows, [0] * 13) as db:
         (group,) = samples.duplicate_samples(db)
     assert {image["label"] for image in group["images"]} == {0}
-    assert (group["size"], group["classes"]) == (13, 2)
+    assert (group["size"], group["labels"]) == (13, 2)

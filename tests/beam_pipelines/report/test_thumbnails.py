@@ -16,8 +16,8 @@ def images_of(page: str) -> list[bytes]:
     return [base64.b64decode(data) for data in found]
 
 
-def group(*images: dict, size=0, classes=1, **kind) -> dict:
-    return {"images": list(images), "size": size or len(images), "classes": classes, **kind}
+def group(*images: dict, size=0, labels=1, **kind) -> dict:
+    return {"images": list(images), "size": size or len(images), "labels": labels, **kind}
 
 
 def member(path: str, split: int | None = 0, dropped: str | None = None, label=0) -> dict:
@@ -66,8 +66,8 @@ def test_an_image_of_a_group_tells_its_class_its_split_or_that_it_was_dropped():
     [({"pixels": "ab"}, "the same picture under"), ({"distance": 3}, "alike, but under")],
 )
 def test_a_group_under_two_classes_is_warned_of_also_where_one_of_them_is_not_shown(kind, words):
-    def page(classes: int) -> str:
-        groups = [group(member("a"), member("b"), size=13, classes=classes, **kind)]
+    def page(labels: int) -> str:
+        groups = [group(member("a"), member("b"), size=13, labels=labels, **kind)]
         if "pixels" in kind:
             return thumbnails.duplicates(card_of(groups=1), groups, draw)
         return thumbnails.near_duplicates(card_of(near=1), groups, 6, draw)

@@ -113,6 +113,31 @@ def test_a_number_may_be_a_label(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.csv", "path,labels\na.png, dog |cat|dog\nb.png,\nc.png,cat\n"),
+        ("a.tsv", "Labels\tpath\ndog|cat\ta.png\n\tb.png\ncat\tc.png\n"),
+        (
+            "a.json",
+            '[{"path": "a.png", "label": ["dog", "cat", "dog"]}, {"path": "b.png", "label": []},'
+            '{"path": "c.png", "label": ["cat"]}]',
+        ),
+        (
+            "a.jsonl",
+            '{"path": "a.png", "labels": "dog|cat"}\n{"path": "b.png", "labels": ""}\n'
+            '{"path": "c.png", "labels": ["cat"]}',
+        ),
+    ],
+)
+def test_an_image_may_have_several_labels_or_none(tmp_path, name, text):
+    assert list_images(write(tmp_path, name, text)) == [
+        SourceImage("a.png", ["cat", "dog"]),
+        SourceImage("b.png", []),
+        SourceImage("c.png", ["cat"]),
+    ]
+
+
+@pytest.mark.parametrize(
     ("name", "text", "words"),
     [
         ("a.csv", "path,label\na.png,cat\nb.png,\n", "row 3: it has no label"),
@@ -136,7 +161,25 @@ def test_a_number_may_be_a_label(tmp_path):
         ("a.json", "[", "cannot be read"),
         ("a.jsonl", '{"path": "a.png", "label": "cat"}\n{', "cannot be read"),
         ("a.jsonl", '{"path": "a.png"}', "row 1: it has no label"),
-        ("a.jsonl", '{"path": "a.png", "label": ["cat"]}', r"row 1: its label is \['cat'\]"),
+        ("a.jsonl", '{"path": "a.png", "label": {"a": 1}}', r"row 1: its label is \{'a': 1\}"),
+        ("a.csv", "path,label,labels\na.png,cat,\n", "row 1, its header, names both label and"),
+        ("a.csv", "labels,group\na,1\n", "a header names path and label"),
+        ("a.csv", "path,labels\na.png,cat\nb.png\n", "row 3: it has no label"),
+        ("a.csv", "path,labels\na.png,cat||dog\n", "row 2: one of its labels is empty"),
+        ("a.jsonl", '{"path": "a.png", "label": ["cat", ""]}', "one of its labels is empty"),
+        ("a.jsonl", '{"path": "a.png", "labels": [["cat"]]}', r"its labels are \[\['cat'\]\], exp"),
+        ("a.jsonl", '{"path": "a.png", "labels": 7}', "its labels are 7, expected a list"),
+        ("a.jsonl", '{"path": "a.png", "label": "cat", "labels": []}', "row 1: it has both label"),
+        (
+            "a.jsonl",
+            '{"path": "a.png", "label": ["cat"]}\n{"path": "b.png", "label": "cat"}',
+            "row 2: it has one label, and the rows before it have a list of labels; write all",
+        ),
+        (
+            "a.json",
+            '[{"path": "a.png", "label": "cat"}, {"path": "b.png", "labels": "cat|dog"}]',
+            "row 2: it has a list of labels, and the rows before it have one label",
+        ),
         ("a.jsonl", '{"path": "a.png", "label": "cat", "weight": true}', "weight 'True'"),
     ],
 )

@@ -12,6 +12,7 @@ from beam_pipelines.planning import sharding
 from headrace.errors import UserError
 from input.dataset import dataset_dir, tfrecord
 from input.dataset.reader import BadRecordError, Reader, _features
+from tests.beam_pipelines.cards import make_card
 from tests.beam_pipelines.jobs import prepare
 from tests.conftest import upload, write_images
 
@@ -150,4 +151,4 @@ def test_a_split_without_a_good_record_says_so(data, tmp_path):
 )
 def test_what_is_no_record_is_told(record, said):
     with pytest.raises(ValueError, match=said):
-        _features(tfrecord.frame(record))
+        _features(tfrecord.frame(record), make_card())
