@@ -19,6 +19,7 @@ from input.sampling import class_sampling, index_shuffle
 from input.sampling.order import Order
 from models.layers import normalization
 from tests.conftest import ROOT, run_program
+from trainer.config.loss import LOSSES
 from trainer.config.optimization import OPTIMIZERS
 from trainer.config.schedule import SCHEDULES
 
@@ -153,3 +154,15 @@ def test_each_optimizer_stands_with_its_options():
         options = {n: ast.literal_eval(v) for n, v in re.findall(r"`(\w+)=([^`]+)`", text)}
         documented |= dict.fromkeys(re.findall(r"`(\w+)`", names), options)
     assert documented == OPTIMIZERS
+
+
+def test_each_loss_stands_with_its_options():
+    section = TRAINING.partition("## Losses")[2].partition("\n## ")[0]
+    documented = {
+        name: {
+            option: ast.literal_eval(value)
+            for option, value in re.findall(r"`(\w+)=([^`]+)`", text)
+        }
+        for name, text in re.findall(r"^\| `(\w+)` \| .* \| (.*) \|$", section, re.MULTILINE)
+    }
+    assert documented == LOSSES

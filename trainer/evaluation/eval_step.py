@@ -82,8 +82,8 @@ def make_evaluate(
 
 
 def fractions(loss: float, counts: np.ndarray) -> dict[str, float]:
-    """Return `rank1`, `rank5`, `loss` and `records` of the sum of losses and of what `count_hits`
-    gives."""
+    """Return `rank1`, `rank5`, `loss` and `records` of the sum of losses, and of rank-1 hits,
+    rank-5 hits and records, int64 `[3]`."""
     rank1, rank5, records = counts.tolist()
     return {
         "rank1": rank1 / records,
@@ -110,27 +110,27 @@ def _count(
     label, weight = batch["label"], batch["weight"]
     best = tf.cast(tf.math.top_k(logits, min(RANK, logits.shape[-1])).indices, label.dtype)
     hits = tf.equal(best, label[:, None])
+    counted = tf.cast(weight, tf.int64)
+    rank1, rank5 = count_hits(hits, counted)
     return (
         tf.reduce_sum(label_losses(label, logits) * weight),
-        count_hits(hits, weight),
-        tf.stack([label, best[:, 0], tf.cast(weight, tf.int64)]),
+        tf.stack([rank1, rank5, tf.reduce_sum(counted)]),
+        tf.stack([label, best[:, 0], counted]),
     )
 
 
-def count_hits(hits: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
-    """Return rank-1 hits, rank-5 hits and records, int64 `[3]`.
+def count_hits(hits: tf.Tensor, counted: tf.Tensor) -> list[tf.Tensor]:
+    """Return rank-1 and rank-5 hits, int64.
 
     Args:
         hits: whether each record's most probable classes, the best first, are right, bool
             `[batch, RANK]`.
-        weight: whether each record counts, 0 or 1, float32 `[batch]`.
+        counted: whether each record counts, 0 or 1, int64 `[batch]`.
     """
-    counted = tf.cast(weight, tf.int64)
-    rank1, rank5 = (
+    return [
         tf.reduce_sum(tf.cast(hit, tf.int64) * counted)
         for hit in (hits[:, 0], tf.reduce_any(hits, axis=1))
-    )
-    return tf.stack([rank1, rank5, tf.reduce_sum(counted)])
+    ]
 
 
 def mean_logits(model: keras.Model, images: tf.Tensor, is_binary: bool = False) -> tf.Tensor:

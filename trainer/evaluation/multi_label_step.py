@@ -83,10 +83,11 @@ def _score(
     label, weight = batch["label"], batch["weight"]
     best = tf.math.top_k(logits, min(eval_step.RANK, logits.shape[-1])).indices
     hits = tf.gather(label, best, axis=1, batch_dims=1) > 0
+    counted = tf.cast(weight, tf.int64)
     rows = tf.concat([weight[:, None], tf.cast(label, tf.float32), tf.sigmoid(logits)], axis=1)
     return (
         tf.reduce_sum(label_losses(label, logits) * weight),
-        eval_step.count_hits(hits, weight),
+        tf.stack([*eval_step.count_hits(hits, counted), tf.reduce_sum(counted)]),
         _place(rows, replicas),
     )
 

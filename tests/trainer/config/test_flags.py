@@ -10,9 +10,11 @@ from headrace import files
 from headrace.errors import UsageError, UserError
 from input.augment.config import PRESETS, Augmentation
 from input.dataset import dataset_dir
+from input.dataset.dataset_dir import Card
 from tests.conftest import run_program
 from tests.trainer.configs import with_values
 from trainer.config import flags as training_flags
+from trainer.config import resume
 from trainer.config.data import DataConfig
 from trainer.config.run import RunConfig
 
@@ -43,7 +45,7 @@ def card(prepared):
 def resolve(prepared, card):
     """A run on `prepared`, of 72 training records, with what the card fills in."""
 
-    def resolved(**values: object) -> RunConfig:
+    def resolved(card: Card = card, **values: object) -> RunConfig:
         base = {"model": "lenet", "epochs": 2, "batch_size": 12, "data_dir": str(prepared)}
         values = base | values
         return training_flags.resolve(with_values(RunConfig(), **values), card)
@@ -201,3 +203,33 @@ def test_what_does_not_go_with_the_dataset_is_refused(resolve, values, kind, sai
 def test_a_batch_larger_than_the_split_is_no_run_of_no_steps(resolve):
     with pytest.raises(UserError, match="72 records, fewer than one batch of 73"):
         resolve(batch_size=73)
+
+
+def test_loss_and_monitor_are_those_that_suit_the_labels_unless_they_are_said(resolve, card):
+    several = dataclasses.replace(card, multi_label=True)
+    for labels, expected in ((card, ("cross_entropy", "rank1")), (several, ("binary", "map"))):
+        config = resolve(card=labels)
+        assert (config.optimization.loss, config.training.monitor) == expected
+        assert config.dataset.multi_label == labels.multi_label == config.is_binary
+    said = resolve(card=several, loss="binary_focal", monitor="rank5")
+    assert (said.optimization.loss, said.training.monitor) == ("binary_focal", "rank5")
+    assert resolve(loss="binary").is_binary
+    assert not resolve(loss="focal").is_binary
+
+
+def test_what_is_for_several_labels_or_for_one_is_refused_elsewhere(resolve, card):
+    for monitor in ("map", "f1"):
+        with pytest.raises(UsageError, match=f"`monitor`={monitor} is .* use rank1, rank5 or loss"):
+            resolve(monitor=monitor)
+    several = dataclasses.replace(card, multi_label=True)
+    with pytest.raises(UsageError, match="`loss`=focal takes images of one label"):
+        resolve(card=several, loss="focal")
+
+
+def test_a_run_from_before_there_were_losses_goes_on(resolve):
+    config = resolve()
+    earlier = resume.fingerprint(config)
+    del earlier["loss"], earlier["loss_options"], earlier["monitor"]
+    assert resume.differences(earlier, resume.fingerprint(config)) == {}
+    told = {"loss": "`loss` was cross_entropy and is focal"}
+    assert resume.differences(earlier, resume.fingerprint(resolve(loss="focal"))) == told

@@ -3,7 +3,7 @@
 import pytest
 from absl import flags
 
-from headrace.errors import UserError
+from headrace.errors import UsageError, UserError
 from tests.conftest import run_program
 from tests.trainer.configs import with_values
 from trainer.config import run, trained_model
@@ -74,6 +74,7 @@ def test_a_run_may_lie_at_home(parse, tmp_path, monkeypatch):
         ([], "--workdir"),
         (["--workdir=run", "--weights=best"], "<auto|raw|ema>"),
         (["--workdir=run", "--checkpoint=first"], "<latest|best>"),
+        (["--workdir=run", "--threshold=2"], "in the range [0.0, 1.0]"),
     ],
 )
 def test_what_names_no_model_is_refused(parse, arguments, said):
@@ -87,3 +88,13 @@ def test_the_latest_checkpoint_is_used_unless_the_best_is_asked_for(parse, tmp_p
     for arguments, checkpoint in (([], "latest"), (["--checkpoint=best"], "best")):
         parse(f"--workdir={tmp_path}", *arguments)
         assert flags.FLAGS.checkpoint == checkpoint
+
+
+def test_a_threshold_is_taken_where_images_have_several_labels(parse, tmp_path):
+    write_run(tmp_path, 0.0)
+    with pytest.raises(UsageError, match=r"^`threshold` is for images of several labels, .*leave"):
+        parse(f"--workdir={tmp_path}", "--threshold=0.25")
+    config = with_values(RunConfig(), model="lenet", multi_label=True)
+    (tmp_path / "config.json").write_text(run.to_json(config))
+    parse(f"--workdir={tmp_path}", "--threshold=0.25")
+    assert flags.FLAGS.threshold == 0.25

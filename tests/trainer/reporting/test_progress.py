@@ -29,3 +29,12 @@ def test_a_terminal_shows_every_update(monkeypatch, capsys):
     shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", capsys.readouterr().out)
     assert "step 7/10" in shown
     assert "1,234 images/s" in shown
+
+
+def test_an_evaluation_is_a_line_with_what_it_has(capsys):
+    one = {"loss": 0.5, "rank1": 0.75, "rank5": 1.0, "records": 8}
+    with TrainingProgress(steps=10) as progress:
+        progress.note_evaluation(2.0, "validation", one)
+        progress.note_evaluation(2.0, "validation", {**one, "map": 0.25, "f1": 0.125})
+    said = "epoch 2  validation: loss 0.5000  rank-1 0.7500  rank-5 1.0000"
+    assert capsys.readouterr().out.splitlines() == [said, f"{said}  mAP 0.2500  F1 0.1250"]

@@ -85,3 +85,30 @@ def test_an_evaluation_stops_between_batches_and_is_made_again():
     assert batches == [1]
     assert evaluator("test") == RESULT
     assert batches == [1, 1, 2, 3]
+
+
+@pytest.mark.parametrize(("split", "others"), [("validation", 0.25), (None, 0.5)])
+def test_labels_of_other_splits_begin_where_those_of_the_watched_one_do(split, others):
+    at, evaluated = state(6), []
+
+    def evaluate(numbers, threshold: float | None = None) -> dict[str, float]:
+        evaluated.append(threshold)
+        list(numbers)
+        return {**RESULT, "map": 0.5, "f1": 0.5, "macro_f1": 0.5, "threshold": threshold or 0.25}
+
+    evaluator = Evaluator(at, DATA, evaluate, lambda: None, True, split)
+    test = evaluator("test")
+    assert (test["threshold"], test["map"]) == (others, 0.5)
+    evaluator("test")
+    if split:
+        assert evaluator(split)["threshold"] == 0.25
+    assert evaluated == ([None, 0.25] if split else [0.5])
+
+
+def test_a_run_may_go_by_the_mean_average_precision():
+    at = state(6)
+    found = {**RESULT, "map": 0.625}
+    logs = Log(), Log()
+    Evaluate(Period(20, (6,)), "validation", lambda split: found, "map", *logs)(at)
+    assert at.best_score == 0.625
+    assert [*logs[0]] == [*logs[1]] == [(6, "validation", found)]
