@@ -53,7 +53,7 @@ def test_records_labels_file_card_and_tfds_say_what_the_listing_says(source, dat
     }
     builder = tfds.builder_from_directory(str(data))
     assert builder.info.features["label"].feature.names == CLASSES
-    seen = set()
+    seen: set[str] = set()
     for split in card.splits:
         records = list(stored(data, card, split))
         assert all(indices == sorted(indices) for _, indices in records)

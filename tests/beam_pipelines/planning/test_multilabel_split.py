@@ -88,7 +88,9 @@ def test_patients_are_divided_nearly_to_the_quotas():
 
 
 def test_a_unit_larger_than_every_quota_leaves_nothing_out():
-    splits = multilabel_split.divide([{(0,): 95}, *[{(0, 1): 1}] * 5], [Fraction(1, 2)] * 2)
+    units: list[multilabel_split.Unit] = [{(0,): 95}]
+    units += [{(0, 1): 1}] * 5
+    splits = multilabel_split.divide(units, [Fraction(1, 2)] * 2)
     assert len(set(splits[1:])) == 1 and splits[0] != splits[1]
 
 

@@ -54,6 +54,14 @@ def test_images_that_differ_in_size_need_one(prepared, card):
     assert resolved(prepared, mixed, image_size=(5, 5)).image_size == (5, 5)
 
 
+@pytest.mark.parametrize("sampling", ["stratified", "balanced"])
+def test_batches_by_class_of_images_of_several_are_refused(prepared, card, sampling):
+    several = dataclasses.replace(card, multi_label=True)
+    with pytest.raises(UsageError, match=rf"`batch_sampling`={sampling} .*`class_weights`"):
+        resolved(prepared, several, batch_size=12, batch_sampling=sampling)
+    assert resolved(prepared, several, batch_size=12).batch_sampling == "natural"
+
+
 def test_an_order_that_there_is_not_is_refused(prepared, card):
     with pytest.raises(UserError, match="72 records, fewer than one batch of 73"):
         resolved(prepared, card, batch_size=73)

@@ -149,6 +149,12 @@ def test_the_card_fills_in_what_is_left_out(resolve, card):
         assert getattr(config.dataset, name) == getattr(card, name)
 
 
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_the_run_knows_whether_images_have_several_labels(resolve, card, multi_label):
+    several = dataclasses.replace(card, multi_label=multi_label)
+    assert training_flags.resolve(resolve(), several).dataset.multi_label == multi_label
+
+
 @pytest.mark.parametrize(
     ("values", "steps", "save_every_steps"),
     [

@@ -35,6 +35,15 @@ def test_mixed_images_have_both_classes_and_their_shares():
     assert captions == [("dog 0.83", "cat 0.17"), ("cat 0.50", "cat 0.50")]
 
 
+def test_images_of_several_classes_have_all_of_them():
+    several = batch(0, 1) | {"label": [[1, 1], [0, 0]]}
+    captions = [lines for _, lines in image_grid.with_captions(several, ["dog", "cat"])]
+    assert captions == [("dog|cat",), ("no class",)]
+    mixed = several | {"other_label": [[0, 1], [1, 0]], "share": [0.83, 0.5]}
+    captions = [lines for _, lines in image_grid.with_captions(mixed, ["dog", "cat"])]
+    assert captions == [("dog|cat 0.83", "cat 0.17"), ("no class 0.50", "dog 0.50")]
+
+
 @pytest.mark.parametrize(
     ("shape", "scale"), [((8, 12, 1), 11), ((300, 200, 3), 1), ((32, 32, 3), 4)]
 )
