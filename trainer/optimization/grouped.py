@@ -56,10 +56,8 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         for member, factor, group in zip(
             self.members, self._factors, self._split(variables), strict=True
         ):
-            for own in (member._iterations, member._learning_rate):
-                member._untrack_variable(own)
+            # Its own stay in checkpoints, unused: TensorFlow saves no list that lost an element.
             member._iterations = self._iterations
-            member._learning_rate = self._learning_rate
             member._get_current_learning_rate = self._part_of_rate(factor)
             member.build(group)
 
