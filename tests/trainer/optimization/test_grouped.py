@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from headrace.errors import UserError
 from tests.trainer.optimization.models import descend, make_step, two_layers
 from trainer.config.optimization import AVERAGING, OPTIMIZERS
 from trainer.optimization import ema, group_rates, optimizers, schedules
@@ -97,3 +98,8 @@ def test_a_group_that_is_frozen_at_first_stays_and_so_does_its_average():
         np.testing.assert_allclose(model.get_weights()[0], first[0], rtol=1e-6)
     np.testing.assert_array_equal(after[0], first[0])
     assert not np.allclose(descend(model, optimizer, 1)[-1][0], first[0])
+
+
+def test_a_group_without_weights_is_named():
+    with pytest.raises(UserError, match=r"^`group_optimizers`: three/\* names no weight"):
+        two_layers(group_optimizers=("one/*=adam", "three/*=adam"))
