@@ -15,7 +15,9 @@ import numpy as np
 import tensorflow as tf
 
 from models import classifier
+from tests.trainer.configs import with_values
 from trainer.config.optimization import OptimizationConfig
+from trainer.config.run import RunConfig
 from trainer.distribution import devices, strategies
 from trainer.loop import train_step
 from trainer.optimization import optimizers
@@ -45,10 +47,30 @@ CASES: dict[str, dict[str, Any]] = {
         "grad_accum_steps": 2,
         "ema": 0.9,
     },
+    "schedule_free": {
+        "optimizer": {"optimizer": "schedule_free_adamw", "lookahead_steps": 3, "weight_decay": 0.1}
+    },
+    "lookahead": {"optimizer": {"lookahead_steps": 3, "ema_decay": 0.9}, "grad_accum_steps": 2},
+    "groups": {
+        "optimizer": {
+            "optimizer": "nadam",
+            "group_optimizers": ("*/bias=sgd(learning_rate=0.3)", "dense#0/*=muon"),
+            "ema_decay": 0.9,
+        },
+    },
+    "groups_jit": {
+        "optimizer": {
+            "optimizer": "schedule_free_adamw",
+            "group_optimizers": ("*/bias=sgd(learning_rate=0.3)",),
+            "lookahead_steps": 3,
+        },
+        "jit_compile": True,
+        "mixed_precision": "float16",
+    },
 }
 
 # Of central storage.
-CENTRAL = ("plain", "norm", "clip_penalty", "ema", "bfloat16")
+CENTRAL = ("plain", "norm", "clip_penalty", "ema", "bfloat16", "schedule_free", "groups")
 
 
 def main(output: str) -> None:
@@ -71,6 +93,7 @@ def trained(
     regularizer: str | None = None,
     norm: bool = False,
     ema: float = 0.0,
+    optimizer: dict[str, Any] | None = None,
     mixed_precision: str = "none",
     overflows: bool = False,
     calls: tuple[int, ...] = (1, 3, STEPS - 4),
@@ -84,8 +107,11 @@ def trained(
             x = keras.layers.BatchNormalization(momentum=0.9, synchronized=True)(x) if norm else x
             logits = keras.ops.cast(keras.layers.Dense(CLASSES)(x), "float32")
         model = keras.Model(inputs, logits)
-        made = optimizers.create("momentum", 0.1, ema, mixed_precision)
-        made.build(model.trainable_variables)
+        values = optimizer or {"optimizer": "momentum", "ema_decay": ema}
+        config = with_values(
+            RunConfig(), **values, learning_rate=0.1, mixed_precision=mixed_precision
+        )
+        made = optimizers.build(config, model)
     train_steps = train_step.make_train_steps(
         strategy, model, made, BATCH, OptimizationConfig(**options)
     )

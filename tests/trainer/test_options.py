@@ -15,8 +15,11 @@ EXACT = [
     "accumulate_clip_penalty",
     "ema",
     "jit",
+    "schedule_free",
+    "lookahead",
+    "groups",
 ]
-ROUNDED = ["bfloat16", "float16", "float16_clip", "float16_overflow", "jit_all"]
+ROUNDED = ["bfloat16", "float16", "float16_clip", "float16_overflow", "jit_all", "groups_jit"]
 
 
 @pytest.fixture(scope="module")

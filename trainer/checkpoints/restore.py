@@ -41,7 +41,7 @@ def load_model(
         config: configuration of the run.
         workdir: the run directory.
         which: checkpoint, `latest` or `best`.
-        average: take the moving average of the weights, of a run that was trained with one.
+        average: take the average of the weights, of a run that keeps one.
 
     Returns:
         The network, and the step of the checkpoint.

@@ -149,7 +149,7 @@ def _restore_source(
 
     Returns:
         Model and optimizer of the other run, which of its checkpoints it is, and the step of that.
-        The weights are their moving average where that is taken.
+        The weights are their average where that is taken.
     """
     from trainer import run_model  # with TensorFlow, takes seconds
     from trainer.checkpoints import restore
@@ -159,7 +159,7 @@ def _restore_source(
     model = run_model.build_from_run_dir(source, home)
     optimizer = optimizers.build(source, model)
     restores_optimizer = config.checkpoints.init_optimizer == RESTORE
-    takes_average = bool(source.optimization.ema_decay) and not restores_optimizer
+    takes_average = source.optimization.keeps_average and not restores_optimizer
     more = {"optimizer": optimizer} if takes_average or restores_optimizer else {}
     for which in _candidates(config):
         try:

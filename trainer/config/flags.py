@@ -178,6 +178,9 @@ def _check_alone(config: RunConfig) -> None:
         "`batch_sampling`=balanced and `class_weights`=balanced do the same; give one of them",
     )
     optimization_config.check(optimization)
+    optimization_config.check_schedule_free(
+        optimization, config.schedule.name, training.reduce_lr_patience
+    )
     check(
         not (optimization.jit_compile and config.distribution.deterministic),
         "`jit_compile` and `deterministic`: XLA has no deterministic gradient of max pooling; "

@@ -6,6 +6,13 @@ from headrace import errors
 from headrace.config_flags import option
 from headrace.options import OptionsParser, check_numbers, check_options
 from trainer.config.loss import AUTO, LOSSES, check_loss
+from trainer.config.weight_groups import (
+    GroupOptimizer,
+    GroupRate,
+    GroupsParser,
+    read_group_optimizer,
+    read_group_rate,
+)
 
 _ADAM: dict[str, object] = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
 # Of each optimizer, its own options with their defaults, which are those of Keras but for momentum.
@@ -25,7 +32,12 @@ OPTIMIZERS: dict[str, dict[str, object]] = {
     "lion": {"beta_1": 0.9, "beta_2": 0.99},
     "lamb": _ADAM,
     "muon": {"momentum": 0.95, "ns_steps": 5, "rms_rate": 0.2},
+    "schedule_free_adamw": {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8},
 }
+# Those that keep an average of all weights so far, which is what the weights are worth.
+AVERAGING = ("schedule_free_adamw",)
+# What an optimizer of a group may be told as well.
+_GROUP_OPTIONS: dict[str, object] = {"learning_rate": 0.01, "weight_decay": 0.0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +80,8 @@ class OptimizationConfig:
     optimizer: str = option(
         "momentum",
         "The optimizer; momentum and nesterov are SGD with momentum 0.9, amsgrad is Adam with its "
-        "correction, muon takes Adam for what is no matrix.",
+        "correction, muon takes Adam for what is no matrix, and schedule_free_adamw needs no "
+        "`schedule` but a warm-up: evaluation, export and prediction take its average of weights.",
         choices=tuple(OPTIMIZERS),
         on_resume="same",
         affects=("optimizer",),
@@ -90,6 +103,40 @@ class OptimizationConfig:
     )
     learning_rate: float = option(
         0.01, "Learning rate, which `schedule` varies.", minimum=0.0, on_resume="same"
+    )
+    group_rates: tuple[str, ...] = option(
+        (),
+        "Multiply the learning rate of some weights: */bias=64,logits/*=0.1. A pattern is of their "
+        "names, which are LAYER/kernel, LAYER/bias and the like; the first one that fits counts.",
+        parser=GroupsParser("PATTERN=FACTOR,…", read_group_rate),
+        on_resume="same",
+    )
+    group_optimizers: tuple[str, ...] = option(
+        (),
+        "Give some weights another optimizer, with its own options, `learning_rate` and "
+        "`weight_decay`: dense_*/kernel=muon(learning_rate=0.02;ns_steps=6),logits/*=sgd. Patterns "
+        "are as in `group_rates`, which multiply these rates too.",
+        parser=GroupsParser("PATTERN=OPTIMIZER(NAME=VALUE;…),…", read_group_optimizer),
+        on_resume="same",
+        affects=("optimizer",),
+    )
+    lookahead_steps: int = option(
+        0,
+        "Every so many steps, such as 5, go back to the weights before them, but for a part of "
+        "the way, and on from there; 0 for never.",
+        minimum=0,
+        on_resume="same",
+        affects=("optimizer",),
+        unsupported={
+            "parameter_server": "its workers are never at the same step; leave it out",
+        },
+    )
+    lookahead_factor: float = option(
+        0.5,
+        "Part of the way that `lookahead_steps` keep.",
+        minimum=0.0,
+        maximum=1.0,
+        on_resume="same",
     )
     grad_accum_steps: int = option(
         1,
@@ -129,18 +176,96 @@ class OptimizationConfig:
         },
     )
 
+    @property
+    def rate_groups(self) -> list[GroupRate]:
+        """What `group_rates` says."""
+        return [read_group_rate(text) for text in self.group_rates]
+
+    @property
+    def optimizer_groups(self) -> list[GroupOptimizer]:
+        """What `group_optimizers` says."""
+        return [read_group_optimizer(text) for text in self.group_optimizers]
+
+    @property
+    def is_averaging(self) -> bool:
+        """Whether an optimizer keeps an average of the weights by itself."""
+        names = (self.optimizer, *(group.optimizer for group in self.optimizer_groups))
+        return any(name in AVERAGING for name in names)
+
+    @property
+    def keeps_average(self) -> bool:
+        """Whether there is an average of the weights, which evaluation takes."""
+        return bool(self.ema_decay) or self.is_averaging
+
 
 def check(config: OptimizationConfig) -> None:
     """Make sure that values are possible by themselves.
 
     Raises:
-        UsageError: the moving average would never move, or optimizer or loss has no such option.
+        UsageError: an average would never move, or there are two; or an optimizer or the loss has
+            no such option, or there is no optimizer of that name.
     """
     check_loss(config.loss, config.loss_options)
-    what, given = f"`optimizer`={config.optimizer}", config.optimizer_options
-    check_options(what, given, OPTIMIZERS[config.optimizer])
-    check_numbers(what, given)
+    _check_optimizer(f"`optimizer`={config.optimizer}", config.optimizer, config.optimizer_options)
+    for pattern, optimizer, options in config.optimizer_groups:
+        what = f"`group_optimizers`: {pattern}={optimizer}"
+        there = ", ".join(OPTIMIZERS)
+        errors.check(optimizer in OPTIMIZERS, f"{what}: expected one of {there}")
+        _check_optimizer(what, optimizer, options, _GROUP_OPTIONS)
+    errors.check(
+        config.learning_rate or not any("learning_rate" in g[2] for g in config.optimizer_groups),
+        "`group_optimizers`: their rates are parts of `learning_rate`=0; give one above 0",
+    )
     errors.check(
         config.ema_decay < 1,
         f"`ema_decay`={config.ema_decay:g}: expected less than 1, such as 0.999",
     )
+    errors.check(
+        not (config.ema_decay and config.is_averaging),
+        f"`ema_decay`: {' and '.join(AVERAGING)} keeps an average of the weights by itself; leave "
+        "`ema_decay` out, or use another optimizer",
+    )
+    errors.check(
+        not config.lookahead_steps or config.lookahead_factor,
+        "`lookahead_factor`=0: the weights would stay as they are; give one above 0",
+    )
+
+
+def check_schedule_free(config: OptimizationConfig, schedule: str, reduce_lr_patience: int) -> None:
+    """Make sure that nothing lowers the rate of an optimizer whose average stands for that.
+
+    Args:
+        config: how a step changes the weights.
+        schedule: name of the schedule.
+        reduce_lr_patience: evaluations after which the rate is lowered; 0 for never.
+
+    Raises:
+        UsageError: something does.
+    """
+    if not config.is_averaging:
+        return
+    name = " and ".join(AVERAGING)
+    errors.check(
+        schedule == "constant",
+        f"`schedule`={schedule}: {name} averages the weights instead of lowering the rate, which "
+        "would be done twice; leave `schedule` out (a warm-up may stay), or use another optimizer",
+    )
+    errors.check(
+        not reduce_lr_patience,
+        f"`reduce_lr_patience`: {name} averages the weights instead of lowering the rate; leave it "
+        "out, or use another optimizer",
+    )
+
+
+def _check_optimizer(
+    what: str, name: str, options: dict[str, object], more: dict[str, object] | None = None
+) -> None:
+    check_options(what, options, {**OPTIMIZERS[name], **(more or {})})
+    check_numbers(what, options)
+    errors.check(options.get("learning_rate", 1), f"{what}: learning_rate=0: expected more than 0")
+    if name in AVERAGING:
+        beta: object = options.get("beta_1", 0.9)
+        errors.check(
+            isinstance(beta, int | float) and 0 < beta < 1,
+            f"{what}: beta_1={beta}: expected more than 0 and less than 1",
+        )

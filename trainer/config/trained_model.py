@@ -31,8 +31,8 @@ class _TrainedModel:
     checkpoint: str = option("latest", "Which checkpoint to use.", choices=run_dir.WHICH)
     weights: str = option(
         "auto",
-        "raw for the weights that training reached, ema for their moving average; auto takes the "
-        "average of a run that was trained with --ema_decay.",
+        "raw for the weights that training reached, ema for their average; auto takes the average "
+        "of a run that keeps one, by --ema_decay or --optimizer=schedule_free_adamw.",
         choices=("auto", "raw", "ema"),
     )
     threshold: float | None = option(
@@ -51,7 +51,7 @@ def define() -> None:
 
 
 def parse() -> tuple[RunConfig, bool]:
-    """Return the config of the run, and whether to take the moving average of its weights.
+    """Return the config of the run, and whether to take the average of its weights.
 
     Raises:
         UsageError: a threshold is given, and images of the run have one label.
@@ -59,7 +59,7 @@ def parse() -> tuple[RunConfig, bool]:
     """
     source = config_flags.parse(_TrainedModel)
     config = run.read(source.workdir)
-    has_average = bool(config.optimization.ema_decay)
+    has_average = config.optimization.keeps_average
     if source.weights == "ema" and not has_average:
         raise UserError(
             f"`weights`=ema: the run in {source.workdir} was trained without --ema_decay and has "

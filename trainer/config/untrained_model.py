@@ -32,7 +32,7 @@ from trainer.config.run import DatasetConfig, RunConfig, dataset_config
 flags.disclaim_key_flags()
 
 # Of an optimization, what changes how much memory a step needs.
-_OPTIMIZATION = ("optimizer", "grad_accum_steps", "ema_decay")
+_OPTIMIZATION = ("optimizer", "grad_accum_steps", "lookahead_steps", "ema_decay")
 
 
 @dataclasses.dataclass(frozen=True)

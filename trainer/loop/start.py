@@ -21,7 +21,7 @@ from trainer.config.run import RunConfig
 from trainer.distribution import strategies
 from trainer.distribution.collectives import Collectives
 from trainer.loop import initial_weights
-from trainer.optimization import ema, group_rates, optimizers, schedules
+from trainer.optimization import ema, group_rates, optimizers, schedules, weight_groups
 from trainer.reporting.progress import TrainingProgress
 from trainer.run_data import Data
 from trainer.transfer import plan, pretrained
@@ -76,10 +76,14 @@ def plan_transfer(run: Run, state: TrainState) -> Plan:
     """Plan which layers train when, and give each the learning rate that is its own.
 
     Raises:
-        UserError: the model has no such layers, or no dropout for `warm_start_epochs`.
+        UserError: the model has no such layers or weights, or no dropout for `warm_start_epochs`.
     """
+    of_groups = weight_groups.rate_factors(run.config.optimization, state.model)
     made = plan.make_plan(state.model, run.config, run.steps_per_epoch)
-    factors = made.rate_factors(run.config.learning_rate)
+    of_layers = made.rate_factors(run.config.learning_rate)
+    factors = {
+        path: of_groups.get(path, 1.0) * of_layers.get(path, 1.0) for path in of_groups | of_layers
+    }
     group_rates.scale_learning_rates(state.optimizer, factors)
     if (schedule := run.config.schedule).varies:
         steps = run.config.training.steps - made.dropout.end

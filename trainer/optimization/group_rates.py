@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 import keras
 
+from trainer.optimization import grouped
+
 
 def scale_learning_rates(
     optimizer: keras.optimizers.Optimizer, factors: Mapping[str, float]
@@ -22,7 +24,11 @@ def scale_learning_rates(
         factors: paths of variables, and what the learning rate is multiplied by for each; 1 for
             those that are left out.
     """
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    for member in grouped.members_of(optimizer):
+        _scale(member, factors)
+
+
+def _scale(inner: keras.optimizers.Optimizer, factors: Mapping[str, float]) -> None:
     by_index = [factors.get(variable.path, 1.0) for variable in inner._trainable_variables]
     if set(by_index) == {1.0}:
         return

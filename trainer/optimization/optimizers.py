@@ -1,12 +1,12 @@
 """`optimizer`: a name → a Keras optimizer with the settings that the name stands for.
 
-It keeps the moving average of weights (`ema_decay`) and the loss scale (float16) as well, so that
-they are in checkpoints wherever the optimizer is.
+It keeps the moving average of weights (`ema_decay`), the slow weights (`lookahead_steps`) and the
+loss scale (float16) as well, so that they are in checkpoints wherever the optimizer is.
 """
 
 from collections.abc import Mapping
 
-from trainer.config.optimization import OPTIMIZERS
+from trainer.config.optimization import OPTIMIZERS, OptimizationConfig
 from trainer.config.run import RunConfig
 
 # Keras's class of each, and what makes it another than the others of that class.
@@ -27,6 +27,7 @@ _CLASSES: dict[str, tuple[str, dict[str, object]]] = {
     "lion": ("Lion", {}),
     "lamb": ("Lamb", {}),
     "muon": ("Muon", {}),
+    "schedule_free_adamw": ("ScheduleFreeAdamW", {}),
 }
 
 
@@ -50,40 +51,33 @@ def create(
             Keras has by default.
         options: options of the optimizer, of those in `OPTIMIZERS`.
     """
-    from keras import optimizers  # with TensorFlow, takes seconds; names must be had without
-
-    keras_name, own = _CLASSES[name]
-    settings = {**OPTIMIZERS[name], **own, **(options or {})}
-    if ema:
-        settings |= {"use_ema": True, "ema_momentum": ema}
+    settings = {**(options or {}), **_averaging(ema)}
     if weight_decay is not None:
         settings["weight_decay"] = weight_decay
-        if name == "muon":
-            settings["adam_weight_decay"] = weight_decay
-    optimizer = getattr(optimizers, keras_name)(learning_rate=learning_rate, **settings)
-    # Small gradients are 0 in float16, unless the loss is multiplied. bfloat16 has float32's range.
-    if mixed_precision == "float16":
-        return optimizers.LossScaleOptimizer(optimizer)
-    return optimizer
+    return _with_loss_scale(_create(name, learning_rate, settings), mixed_precision)
 
 
 def build(config: RunConfig, model):
-    """Build the optimizer of a run for its model."""
-    optimization = config.optimization
-    optimizer = create(
-        optimization.optimizer,
-        config.learning_rate,
-        optimization.ema_decay,
-        config.model.mixed_precision,
-        weight_decay=optimization.weight_decay,
-        options=optimization.optimizer_options,
-    )
-    if optimization.weight_decay:
-        # Biases, and scales and shifts of normalisation, are vectors.
-        vectors = [variable for variable in model.trainable_variables if len(variable.shape) < 2]
-        inner = getattr(optimizer, "inner_optimizer", optimizer)
-        inner.exclude_from_weight_decay(var_list=vectors)
-    optimizer.build(model.trainable_variables)
+    """Build the optimizer of a run for its model.
+
+    Raises:
+        UserError: a group of weights with an optimizer of its own is empty.
+    """
+    from trainer.optimization import lookahead  # with TensorFlow, takes seconds
+
+    optimization, weights = config.optimization, model.trainable_variables
+    if optimization.group_optimizers:
+        inner = _create_grouped(optimization, config.learning_rate, model)
+    else:
+        settings = {**optimization.optimizer_options, **_averaging(optimization.ema_decay)}
+        if optimization.weight_decay is not None:
+            settings["weight_decay"] = optimization.weight_decay
+        inner = _create(optimization.optimizer, config.learning_rate, settings)
+        _spare_vectors(inner, optimization.weight_decay, weights)
+    optimizer = _with_loss_scale(inner, config.model.mixed_precision)
+    optimizer.build(weights)
+    if optimization.lookahead_steps:
+        lookahead.add(optimizer, optimization.lookahead_steps, optimization.lookahead_factor)
     return optimizer
 
 
@@ -99,3 +93,67 @@ def base_learning_rate(optimizer) -> float:
 
 def _digits(rate) -> float:
     return float(f"{float(rate.numpy()):.7g}")
+
+
+def _create(name: str, learning_rate: float, given: Mapping[str, object]):
+    """Make an optimizer by its name, with settings beside those that the name stands for."""
+    from keras import optimizers  # with TensorFlow, takes seconds; names must be had without
+
+    from trainer.optimization.schedule_free import ScheduleFreeAdamW
+
+    keras_name, own = _CLASSES[name]
+    settings = {**OPTIMIZERS[name], **own, **given}
+    if name == "muon" and "weight_decay" in given:
+        settings["adam_weight_decay"] = given["weight_decay"]
+    kind = ScheduleFreeAdamW if name == "schedule_free_adamw" else getattr(optimizers, keras_name)
+    return kind(learning_rate=learning_rate, **settings)
+
+
+def _create_grouped(optimization: OptimizationConfig, learning_rate: float, model):
+    """Make the optimizers of groups of weights, and that of the rest, if there is any, as one."""
+    from trainer.optimization import weight_groups
+    from trainer.optimization.grouped import GroupedOptimizer, Member
+
+    groups, weights = optimization.optimizer_groups, model.trainable_variables
+    patterns = [group.pattern for group in groups]
+    numbers = weight_groups.assign_weights("group_optimizers", patterns, model)
+    chosen = [(group.optimizer, group.options) for group in groups]
+    if len(numbers) < len(weights):
+        chosen.append((optimization.optimizer, optimization.optimizer_options))
+    members = []
+    for name, options in chosen:
+        own = dict(options)
+        rate = own.pop("learning_rate", optimization.learning_rate)
+        if optimization.weight_decay is not None:
+            own.setdefault("weight_decay", optimization.weight_decay)
+        factor = rate / optimization.learning_rate if optimization.learning_rate else 1.0
+        optimizer = _create(name, learning_rate, own)
+        _spare_vectors(optimizer, own.get("weight_decay"), weights)
+        members.append(Member(optimizer, factor))
+    return GroupedOptimizer(
+        learning_rate,
+        members,
+        lambda variable: numbers.get(variable.path, len(groups)),
+        **_averaging(optimization.ema_decay),
+    )
+
+
+def _averaging(ema: float) -> dict[str, object]:
+    """Return the settings of a moving average."""
+    return {"use_ema": True, "ema_momentum": ema} if ema else {}
+
+
+def _spare_vectors(optimizer, weight_decay: float | None, weights) -> None:
+    """Let an optimizer that is to decay weights leave out biases, and scales and shifts of
+    normalisation, which are vectors."""
+    if weight_decay:
+        optimizer.exclude_from_weight_decay(var_list=[v for v in weights if len(v.shape) < 2])
+
+
+def _with_loss_scale(optimizer, mixed_precision: str):
+    """Return the optimizer, within one that scales the loss if need be."""
+    from keras import optimizers
+
+    # Small gradients are 0 in float16, unless the loss is multiplied. bfloat16 has float32's range.
+    scales = mixed_precision == "float16"
+    return optimizers.LossScaleOptimizer(optimizer) if scales else optimizer

@@ -99,6 +99,14 @@ def test_flags_of_augmentations_change_the_experiment_that_is_named(parse):
             "`batch_sampling`=balanced and `class_weights`=balanced do the same",
         ),
         ([EPOCHS, "--ema_decay=1"], "`ema_decay`=1: expected less than 1"),
+        (
+            [EPOCHS, "--optimizer=schedule_free_adamw", "--schedule=cosine"],
+            "`schedule`=cosine: schedule_free_adamw averages the weights instead",
+        ),
+        (
+            [EPOCHS, "--group_optimizers=*/bias=schedule_free_adamw", "--reduce_lr_patience=2"],
+            "`reduce_lr_patience`: schedule_free_adamw averages the weights instead",
+        ),
         ([EPOCHS, "--jit_compile", "--deterministic"], "`jit_compile` and `deterministic`: "),
     ],
 )

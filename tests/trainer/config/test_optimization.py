@@ -8,7 +8,13 @@ from headrace.errors import UsageError
 from tests.trainer.config.fields import assert_refused, fixed, parsed
 from trainer.config import resume
 from trainer.config.loss import LOSSES, check_labels
-from trainer.config.optimization import OPTIMIZERS, OptimizationConfig, check
+from trainer.config.optimization import (
+    OPTIMIZERS,
+    OptimizationConfig,
+    check,
+    check_schedule_free,
+)
+from trainer.config.run import RunConfig
 
 
 def test_what_is_not_said_is_momentum_and_nothing_else():
@@ -22,6 +28,10 @@ def test_what_is_not_said_is_momentum_and_nothing_else():
         optimizer_options={},
         weight_decay=None,
         learning_rate=0.01,
+        group_rates=(),
+        group_optimizers=(),
+        lookahead_steps=0,
+        lookahead_factor=0.5,
         grad_accum_steps=1,
         clip_norm=0.0,
         ema_decay=0.0,
@@ -49,6 +59,14 @@ def test_every_optimizer_is_taken(optimizer):
         ("--ema_decay=-0.1", "non-negative"),
         ("--weight_decay=-0.1", "non-negative"),
         ("--optimizer_options=beta_1", "expected name=value"),
+        ("--group_rates=*/bias", "expected PATTERN=FACTOR above 0, as in */bias=64"),
+        ("--group_rates=*/bias=64,logits/*=0", "'logits/*=0': expected PATTERN=FACTOR"),
+        ("--group_rates=*/bias=inf", "expected PATTERN=FACTOR"),
+        ("--group_optimizers=*/kernel", "expected PATTERN=OPTIMIZER(NAME=VALUE;…)"),
+        ("--group_optimizers=*/kernel=muon(momentum)", "expected name=value"),
+        ("--group_optimizers=a=sgd,,b=adam", "'': expected PATTERN=OPTIMIZER"),
+        ("--lookahead_steps=-1", "non-negative"),
+        ("--lookahead_factor=1.5", "in the range [0"),
     ],
 )
 def test_what_is_out_of_bounds_is_refused(argument, expected):
@@ -63,7 +81,13 @@ def test_all_that_decides_the_weights_must_stay_and_how_they_are_computed_may_ch
 def test_the_optimizer_starts_afresh_where_what_it_keeps_is_another():
     for name in fixed(OptimizationConfig):
         begins_afresh = resume.affected([name], "optimizer")
-        afresh = ("optimizer", "optimizer_options", "ema_decay")
+        afresh = (
+            "optimizer",
+            "optimizer_options",
+            "group_optimizers",
+            "lookahead_steps",
+            "ema_decay",
+        )
         assert begins_afresh == (name in afresh), name
 
 
@@ -117,3 +141,80 @@ def test_losses_of_one_label_are_refused_for_several():
             check_labels(name, multi_label=True)
     for name in ("auto", "binary", "binary_focal"):
         check_labels(name, multi_label=True)
+
+
+def test_groups_are_read_in_their_order():
+    config = parsed(
+        OptimizationConfig,
+        "--group_rates=*/bias=64, logits/*=0.1",
+        "--group_optimizers=*/kernel=muon(learning_rate=0.02;ns_steps=6),logits/*=sgd",
+    )
+    assert config.rate_groups == [("*/bias", 64.0), ("logits/*", 0.1)]
+    assert config.optimizer_groups == [
+        ("*/kernel", "muon", {"learning_rate": 0.02, "ns_steps": 6}),
+        ("logits/*", "sgd", {}),
+    ]
+    other_order = dataclasses.replace(config, group_rates=config.group_rates[::-1])
+    changes = resume.differences(
+        *(resume.fingerprint(RunConfig(optimization=each)) for each in (config, other_order))
+    )
+    assert changes == {
+        "group_rates": "`group_rates` was */bias=64,logits/*=0.1 and is logits/*=0.1,*/bias=64"
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (
+            {"group_optimizers": ("a/*=best",)},
+            r"`group_optimizers`: a/\*=best: expected one of sgd,",
+        ),
+        (
+            {"group_optimizers": ("a/*=adam(momentum=0.5)",)},
+            r"a/\*=adam has no option 'momentum'; it has .*, learning_rate, weight_decay",
+        ),
+        ({"group_optimizers": ("a/*=adam(learning_rate=0)",)}, "learning_rate=0: expected more"),
+        ({"group_optimizers": ("a/*=adam(weight_decay=-1)",)}, "weight_decay=-1: expected 0 or"),
+        (
+            {"group_optimizers": ("a/*=sgd(learning_rate=1)",), "learning_rate": 0.0},
+            "parts of `learning_rate`=0; give one above 0",
+        ),
+        ({"lookahead_steps": 5, "lookahead_factor": 0.0}, "`lookahead_factor`=0: .* above 0"),
+        (
+            {"optimizer": "schedule_free_adamw", "ema_decay": 0.9},
+            "`ema_decay`: schedule_free_adamw keeps an average .* by itself; leave",
+        ),
+        (
+            {"group_optimizers": ("a/*=schedule_free_adamw",), "ema_decay": 0.9},
+            "`ema_decay`: schedule_free_adamw keeps",
+        ),
+        (
+            {"optimizer": "schedule_free_adamw", "optimizer_options": {"beta_1": 0.0}},
+            "beta_1=0.0: expected more than 0 and less than 1",
+        ),
+    ],
+)
+def test_what_makes_no_sense_together_is_refused(values, words):
+    with pytest.raises(UsageError, match=words):
+        check(OptimizationConfig(**values))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "patience", "words"),
+    [
+        ("cosine", 0, "`schedule`=cosine: schedule_free_adamw averages the weights instead"),
+        ("constant", 2, "`reduce_lr_patience`: schedule_free_adamw averages"),
+    ],
+)
+def test_nothing_lowers_the_rate_of_an_optimizer_that_averages(schedule, patience, words):
+    for values in ({"optimizer": "schedule_free_adamw"}, {"group_optimizers": ("a=adam",)}):
+        check_schedule_free(OptimizationConfig(**values), "constant", 0)
+    check_schedule_free(OptimizationConfig(), schedule, patience)
+    groups = ("a/*=schedule_free_adamw",)
+    for config in (
+        OptimizationConfig(optimizer="schedule_free_adamw"),
+        OptimizationConfig(group_optimizers=groups),
+    ):
+        with pytest.raises(UsageError, match=words):
+            check_schedule_free(config, schedule, patience)

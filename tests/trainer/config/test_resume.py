@@ -73,7 +73,11 @@ def test_a_knob_that_an_earlier_run_did_not_have_was_at_its_default():
 @pytest.mark.parametrize(
     ("what", "names"),
     [
-        ("optimizer", {"optimizer", "optimizer_options", "mixed_precision", "ema_decay"}),
+        (
+            "optimizer",
+            {"optimizer", "optimizer_options", "group_optimizers", "lookahead_steps",
+             "mixed_precision", "ema_decay"},
+        ),
         ("mean_image", {"dataset", "train_split", "image_size", "resize_to", "resize"}),
         (
             "evaluation",

@@ -51,6 +51,17 @@ def test_the_average_is_taken_where_the_run_keeps_one(parse, tmp_path, ema_decay
     assert parse(f"--workdir={tmp_path}", *weights) == (config, average)
 
 
+@pytest.mark.parametrize(
+    "values",
+    [{"optimizer": "schedule_free_adamw"}, {"group_optimizers": ("*/bias=schedule_free_adamw",)}],
+)
+def test_the_average_of_an_optimizer_is_taken_as_a_moving_one_is(parse, tmp_path, values):
+    config = with_values(RunConfig(), model="lenet", **values)
+    (tmp_path / "config.json").write_text(run.to_json(config))
+    for weights, average in (("auto", True), ("ema", True), ("raw", False)):
+        assert parse(f"--workdir={tmp_path}", f"--weights={weights}") == (config, average)
+
+
 def test_an_average_that_the_run_does_not_keep_is_refused_with_what_to_do(parse, tmp_path):
     write_run(tmp_path, 0.0)
     with pytest.raises(UserError, match=f"^`weights`=ema: the run in {tmp_path} .*; use `weights`"):

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from tests.trainer.optimization.models import model_and, step
-from trainer.config.optimization import OPTIMIZERS
+from trainer.config.optimization import AVERAGING, OPTIMIZERS
 from trainer.optimization import ema, optimizers
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", sorted(OPTIMIZERS.keys() - set(AVERAGING)))
 def test_the_average_is_that_of_all_weights_so_far(name):
     model, optimizer = model_and(optimizers.create(name, 0.1, ema=0.75))
     expected: list[np.ndarray] = []
@@ -24,8 +24,11 @@ def test_the_average_is_that_of_all_weights_so_far(name):
 
 
 @pytest.mark.parametrize("mixed_precision", ["none", "float16"])
-def test_weights_are_the_same_after_an_evaluation_on_averages_even_one_that_failed(mixed_precision):
-    model, optimizer = model_and(optimizers.create("adam", 0.1, 0.9, mixed_precision))
+@pytest.mark.parametrize(("name", "decay"), [("adam", 0.9), ("schedule_free_adamw", 0.0)])
+def test_weights_are_the_same_after_an_evaluation_on_averages_even_one_that_failed(
+    name, decay, mixed_precision
+):
+    model, optimizer = model_and(optimizers.create(name, 0.1, decay, mixed_precision))
     for number in range(3):
         step(model, optimizer, number)
     before = [v.numpy() for v in (*model.variables, *optimizer.variables)]

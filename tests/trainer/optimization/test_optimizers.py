@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tests.trainer.configs import with_values
-from tests.trainer.optimization.models import model_and, step
+from tests.trainer.optimization.models import descend, model_and, step, two_layers
 from trainer.checkpoints.manager import CheckpointManager
 from trainer.checkpoints.train_state import TrainState
 from trainer.config.optimization import OPTIMIZERS
@@ -84,6 +84,56 @@ def test_weight_decay_spares_biases_and_is_the_rate_times_the_weight(name):
     _, decayed = stepped(0.25)
     if name == "adafactor":  # its step is relative to the weights, which have become smaller
         assert (np.abs(decayed[0]) < np.abs(plain[0])).mean() > 0.5
+    elif name == "schedule_free_adamw":  # its first rate is smaller, by the root of 1 - beta_2
+        rate = 0.5 * 0.001**0.5
+        np.testing.assert_allclose(plain[0] - decayed[0], 0.25 * rate * before[0], atol=1e-6)
     elif name != "lamb":  # likewise, of the whole layer
         np.testing.assert_allclose(plain[0] - decayed[0], 0.125 * before[0], atol=1e-5)
     np.testing.assert_allclose(plain[1], decayed[1], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"optimizer": "schedule_free_adamw", "mixed_precision": "float16"},
+        {"optimizer": "nadam", "lookahead_steps": 3, "ema_decay": 0.9},
+        {
+            "optimizer": "schedule_free_adamw",
+            "lookahead_steps": 4,
+            "group_optimizers": ("one/*=nadam(learning_rate=0.2)", "*/kernel=muon"),
+            "weight_decay": 0.1,
+        },
+        {
+            "lookahead_steps": 2,
+            "group_optimizers": ("*=adamax",),
+            "ema_decay": 0.9,
+            "mixed_precision": "float16",
+        },
+    ],
+)
+def test_who_restores_a_checkpoint_goes_on_as_if_there_had_been_none(values, tmp_path):
+    model, optimizer = two_layers(**values, learning_rate=0.1)
+    state = TrainState(model, optimizer)
+    descend(model, optimizer, 5)
+    manager = CheckpointManager(str(tmp_path), state)
+    state.step = 5
+    manager.save()
+    manager.wait()
+
+    other, fresh = two_layers(**values, learning_rate=0.1)
+    CheckpointManager(str(tmp_path), TrainState(other, fresh)).restore()
+    for each in ((model, optimizer), (other, fresh)):
+        descend(*each, 4)
+    for one, same in ((model, other), (optimizer, fresh)):
+        for variable, value in zip(same.variables, one.variables, strict=True):
+            np.testing.assert_array_equal(variable.numpy(), value.numpy(), err_msg=variable.path)
+
+
+def test_what_is_off_leaves_no_variables_behind():
+    _, optimizer = two_layers(optimizer="adam")
+    made = optimizers.create("adam", 0.01)
+    made.build(optimizer._trainable_variables)
+    assert type(optimizer) is type(made)
+    names = [[v.name for v in each.variables] for each in (optimizer, made)]
+    assert names[0] == names[1]
+    assert "_backend_update_step" not in vars(optimizer)
