@@ -1,4 +1,4 @@
-"""Signs in whole runs: warned of once, in the log and in the report, and not again after a start."""
+"""Signs in whole runs: warned of once, in the log and the report, and not again by a next start."""
 
 import re
 
