@@ -9,7 +9,7 @@ from tests.trainer.loop.starts import go_on
 from tests.trainer.test_transfer import PER_EPOCH, train_in_parts
 from trainer.config import run as run_config
 
-PLATEAU = r"the (training|validation) loss has hardly changed from epoch 1 \(([\d.]+)\) to epoch "
+PLATEAU = r"the (training|validation) loss has hardly changed from epoch \d+ \(([\d.]+)\) to epoch "
 
 
 @pytest.fixture(scope="module")
@@ -55,11 +55,3 @@ def test_a_warning_is_said_once_and_stays_in_the_report(config, tmp_path, capsys
     assert "bad: validation plateau" in page
     assert "bad: training plateau" in page
     assert "finished at step 56, epoch 14" in page
-
-
-def test_a_run_that_is_stopped_again_and_again_warns_as_one_that_never_was(
-    config, tmp_path, capsys
-):
-    assert train_in_parts(tmp_path / "parts", config, 1e-9) > 6
-    (said,) = warnings(capsys)
-    assert re.search(PLATEAU, said)[1] == "validation"

@@ -19,7 +19,7 @@ def render(
     *,
     size: tuple[float, float] = (11.0, 4.0),
     seen_at: int | None = None,
-    **texts: str,
+    from_zero: bool = False,
 ) -> bytes:
     """Draw curves as PNG.
 
@@ -27,7 +27,7 @@ def render(
         rows: rows of `metrics.jsonl`.
         size: width and height in inches of 120 pixels.
         seen_at: a step to be marked.
-        **texts: texts that the file is to hold, by their names.
+        from_zero: whether axes begin at nothing, and that of rank-1 ends at 1.
     """
     figure = Figure(figsize=size, layout="constrained")
     for axes, metric, title in zip(
@@ -40,10 +40,12 @@ def render(
             )
         if seen_at is not None:
             axes.axvline(seen_at, color="grey", linestyle=":")
+        if from_zero:
+            axes.set_ylim(bottom=0, top=1 if metric == "rank1" else 1.1 * axes.get_ylim()[1])
         axes.set(title=title, xlabel="step")
         axes.grid(alpha=0.3)
         if rows:
             axes.legend()
     image = io.BytesIO()
-    figure.savefig(image, format="png", dpi=120, metadata=texts)
+    figure.savefig(image, format="png", dpi=120)
     return image.getvalue()

@@ -17,7 +17,6 @@ def draw(
     title: str = "learning rate",
     size: tuple[float, float] = (7.0, 2.8),
     file_format: str = "png",
-    **texts: str,
 ) -> bytes:
     """Draw the rate over steps.
 
@@ -27,7 +26,6 @@ def draw(
         title: what stands above.
         size: width and height in inches of 100 pixels.
         file_format: `png` or `jpg`.
-        **texts: texts that a PNG file is to hold, by their names.
 
     Returns:
         The bytes of a file of this format.
@@ -43,8 +41,7 @@ def draw(
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
     image = io.BytesIO()
-    metadata = texts if file_format == "png" else None
-    figure.savefig(image, format=file_format, dpi=100, metadata=metadata)
+    figure.savefig(image, format=file_format, dpi=100)
     return image.getvalue()
 
 
