@@ -30,7 +30,9 @@ def test_every_command_works_as_pasted(tmp_path):
         "trainer.evaluate",
         "trainer.export",
         "trainer.predict",
-        *["trainer.task"] * 2,
+        "trainer.task",
+        "trainer.inspect",
+        "trainer.task",
         *["trainer.inspect"] * 2,
         "trainer.task",
     ]

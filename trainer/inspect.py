@@ -1,9 +1,11 @@
-"""Shows training images as a run sees them, and how fast the pipeline makes them; or a model.
+"""Shows training images as a run sees them, and how fast the pipeline makes them; or a model; or
+the learning rate over a run.
 
     python -m trainer.inspect --data_dir=DATA --augment=cifar10
     python -m trainer.inspect --workdir=RUN --step=1000
     python -m trainer.inspect --model=lenet --image_size=32,32
     python -m trainer.inspect --model=resnet --data_dir=DATA --batch_size=256 --optimizer=adam
+    python -m trainer.inspect --schedule=cosine --warmup_epochs=5 --epochs=90 --data_dir=DATA
 
 Of images it writes a picture: a grid of those that training meets from --step on, augmented, in
 their order, each under its class; under a mixed image are both classes with their shares. Then it
@@ -16,6 +18,9 @@ the least: the workspace of convolutions, gradients of activations, batches that
 itself are not counted. It draws the layers as a graph, for which it needs Graphviz and
 `pip install 'headrace[graph]'`. With --data_dir, classes, channels and size are those of the
 dataset.
+
+With --schedule, or another flag of the learning rate, it draws the rate over all steps of such a
+run (schedule.png), and prints the highest, the first and the last one.
 """
 
 import dataclasses
@@ -34,8 +39,8 @@ from input.loading import cache_policy
 from input.sampling import order
 from trainer.config import data as data_config
 from trainer.config import flags as training_flags
+from trainer.config import planned_schedule, splits, untrained_model
 from trainer.config import run as run_config
-from trainer.config import splits, untrained_model
 from trainer.config.run import RunConfig
 
 FLAGS = flags.FLAGS
@@ -49,9 +54,11 @@ flags.DEFINE_integer("columns", 8, "Columns of the grid.", 1)
 config_flags.define_path(
     "output", "inspect.png", "The picture: a .png, or a .jpg, which is smaller."
 )
+planned_schedule.define()
 untrained_model.define()
 training_flags.define_data()
 
+_SCHEDULE = "schedule.png"
 _FORMATS = {".png": "PNG", ".jpg": "JPEG"}
 # What a model is shown by, of the flags about data; and what images alone are.
 _MODEL_DATA = ("data_dir", "image_size", "batch_size")
@@ -64,14 +71,45 @@ def main() -> None:
     """Run the program."""
     if FLAGS.model:
         _show_model()
+    elif any(planned_schedule.given_flags()):
+        _show_schedule()
     else:
         _show_images()
+
+
+def _show_schedule() -> None:
+    """Draw the learning rate of a run."""
+    of_no_use = [*(name for name in _IMAGES if FLAGS[name].present), *untrained_model.given_flags()]
+    _check_unused(of_no_use, "the flags of a learning rate")
+    output = FLAGS.output if FLAGS["output"].present else _SCHEDULE
+    file_format = _output_format(output)
+    if FLAGS.data_dir:
+        files.check(FLAGS.data_dir, "data_dir")
+    config, steps_per_epoch = planned_schedule.parse(
+        dataset_dir.read_card(FLAGS.data_dir) if FLAGS.data_dir else None
+    )
+    _check_output_folder(output)
+
+    import_tensorflow()
+    from trainer.optimization import schedules  # with TensorFlow, takes seconds
+    from trainer.reporting import schedule_curve
+
+    # Without the rate after the last step.
+    rates = schedules.planned_rates(config, steps_per_epoch)[:-1]
+    title = f"learning rate, {config.schedule.name}"
+    _write(output, schedule_curve.draw(rates, title=title, file_format=file_format.lower()))
+    print(f"{output}: the learning rate over {len(rates):,} steps")
+    print(
+        f"highest {rates.max():.4g} at step {rates.argmax():,}, first {rates[0]:.4g}, "
+        f"last {rates[-1]:.4g}"
+    )
 
 
 def _show_model() -> None:
     """Print and draw a model."""
     data = [name for name in training_flags.given_data_flags() if name not in _MODEL_DATA]
-    _check_unused([*(name for name in _IMAGES if FLAGS[name].present), *data], "--model")
+    rate = planned_schedule.given_flags()
+    _check_unused([*(name for name in _IMAGES if FLAGS[name].present), *data, *rate], "--model")
     file_format = _output_format(FLAGS.output)
     if FLAGS.data_dir:
         files.check(FLAGS.data_dir, "data_dir")

@@ -4,7 +4,7 @@ config.json  flags.txt   everything needed to repeat the run
 checkpoints/             the latest few, `step-00001234/`, and `best/` with the best one
 metrics.jsonl            one line per logging step and per evaluation
 tensorboard/             train/ and validation/
-curves.png               redrawn at every evaluation
+curves.png, report.html  redrawn at every evaluation
 result.json              final numbers; written last
 time_up                  beside parameter servers, while a run rests that `max_minutes` has ended
 mean_image.npy           the mean of each pixel, where the network subtracts it
@@ -28,6 +28,7 @@ RESULT = "result.json"
 TIME_UP = "time_up"
 MEAN_IMAGE = "mean_image.npy"
 CURVES = "curves.png"
+REPORT = "report.html"
 FLAGS = "flags.txt"
 CHECKPOINTS = "checkpoints"
 BEST = "best"

@@ -7,24 +7,14 @@ from html import escape
 from beam_pipelines.report import charts, thumbnails
 from beam_pipelines.report.samples import MAX_ROWS
 from beam_pipelines.report.thumbnails import Draw
+from headrace import html_page
 from input.dataset.dataset_dir import Card
 
+# Beside the style of all reports.
 _STYLE = """
-:root { color-scheme: light dark; --line: #8886; --soft: #8882; --warn: #c2504c; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
-h1, h2, h3 { overflow-wrap: anywhere; } h1 { margin-bottom: 0; }
-h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line); }
-h3 { font-size: 1em; margin: .8rem 0 0; }
-table { border-collapse: collapse; }
-th, td { padding: .2rem 1rem .2rem 0; text-align: left; vertical-align: top; }
-td { overflow-wrap: anywhere; } td:first-child { min-width: 6rem; }
-td.number, td.word { white-space: nowrap; }
-.number { text-align: right; font-variant-numeric: tabular-nums; }
-tr + tr { border-top: 1px solid var(--soft); }
 .bar { display: inline-flex; width: 14rem; } .bar span { height: .7rem; }
 .key { margin-right: 1rem; white-space: nowrap; }
 .key i { display: inline-block; width: .7rem; height: .7rem; margin-right: .3rem; }
-.scroll { max-height: 32rem; overflow: auto; }
 .charts { display: flex; flex-wrap: wrap; gap: 1.5rem; margin-top: 1.5rem; }
 .chart { margin: 0; width: 21rem; max-width: 100%; } .chart figcaption { font-weight: 600; }
 .chart svg { width: 100%; border-bottom: 1px solid var(--line); display: block; }
@@ -39,10 +29,6 @@ tr + tr { border-top: 1px solid var(--soft); }
 .group figure { margin: 0; width: 9.5rem; }
 .group figcaption { font-size: .8em; line-height: 1.35; overflow-wrap: anywhere; }
 .group figcaption span { display: block; } .class { font-weight: 600; margin-top: .2rem; }
-.warn { color: var(--warn); font-weight: 600; }
-code { background: var(--soft); padding: .1rem .3rem; border-radius: 3px; overflow-wrap: anywhere;
-  white-space: pre-wrap; display: inline-block; }
-@media print { .scroll { max-height: none; } }
 """
 _BAR_REM = 14.0
 
@@ -63,37 +49,36 @@ def render(card: Card, summary: dict, draw: Draw) -> str:
     groups = [group for group in summary["duplicate_samples"] if "pixels" in group]
     near = [group for group in summary["duplicate_samples"] if "distance" in group]
     counts = card.duplicates
-    return "\n".join(
+    return html_page.render(
+        title,
         [
-            '<!doctype html><html lang="en"><head><meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{title}</title><style>{_STYLE}</style></head><body>",
-            f"<h1>{title}</h1>",
             f"<p>{len(card.classes):,} classes, {_channels(card)}, encoding {card.encoding}</p>",
             f"<p>{_accounts(card)}</p>",
-            _section("Classes", _class_table(card)),
-            _section("Splits", _split_table(card)),
-            _section("Image sizes", _sizes(card, summary["histograms"])),
-            _section(f"Channels of {_training(card, 'all folds')}, 0-255", _channel_table(card)),
-            _section(
+            html_page.section("Classes", _class_table(card)),
+            html_page.section("Splits", _split_table(card)),
+            html_page.section("Image sizes", _sizes(card, summary["histograms"])),
+            html_page.section(
+                f"Channels of {_training(card, 'all folds')}, 0-255", _channel_table(card)
+            ),
+            html_page.section(
                 f"Samples of {_training(card, 'the first fold')}",
                 thumbnails.sample_grid(card, summary["samples"], draw),
             ),
-            _section(
+            html_page.section(
                 f"Quarantine: {card.source['quarantined']:,} files left out",
                 _quarantine(summary["rejected"], card.source["quarantined"]),
             ),
-            _section(
+            html_page.section(
                 f"Same pixels: {counts['groups']:,} groups",
                 thumbnails.duplicates(card, groups, draw),
             ),
-            _section(
+            html_page.section(
                 f"Look the same across splits: {counts['near']:,} images",
                 thumbnails.near_duplicates(card, near, summary["near_bits"], draw),
             ),
-            _section("Where it came from", _origin(card)),
-            "</body></html>\n",
-        ]
+            html_page.section("Where it came from", _origin(card)),
+        ],
+        _STYLE,
     )
 
 
@@ -109,30 +94,6 @@ def _accounts(card: Card) -> str:
 
 def _training(card: Card, otherwise: str) -> str:
     return "the training split" if "train" in card.splits else otherwise
-
-
-def _section(title: str, body: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>\n{body}</section>"
-
-
-def _table(header: list[str], rows: list[list[str]], kinds: str = "") -> str:
-    """Render a table of cells that are HTML already.
-
-    Args:
-        header: names of the columns.
-        rows: rows of as many cells.
-        kinds: a letter a column: t for text, w for a short text that is not wrapped, n for a
-            number. By default a text and then numbers.
-    """
-    names = {"t": "", "w": ' class="word"', "n": ' class="number"'}
-    classes = [names[kind] for kind in kinds or "t" + "n" * (len(header) - 1)]
-
-    def cells(tag: str, row: list[str]) -> str:
-        return "".join(f"<{tag}{c}>{cell}</{tag}>" for c, cell in zip(classes, row, strict=True))
-
-    body = "\n".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
-    head = f"<thead><tr>{cells('th', header)}</tr></thead>" if any(header) else ""
-    return f'<div class="scroll"><table>{head}<tbody>{body}</tbody></table></div>'
 
 
 def _class_table(card: Card) -> str:
@@ -158,10 +119,9 @@ def _class_table(card: Card) -> str:
     more = f"<p>The first {MAX_ROWS:,} of {len(rows):,} classes; all are in card.json.</p>"
     header = ["class", *map(escape, card.splits), "all", "share", ""]
     kinds = "t" + "n" * (len(header) - 2) + "w"
-    table = f"{several}<p>{charts.legend(list(card.splits))}</p>" + _table(
-        header, rows[:MAX_ROWS], kinds
-    )
-    return table + (more if len(rows) > MAX_ROWS else "")
+    legend = f"{several}<p>{charts.legend(list(card.splits))}</p>"
+    table = html_page.table(header, rows[:MAX_ROWS], kinds)
+    return legend + table + (more if len(rows) > MAX_ROWS else "")
 
 
 def _split_table(card: Card) -> str:
@@ -174,7 +134,7 @@ def _split_table(card: Card) -> str:
         ]
         for name, split in card.splits.items()
     ]
-    return _table(["split", "images", "shards", "megabytes"], rows)
+    return html_page.table(["split", "images", "shards", "megabytes"], rows)
 
 
 def _sizes(card: Card, histograms: dict) -> str:
@@ -192,7 +152,7 @@ def _sizes(card: Card, histograms: dict) -> str:
             lambda log: 2**log,
         ),
     ]
-    table = _table(["pixels, as stored", *names], rows)
+    table = html_page.table(["pixels, as stored", *names], rows)
     return f'{table}<div class="charts">{"".join(figures)}</div>'
 
 
@@ -216,7 +176,7 @@ def _channel_table(card: Card) -> str:
         [name, f"{mean:.3f}", f"{deviation:.3f}"]
         for name, mean, deviation in zip(names, card.mean, card.std, strict=True)
     ]
-    return _table(["channel", "mean", "standard deviation"], rows)
+    return html_page.table(["channel", "mean", "standard deviation"], rows)
 
 
 def _quarantine(rejected: list[dict[str, str]], total: int) -> str:
@@ -224,7 +184,7 @@ def _quarantine(rejected: list[dict[str, str]], total: int) -> str:
         return "<p>Every file is a sound image.</p>"
     rows = [[escape(row[column]) for column in ("path", "reason", "detail")] for row in rejected]
     more = f"<p>The first {len(rows):,}; all are in quarantine.jsonl.</p>"
-    table = _table(["path", "reason", "detail"], rows, "twt")
+    table = html_page.table(["path", "reason", "detail"], rows, "twt")
     return table + (more if total > len(rows) else "")
 
 
@@ -240,7 +200,7 @@ def _origin(card: Card) -> str:
         ["written by", f"Headrace {escape(card.headrace)}"],
         ["command", f"<code>{escape(_command(card.command))}</code>"],
     ]
-    return _table(["", ""], rows, "wt")
+    return html_page.table(["", ""], rows, "wt")
 
 
 def _command(words: list[str]) -> str:

@@ -17,7 +17,9 @@ from input.dataset.reader import Reader
 from input.preprocessing.spec import Preprocessing
 from input.sampling.order import Order
 from tests.conftest import ROOT, assert_one_line_error, run_program
-from trainer.reporting import image_grid
+from trainer.config.schedule import ScheduleConfig
+from trainer.optimization import schedules
+from trainer.reporting import image_grid, schedule_curve
 
 AUGMENTED = ("--rotation=20", "--horizontal_flip", "--pad=1")
 AUGMENTATION = Augmentation(rotation=20, horizontal_flip=True, pad=1)
@@ -152,6 +154,36 @@ def test_the_shares_are_written_under_mixed_images(prepared, tmp_path):
     assert output.read_bytes() != image_grid.draw(single_labels[:4], 4, "PNG")
 
 
+def test_the_rate_over_a_run_is_drawn_as_the_run_would_have_it(prepared, tmp_path):
+    output = tmp_path / "rate.png"
+    finished = run_program(
+        "trainer.inspect", "--schedule=one_cycle", "--warmup_epochs=1", "--epochs=5",
+        "--learning_rate=0.2", "--base_batch_size=32", f"--data_dir={prepared}", "--batch_size=16",
+        f"--output={output}",
+    )  # fmt: skip
+    assert (finished.returncode, finished.stderr) == (0, "")
+    schedule = ScheduleConfig("one_cycle", warmup_epochs=1, base_batch_size=32)
+    factor = schedules.make_factor(schedule, 20, 4)
+    rates = np.array([float(factor(step)) for step in range(20)], np.float32) * np.float32(0.1)
+    assert finished.stdout.splitlines() == [
+        f"{output}: the learning rate over 20 steps",
+        f"highest {max(rates):.4g} at step {np.argmax(rates)}, first {rates[0]:.4g}, last "
+        f"{rates[-1]:.4g}",
+    ]
+    assert output.read_bytes() == schedule_curve.draw(rates, title="learning rate, one_cycle")
+
+
+def test_the_rate_needs_no_dataset_where_lengths_are_in_steps(tmp_path):
+    output = tmp_path / "rate.jpg"
+    finished = run_program(
+        "trainer.inspect", "--schedule=step", "--schedule_options=every=40;unit=steps",
+        "--steps=100", "--learning_rate=1", f"--output={output}",
+    )  # fmt: skip
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert "highest 1 at step 0, first 1, last 0.01" in finished.stdout
+    assert Image.open(output).format == "JPEG"
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
@@ -163,7 +195,15 @@ def test_the_shares_are_written_under_mixed_images(prepared, tmp_path):
         (["--data_dir={data}", "--image_size=0"], ["--image_size=0"]),
         (["--data_dir={data}", "--batch_size=9", "--lanes=2"], ["--lanes=2 does not divide"]),
         (["--data_dir={data}", "--crop=resized", "--cache=disk"], ["--cache=disk"]),
-        (["--data_dir={data}", "--learning_rate=1"], ["learning_rate"]),
+        (["--data_dir={data}", "--clip_norm=1"], ["clip_norm"]),
+        (["--data_dir={data}", "--learning_rate=1"], ["either --epochs or --steps, not both"]),
+        (["--schedule=cosine", "--epochs=3"], ["how many steps an epoch has, by --data_dir"]),
+        (["--schedule=step", "--steps=3"], ["unit=steps among --schedule_options"]),
+        (["--schedule=cosine", "--steps=3", "--rows=2", "--ema_decay=0.9"],
+         ["--rows, --ema_decay: of no use with the flags of a learning rate"]),
+        (["--schedule=cosine", "--steps=3", "--schedule_options=every=3"], ["has no option"]),
+        (["--schedule=cosine", "--steps=3", "--output=rate.gif"], [".png or .jpg"]),
+        (["--model=lenet", "--image_size=32", "--schedule=cosine"], ["--schedule: of no use"]),
         (["--data_dir={data}", "--optimizer=adam", "--classes=3"],
          ["--classes, --optimizer: of no use with images; name a --model"]),
         (["--workdir={data}", "--model_options=depth=18"], ["--model_options: of no use"]),

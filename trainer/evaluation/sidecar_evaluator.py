@@ -26,6 +26,7 @@ from trainer.optimization import ema, optimizers
 from trainer.reporting import curves
 from trainer.reporting.metrics_log import MetricsLog
 from trainer.reporting.progress import TrainingProgress
+from trainer.reporting.run_report import RunReport
 from trainer.run_data import Data
 
 _POLL_SECONDS = 0.5
@@ -89,6 +90,7 @@ class _Evaluator:
         self._optimizer = optimizers.build(config, self._model)
         self._evaluate = run_evaluation.make_evaluate(config, strategy, self._model)
         self._metrics_log = MetricsLog(workdir, self._data.order.steps_per_epoch)
+        self._report = RunReport(workdir, config, self._data.order.steps_per_epoch)
         self._state = TrainState(self._model, self._optimizer)
         self._state.best_score = _best_score(config, workdir)
         self._manager = CheckpointManager(
@@ -110,9 +112,10 @@ class _Evaluator:
             self._manager.save_best()
         self._manager.wait()
         self._metrics_log.log(step, split, result)
-        curves.draw(self._workdir)
         epoch = step / self._data.order.steps_per_epoch
         self._progress.note_evaluation(epoch, split, result)
+        curves.draw(self._workdir)
+        self._report.update(step, self._progress.note)
 
 
 def _evaluations(config: RunConfig, workdir: str) -> list[dict[str, Any]]:

@@ -8,6 +8,8 @@ from trainer.config import splits
 from trainer.loop.actions.evaluate import Evaluator
 from trainer.loop.start import Run
 from trainer.loop.train_loop import StopError, TrainLoop
+from trainer.reporting import curves
+from trainer.reporting.run_report import RunReport
 
 
 def finish(
@@ -42,6 +44,8 @@ def finish(
     }
     manager.wait()
     if run.collectives.is_chief:
+        curves.draw(run.workdir)
+        RunReport(run.workdir, run.config, run.steps_per_epoch).write(result)
         run_dir.write_result(run.workdir, result)
     run.collectives.barrier()  # a worker that left would take the others' collectives with it
     return result

@@ -32,6 +32,7 @@ from trainer.loop.actions.evaluate import Evaluate, Evaluator
 from trainer.loop.actions.log_metrics import LogMetrics
 from trainer.loop.actions.plot_weight_norm import PlotWeightNorm
 from trainer.loop.actions.reduce_learning_rate import ReduceLearningRate
+from trainer.loop.actions.report_signs import ReportSigns
 from trainer.loop.actions.save_best import SaveBest
 from trainer.loop.actions.save_checkpoint import SaveCheckpoint
 from trainer.loop.actions.unfreeze import Unfreeze
@@ -42,6 +43,7 @@ from trainer.loop.train_loop import StopError, TrainLoop
 from trainer.loop.train_step import StepFns
 from trainer.reporting.metrics_log import MetricsLog
 from trainer.reporting.progress import TrainingProgress
+from trainer.reporting.run_report import RunReport
 from trainer.run_data import Data
 from trainer.transfer.plan import Plan
 
@@ -185,6 +187,7 @@ def _make_actions(
             Evaluate(evaluations, split, evaluator, metric, log, run.note_evaluation),
             SaveBest(manager),
             DrawCurves(run.workdir, run.collectives.is_chief),
+            ReportSigns(RunReport(run.workdir, config, per_epoch), note, run.collectives.is_chief),
             ReduceLearningRate(
                 config.training.reduce_lr_patience, config.training.reduce_lr_factor, metric, note
             ),

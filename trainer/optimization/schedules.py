@@ -11,8 +11,10 @@ it was.
 from collections.abc import Callable
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from trainer.config.run import RunConfig
 from trainer.config.schedule import ScheduleConfig
 
 # Of a step, int64 or float, the part of the rate that holds there, float32.
@@ -50,6 +52,17 @@ def follow(optimizer: keras.optimizers.Optimizer, factor: Factor) -> None:
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     base = inner._get_current_learning_rate
     inner._get_current_learning_rate = lambda: base() * factor(inner.iterations)
+
+
+def planned_rates(config: RunConfig, steps_per_epoch: int) -> np.ndarray:
+    """Return the learning rate that a run is planned to take each of its steps at, float32; with
+    the one after them. What lowers it on a plateau is in no plan."""
+    steps = config.training.steps
+    first = min(config.transfer.warm_start_epochs * steps_per_epoch, steps)
+    factor = make_factor(config.schedule, steps - first, steps_per_epoch)
+    # The optimizer begins anew where the dropout of a warm start ends, and the schedule with it.
+    parts = [factor(tf.range(count, dtype=tf.int64)) for count in (first, steps - first + 1)]
+    return np.concatenate([np.asarray(part) for part in parts]) * np.float32(config.learning_rate)
 
 
 def _make_body(schedule: ScheduleConfig, steps: int, steps_per_epoch: int) -> Factor:
