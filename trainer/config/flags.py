@@ -18,7 +18,7 @@ from typing import Any
 
 from absl import flags
 
-from headrace import config_flags
+from headrace import config_flags, recipes
 from headrace.errors import check
 from input.augment import config as augment_config
 from input.augment.config import PRESETS, Augmentation
@@ -55,6 +55,7 @@ _PARTS: dict[str, type] = {
 
 def define() -> None:
     """Define all flags of a training run."""
+    recipes.define()
     config_flags.define(*(part for name, part in _PARTS.items() if name != "data"))
     define_data()
 

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace import files
+from headrace import files, recipes
 from headrace.errors import UsageError, UserError
 from input.augment.config import PRESETS, Augmentation
 from input.dataset import dataset_dir
+from models import registry
 from tests.conftest import run_program
 from tests.trainer.configs import with_values
 from trainer.config import flags as training_flags
@@ -71,6 +72,13 @@ def test_each_flag_comes_into_its_part(parse):
         DEFAULTS, steps=7, model="lenet", optimizer="adam", max_to_keep=2, tpu="local",
         batch_size=3, rotation=5.0,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_a_run_knows_each_flag_of_a_recipe(parse, name):
+    config = parse(*recipes.expand(["program", f"--recipe={name}"])[1:])
+    assert config.model.name in registry.names()
+    assert recipes.read(name).startswith("# ")
 
 
 def test_flags_of_augmentations_change_the_experiment_that_is_named(parse):
