@@ -109,8 +109,12 @@ def resolve(config: RunConfig, card: Card) -> RunConfig:
         card, resolved.preprocessing, augmentation.crop
     )
     cache_policy.choose(resolved.cache, card, records, cacheable)
-    validation = splits.validation_split(
-        resolved.data_dir, card, resolved.train_split, training.validation_split
+    validation = (
+        splits.rotating_split(resolved.data_dir, card)
+        if order.held_out
+        else splits.validation_split(
+            resolved.data_dir, card, resolved.train_split, training.validation_split
+        )
     )
     check(
         validation or not (training.patience or training.reduce_lr_patience),
@@ -169,6 +173,16 @@ def _check_alone(config: RunConfig) -> None:
     check(
         config.data.batch_sampling != "balanced" or optimization.class_weights == "none",
         "`batch_sampling`=balanced and `class_weights`=balanced do the same; give one of them",
+    )
+    check(
+        not (config.data.rotating_validation and training.validation_split),
+        "`rotating_validation` and `validation_split` both say what to evaluate while training; "
+        "give one of them",
+    )
+    check(
+        not config.data.rotating_validation or config.data.on_bad_record == "stop",
+        "`on_bad_record`=skip trains on the next record in place of a damaged one, which "
+        "`rotating_validation` may hold out; give one of them",
     )
     optimization_config.check(optimization)
     check(

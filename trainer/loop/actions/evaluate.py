@@ -41,7 +41,7 @@ class Evaluator:
         return self._results[key]
 
     def _run(self, split: str) -> Result:
-        batches, reader = self.data.evaluation(split)
+        batches, reader = self.data.evaluation(split, self.state.step)
         weights = ema.average_weights(self.state.optimizer)
         with read_records.reader_errors(reader), weights:
             result = self.evaluate(self._until_stop(batches))
