@@ -28,6 +28,7 @@ docs: $(INSTALLED)
 	$(BIN)/python -m headrace.reference > docs/flags.md
 	$(BIN)/python -m models.reference > docs/models.md
 	$(BIN)/python -m trainer.reporting.reference docs/images > docs/signs.md
+	$(BIN)/python -m recipes.reference > docs/recipes.md
 
 # Pins every version; run it after changing the ranges in setup.py.
 lock: $(INSTALLED)

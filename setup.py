@@ -6,7 +6,7 @@ Versions are ranges here and pinned in `requirements.lock`, which `make` install
 from setuptools import find_packages, setup
 
 # What a program of Headrace needs where it runs; a package inside one of them needs no mention.
-PACKAGES = ("headrace", "beam_pipelines", "input", "models", "trainer")
+PACKAGES = ("headrace", "beam_pipelines", "input", "models", "recipes", "trainer")
 
 # Draws a model as a graph for `trainer.inspect`, with Graphviz, which is no Python package.
 GRAPH = "pydot>=3.0"
@@ -17,6 +17,7 @@ setup(
     description="From a folder of raw images to a trained, servable classifier.",
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=[*PACKAGES, *(f"{name}.*" for name in PACKAGES)]),
+    package_data={"recipes": ["*.flags"]},
     install_requires=[
         "absl-py>=2.1",
         "apache-beam[gcp]>=2.70",

@@ -31,7 +31,7 @@ from typing import NoReturn
 
 from absl import app, flags, logging
 
-from headrace import stdio
+from headrace import recipes, stdio
 from headrace.errors import UsageError, UserError
 
 # The most letters that the name and the values of a flag have where `--help` shows both in a line.
@@ -98,6 +98,8 @@ def _parse(
         print(_help())
         sys.exit(0)
     try:
+        if "recipe" in flags.FLAGS:
+            argv = recipes.expand(argv)
         arguments = flags.FLAGS(argv, known_only=accept_unknown_flags)
         _check_finite()
         return arguments

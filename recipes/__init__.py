@@ -1,1 +1,1 @@
-"""Named experiments: absl flagfiles, each with its known result; and the demo."""
+"""Recipes: flagfiles of known experiments, each with its result where it is known; and the demo."""

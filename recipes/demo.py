@@ -21,7 +21,7 @@ SHOWN = ("3/0003.png", "5/0005.png", "8/0008.png")
 COMMANDS = (
     "python -m beam_pipelines.prepare --source=folder:demo/digits --output_dir=demo/data "
     "--splits=train:0.8,validation:0.1,test:0.1",
-    "python -m trainer.task --flagfile=recipes/digits_lenet.flags --data_dir=demo/data "
+    "python -m trainer.task --recipe=digits_lenet --data_dir=demo/data "
     "--workdir=demo/run --strategy=auto",
     "python -m trainer.evaluate --workdir=demo/run --split=test",
     "python -m trainer.export --workdir=demo/run",

@@ -28,7 +28,7 @@ import time
 
 from absl import flags
 
-from headrace import program
+from headrace import program, recipes
 from headrace.errors import UsageError, check
 from input.sampling import order
 from trainer.distribution.cluster import on_this_machine
@@ -126,14 +126,15 @@ def _exists(module: str) -> bool:
 
 
 def _read_flags(words: list[str]) -> flags.FlagValues:
-    """Return the workers' flags that decide how many workers there can be, flag files included."""
+    """Return the workers' flags that decide how many workers there can be, those of flagfiles
+    and of a recipe included."""
     values = flags.FlagValues()
     values.set_gnu_getopt(True)
     flags.DEFINE_integer("lanes", None, "", 1, flag_values=values)
     flags.DEFINE_integer("batch_size", 64, "", 1, flag_values=values)
     flags.DEFINE_string("strategy", "auto", "", flag_values=values)
     try:
-        values(["", *words], known_only=True)
+        values(recipes.expand(["", *words]), known_only=True)
     except flags.Error as error:
         raise UsageError(str(error)) from None
     return values

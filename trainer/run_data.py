@@ -10,10 +10,10 @@ from input.dataset.dataset_dir import Card
 from input.dataset.reader import Reader
 from input.loading import cache_policy, read_records
 from input.loading.decoded_cache import DecodedCache, build_cache
-from input.sampling import class_sampling, even_sample
+from input.sampling import class_sampling, even_sample, index_shuffle
 from models.layers import normalization
 from trainer import run_dir
-from trainer.config import resume
+from trainer.config import resume, splits
 from trainer.config.run import RunConfig
 from trainer.distribution import strategies
 from trainer.reporting.progress import TrainingProgress
@@ -62,10 +62,25 @@ class Data:
 
         return strategies.distribute(self._strategy, batches, config.data.batch_size)
 
-    def evaluation(self, split: str) -> tuple[tf.distribute.DistributedDataset, Reader]:
-        """Return every record of a split once, and the reader that they come from."""
-        config, reader = self._config, self._open(split)
-        decoded_cache = self._cache(reader) if split == config.training.validation_split else None
+    def evaluation(
+        self, split: str, step: int = 0
+    ) -> tuple[tf.distribute.DistributedDataset, Reader]:
+        """Return every record of a split once, and the reader that they come from.
+
+        Args:
+            split: name of the split; or `splits.ROTATING`, where records are held out in turn.
+            step: steps that the run has trained: of its last epoch are those that were held out.
+        """
+        config, records = self._config, None
+        if self.order.held_out and split == splits.ROTATING:
+            reader = self._open(config.data.train_split)
+            records = index_shuffle.held_out(self.order, self.order.last_epoch(step))
+            crop = config.augmentation.crop
+            # For resized crops images are cached as they are, if at all.
+            decoded_cache = None if crop == "resized" else self._cache(reader, crop)
+        else:
+            reader, watched = self._open(split), config.training.validation_split
+            decoded_cache = self._cache(reader) if split == watched else None
 
         def batches(pipeline: int, pipelines: int) -> tf.data.Dataset:
             return stream.evaluation(
@@ -74,6 +89,7 @@ class Data:
                 batch_size=config.data.batch_size,
                 pipeline=pipeline,
                 pipelines=pipelines,
+                records=records,
                 decoded_cache=decoded_cache,
             )
 

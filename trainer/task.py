@@ -30,6 +30,9 @@ from trainer.transfer import pretrained
 
 FLAGS = flags.FLAGS
 
+# What `flags.txt` leaves out: the flags of a recipe are in it.
+_NOT_REPEATED = ("allow_changes", "recipe")
+
 config_flags.define_path(
     "workdir", None, "The run directory: checkpoints, metrics and results go there.", required=True
 )
@@ -131,11 +134,12 @@ def _finished(config: RunConfig) -> str:
 
 
 def flags_as_text() -> str:
-    """Return this program's flags as a flagfile: `--flagfile=RUN/flags.txt` repeats the run."""
+    """Return this program's flags as a flagfile: `--flagfile=RUN/flags.txt` repeats the run, and
+    would if its recipe were another by then."""
     return "".join(
         f"{flag.serialize()}\n"
         for flag in program.own_flags()
-        if flag.value is not None and flag.name != "allow_changes"
+        if flag.value is not None and flag.name not in _NOT_REPEATED
     )
 
 

@@ -3,11 +3,13 @@
     order = Order(records=50_000, batch_size=128, lanes=8, seed=1)
     batch(order, step)                                # [128] record indices
     batch(order, step, pipeline=0, pipelines=4)       # its first 32: lanes 0 and 1
+    held_out(order, epoch)                            # what no batch of the epoch has, by intent
 
 Permutations are evaluated position by position (`RandomIndexShuffle`, a cipher whose blocks are the
 numbers below a bound), so any step costs what the first one does.
 """
 
+import numpy as np
 import tensorflow as tf
 
 from input.sampling.order import Order
@@ -33,7 +35,7 @@ def batch(order: Order, step: tf.Tensor, pipeline: int = 0, pipelines: int = 1) 
     epoch, step_in_epoch = step // order.steps_per_epoch, step % order.steps_per_epoch
     per_lane = order.batch_size // order.lanes
     lanes = order.lanes // pipelines
-    seed = _fold(tf.constant([0, order.seed], tf.int64), epoch)
+    seed = _epoch_seed(order, epoch)
 
     first = step_in_epoch * per_lane
     in_lane = tf.range(first, first + per_lane)
@@ -43,6 +45,29 @@ def batch(order: Order, step: tf.Tensor, pipeline: int = 0, pipelines: int = 1) 
         for lane in range(pipeline * lanes, (pipeline + 1) * lanes)
     ]
     return _record_index(order, seed, tf.concat(positions, 0))
+
+
+def held_out(order: Order, epoch: int) -> np.ndarray:
+    """Find the records that an epoch is not trained on, for it to be evaluated on them.
+
+    They are the end of its order, beyond the last position that a batch can have. Of all that it
+    leaves out these are `order.held_out`; where batches do not fill what is left, there are more.
+
+    Args:
+        order: order of the stream, the natural one, which holds some out.
+        epoch: epoch, from 0.
+
+    Returns:
+        Record indices in rising order, int64 `[order.held_out]`.
+    """
+    with tf.device("CPU"):  # as in a stream: a TPU draws other numbers
+        seed = _epoch_seed(order, tf.constant(epoch, tf.int64))
+        positions = tf.range(order.records - order.held_out, order.records, dtype=tf.int64)
+        return np.sort(_record_index(order, seed, positions).numpy())
+
+
+def _epoch_seed(order: Order, epoch: tf.Tensor) -> tf.Tensor:
+    return _fold(tf.constant([0, order.seed], tf.int64), epoch)
 
 
 def _shuffle_window(order: Order, seed: tf.Tensor, lane: int, positions: tf.Tensor) -> tf.Tensor:

@@ -10,6 +10,9 @@ So a batch mixes the records of all chunks that lie in one window of the lanes.
 
 That is the natural order. Batches may also be made up by class, see `class_sampling`.
 
+Where records are *held out*, they are the last ones of the order of an epoch, others in each: what
+lies before them makes up its batches, and they are there to be evaluated at its end.
+
 No TensorFlow is imported here.
 """
 
@@ -36,6 +39,8 @@ class Order:
         window: steps whose records each lane shuffles among themselves.
         sampling: `natural`, or how batches are made up by class, one of `class_sampling.BATCHES`;
             chunk and window are the natural order's alone.
+        held_out: number of records that an epoch leaves out, others in each; for the natural order
+            alone.
     """
 
     records: int
@@ -45,11 +50,16 @@ class Order:
     chunk: int = 1
     window: int = 1
     sampling: str = "natural"
+    held_out: int = 0
 
     @property
     def steps_per_epoch(self) -> int:
         """Whole batches in an epoch; the records left over are others in each epoch."""
-        return self.records // self.batch_size
+        return (self.records - self.held_out) // self.batch_size
+
+    def last_epoch(self, step: int) -> int:
+        """Return the epoch, from 0, of the last batch that a run of `step` steps trained on."""
+        return max(step - 1, 0) // self.steps_per_epoch
 
 
 def default_lanes(batch_size: int) -> int:
@@ -88,13 +98,21 @@ def check(order: Order, pipelines: int = 1) -> None:
     """Make sure that there is such an order.
 
     Raises:
-        UserError: the batch is larger than the split.
-        UsageError: lanes do not divide evenly.
+        UserError: the batch is larger than what is trained on in an epoch.
+        UsageError: lanes do not divide evenly, or batches made up by class are to leave records
+            out.
     """
     if order.steps_per_epoch == 0:
+        trained = order.records - order.held_out
+        held_out = f", less {order.held_out:,} held out" if order.held_out else ""
         raise UserError(
-            f"the split has {order.records:,} records, fewer than one batch of "
-            f"{order.batch_size:,}; use `batch_size`={order.records} or less"
+            f"the split has {order.records:,} records{held_out}, fewer than one batch of "
+            f"{order.batch_size:,}; use `batch_size`={trained} or less"
+        )
+    if order.held_out and order.sampling != "natural":
+        raise UsageError(
+            f"`batch_sampling`={order.sampling} makes batches of all records, and "
+            "`rotating_validation` holds some out; give one of them"
         )
     if order.batch_size % order.lanes:
         raise UsageError(

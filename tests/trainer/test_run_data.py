@@ -93,6 +93,37 @@ def test_what_is_read_again_and_again_is_decoded_once_and_gives_the_same(
         assert_same(found, taken(data_of(config).evaluation(split)[0]))
 
 
+def counted_images(batches) -> set[bytes]:
+    """The images that count, of which no two are the same."""
+    images = [
+        image.tobytes()
+        for batch in taken(batches)
+        for image, weight in zip(batch["image"], batch["weight"], strict=True)
+        if weight
+    ]
+    assert len(set(images)) == len(images)
+    return set(images)
+
+
+@pytest.mark.parametrize("changes", [{"cache": "none"}, {"cache": "memory"}, {"crop": "resized"}])
+def test_what_an_epoch_holds_out_is_evaluated_after_it_and_not_trained_on_in_it(config, changes):
+    rotating = {"rotating_validation": 0.25, "pad": 0, "horizontal_flip": False}
+    data = data_of(config, **rotating, **changes)
+    held_out = [counted_images(data.evaluation("rotating", step)[0]) for step in (3, 4, 6, 9)]
+    assert [len(images) for images in held_out] == [18] * 4
+    assert held_out[1] == held_out[2]  # within the second epoch as at its end
+    whole = counted_images(data.evaluation("train")[0])
+    assert len(whole) == 72
+    for images in held_out:
+        assert images < whole
+    if "crop" not in changes:
+        for epoch, images in enumerate([held_out[0], *held_out[2:]]):
+            batches = taken(data.training(3 * epoch), 3)
+            trained = {image.tobytes() for batch in batches for image in batch["image"]}
+            assert len(trained) == 48
+            assert trained < whole - images
+
+
 def test_resized_crops_decode_another_part_each_time_and_are_not_cached(config, capsys):
     data = data_of(config, cache="auto", crop="resized", pad=0)
     taken(data.training(0), 1)

@@ -82,6 +82,19 @@ def test_its_flagfile_repeats_a_run(run, tmp_path):
         np.testing.assert_array_equal(value, second[name], err_msg=name)
 
 
+def test_the_flagfile_of_a_run_holds_the_flags_of_its_recipe_and_not_its_name(prepared, tmp_path):
+    finished = run_program(
+        *("trainer.task", f"--data_dir={prepared}", f"--workdir={tmp_path / 'run'}"),
+        *("--epochs=1", "--batch_size=72", "--recipe=digits_lenet"),
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert run_dir.read_result(str(tmp_path / "run"))["steps"] == 1
+    lines = (tmp_path / "run/flags.txt").read_text().splitlines()
+    given = {"--model=lenet", "--optimizer=adam", "--epochs=1", "--batch_size=72"}
+    assert given <= set(lines)
+    assert not any("recipe" in line for line in lines)
+
+
 def test_a_killed_run_resumes_and_ends_as_if_nothing_had_been(run, prepared, tmp_path):
     arguments = [*TASK, f"--data_dir={prepared}", f"--workdir={tmp_path / 'run'}", "--epochs=20"]
     process = subprocess.Popen(

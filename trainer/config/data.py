@@ -107,6 +107,19 @@ class DataConfig:
         choices=("natural", *class_sampling.BATCHES),
         on_resume="same",
     )
+    rotating_validation: float = option(
+        0.0,
+        "Hold out this part of what is trained on, another in each epoch, and evaluate on it at "
+        "the epoch's end; in place of `validation_split`. 0 for none.",
+        minimum=0.0,
+        maximum=0.5,
+        on_resume="same",
+        affects=("evaluation",),
+        unsupported={
+            "parameter_server": "its workers and its evaluator come to the end of an epoch each in "
+            "their own time; leave it out"
+        },
+    )
     seed: int = option(
         0, "Seed of initial weights and of the order of images.", minimum=0, on_resume="same"
     )
@@ -148,7 +161,14 @@ class DataConfig:
             self.shuffle_chunk,
             self.shuffle_window,
             self.batch_sampling,
+            self.held_out(records),
         )
+
+    def held_out(self, records: int) -> int:
+        """Return how many of the records of a training split an epoch holds out: one at least, if
+        it does."""
+        part = self.rotating_validation
+        return max(1, round(part * records)) if part else 0
 
 
 def _pair(size: tuple[int, ...]) -> tuple[int, int]:
@@ -170,7 +190,8 @@ def resolve(data: DataConfig, card: Card) -> DataConfig:
     data_dir, lanes = data.data_dir, data.lanes or order.default_lanes(data.batch_size)
     records = splits.train_records(data_dir, card, data.train_split)
     chunk = data.shuffle_chunk or _default_chunk(data_dir, card, records)
-    window = data.shuffle_window or order.default_window(records, data.batch_size, chunk)
+    trained = records - data.held_out(records)
+    window = data.shuffle_window or order.default_window(trained, data.batch_size, chunk)
     resolved = dataclasses.replace(
         data,
         image_size=size,

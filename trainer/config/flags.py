@@ -18,7 +18,7 @@ from typing import Any
 
 from absl import flags
 
-from headrace import config_flags
+from headrace import config_flags, recipes
 from headrace.errors import check
 from input.augment import config as augment_config
 from input.augment.config import PRESETS, Augmentation
@@ -56,6 +56,7 @@ _PARTS: dict[str, type] = {
 
 def define() -> None:
     """Define all flags of a training run."""
+    recipes.define()
     config_flags.define(*(part for name, part in _PARTS.items() if name != "data"))
     define_data()
 
@@ -109,8 +110,12 @@ def resolve(config: RunConfig, card: Card) -> RunConfig:
         card, resolved.preprocessing, augmentation.crop
     )
     cache_policy.choose(resolved.cache, card, records, cacheable)
-    validation = splits.validation_split(
-        resolved.data_dir, card, resolved.train_split, training.validation_split
+    validation = (
+        splits.rotating_split(resolved.data_dir, card)
+        if order.held_out
+        else splits.validation_split(
+            resolved.data_dir, card, resolved.train_split, training.validation_split
+        )
     )
     check(
         validation or not (training.patience or training.reduce_lr_patience),
@@ -176,6 +181,16 @@ def _check_alone(config: RunConfig) -> None:
     check(
         config.data.batch_sampling != "balanced" or optimization.class_weights == "none",
         "`batch_sampling`=balanced and `class_weights`=balanced do the same; give one of them",
+    )
+    check(
+        not (config.data.rotating_validation and training.validation_split),
+        "`rotating_validation` and `validation_split` both say what to evaluate while training; "
+        "give one of them",
+    )
+    check(
+        not config.data.rotating_validation or config.data.on_bad_record == "stop",
+        "`on_bad_record`=skip trains on the next record in place of a damaged one, which "
+        "`rotating_validation` may hold out; give one of them",
     )
     optimization_config.check(optimization)
     optimization_config.check_schedule_free(

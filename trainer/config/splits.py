@@ -4,6 +4,9 @@ from headrace.errors import UsageError, UserError
 from input.dataset import split_spec
 from input.dataset.dataset_dir import Card
 
+# What is held out of the training split in turn is called, where splits are named.
+ROTATING = "rotating"
+
 
 def train_records(data_dir: str, card: Card, name: str) -> int:
     """Return how many records there are to train on.
@@ -45,6 +48,20 @@ def validation_split(data_dir: str, card: Card, train: str, name: str | None) ->
             "name parts that share none"
         )
     return "train[0:]" if name == "train" else name  # in the metrics `train` is what is trained on
+
+
+def rotating_split(data_dir: str, card: Card) -> str:
+    """Return the name of what is held out of the training split in turn.
+
+    Raises:
+        UserError: a split of the dataset has it.
+    """
+    if ROTATING in card.splits:
+        raise UserError(
+            f"{data_dir} has a split '{ROTATING}', and so `rotating_validation` calls what it "
+            "evaluates; prepare the dataset with another name of the split, or leave the flag out"
+        )
+    return ROTATING
 
 
 def final_splits(data_dir: str, card: Card, train: str, validation: str | None) -> list[str]:

@@ -104,7 +104,7 @@ class _Evaluator:
         step = restore.restore_model(
             self._workdir, model, "latest", note=self._progress.note, optimizer=optimizer
         )
-        batches, reader = self._data.evaluation(split)
+        batches, reader = self._data.evaluation(split, step)
         with read_records.reader_errors(reader), ema.average_weights(optimizer):
             result = self._evaluate(batches)
         self._state.step = step

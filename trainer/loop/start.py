@@ -172,11 +172,12 @@ def _load_first_weights(run: Run, state: TrainState, transfer: Plan) -> bool:
 def announce(run: Run, state: TrainState, transfer: Plan, validation_split: str | None) -> None:
     """Tell the user what is trained, from where, and what is evaluated meanwhile."""
     config, note = run.config, run.progress.note
-    replicas = run.strategy.num_replicas_in_sync
+    replicas, order = run.strategy.num_replicas_in_sync, run.data.order
+    held_out = f"{order.held_out:,} of them held out in turn, " * bool(order.held_out)
     note(
         f"{config.model.name}: {state.model.count_params():,} parameters, {replicas} "
         f"replica{'s' * (replicas > 1)}, {len(run.data.reader):,} training images, "
-        f"{run.steps_per_epoch} steps an epoch"
+        f"{held_out}{run.steps_per_epoch} steps an epoch"
     )
     for line in transfer.describe():
         note(line)

@@ -15,16 +15,22 @@ from input.sampling.order import Order, default_window
 
 
 @st.composite
-def orders(draw):
+def orders(draw, least_held_out=0):
     lanes = draw(st.integers(1, 6))
     return Order(
         batch_size=(batch_size := lanes * draw(st.integers(1, 5))),
-        records=batch_size + draw(st.integers(0, 150)),
+        held_out=(held_out := draw(st.sampled_from([least_held_out, 1, 7, 40]))),
+        records=batch_size + held_out + draw(st.integers(0, 150)),
         lanes=lanes,
         seed=draw(st.integers(0, 2**31 - 1)),
         chunk=draw(st.integers(1, 20)),
         window=draw(st.integers(1, 9)),
     )
+
+
+def pipelines_of(asked: Order) -> st.SearchStrategy[int]:
+    divisors = [n for n in range(1, asked.lanes + 1) if asked.lanes % n == 0]
+    return st.sampled_from(divisors)
 
 
 def batches(asked: Order, first: int, last: int, pipeline: int = 0, pipelines: int = 1):
@@ -43,10 +49,40 @@ def test_an_epoch_has_every_record_at_most_once(asked, epoch):
     assert seen.min() >= 0 and seen.max() < asked.records
 
 
+@given(asked=orders(least_held_out=3), epoch=st.integers(0, 1000), data=st.data())
+@settings(max_examples=20)
+@example(asked=Order(20, 4, 2, 0, chunk=6, window=2, held_out=9), epoch=0, data=None)
+@example(asked=Order(72, 16, 8, 0, held_out=18), epoch=1, data=None)
+def test_what_an_epoch_holds_out_it_does_not_train_on(asked, epoch, data):
+    """However many pipelines it comes from; with its batches, it is all but what fills none."""
+    held_out = index_shuffle.held_out(asked, epoch)
+    assert len(set(held_out)) == len(held_out) == asked.held_out
+    assert (np.diff(held_out) > 0).all()
+    steps, pipelines = asked.steps_per_epoch, data.draw(pipelines_of(asked)) if data else 2
+    parts = [
+        batches(asked, epoch * steps, (epoch + 1) * steps, pipeline, pipelines)
+        for pipeline in range(pipelines)
+    ]
+    trained = np.concatenate(parts, axis=1).ravel()
+    either = {*held_out.tolist(), *trained.tolist()}
+    assert len(either) == len(held_out) + len(trained)
+    assert either <= set(range(asked.records))
+    assert asked.records - len(either) == (asked.records - asked.held_out) % asked.batch_size
+
+
+@pytest.mark.parametrize("chunk", [1, 3])
+def test_each_record_is_held_out_as_often_as_others(chunk):
+    asked, epochs = Order(24, 6, 2, seed=3, chunk=chunk, held_out=6), 1200
+    held_out = np.stack([index_shuffle.held_out(asked, epoch) for epoch in range(epochs)])
+    assert len({tuple(row) for row in held_out}) > (500 if chunk == 1 else 20)
+    counts = np.bincount(held_out.ravel(), minlength=24)
+    deviation = (epochs * 1 / 4 * 3 / 4) ** 0.5
+    assert np.abs(counts - epochs / 4).max() < 4.5 * deviation
+
+
 @given(asked=orders(), step=st.integers(0, 10**9), data=st.data())
 def test_the_batch_is_the_same_for_any_number_of_pipelines(asked, step, data):
-    divisors = [n for n in range(1, asked.lanes + 1) if asked.lanes % n == 0]
-    pipelines = data.draw(st.sampled_from(divisors))
+    pipelines = data.draw(pipelines_of(asked))
     (whole,) = batches(asked, step, step + 1)
     parts = [batches(asked, step, step + 1, p, pipelines)[0] for p in range(pipelines)]
     np.testing.assert_array_equal(np.concatenate(parts), whole)

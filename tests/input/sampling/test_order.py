@@ -17,11 +17,27 @@ from input.sampling.order import Order
         (Order(7, 8, 8, 0), 1, "7 records, fewer than one batch of 8; use `batch_size`=7"),
         (Order(70, 8, 3, 0), 1, "`lanes`=3 does not divide `batch_size`=8; use `lanes`=1"),
         (Order(70, 8, 4, 0), 3, "`lanes`=4 does not divide over 3 workers; use `lanes`=12"),
+        (
+            Order(70, 64, 8, 0, held_out=7),
+            1,
+            "70 records, less 7 held out, fewer than one batch of 64; use `batch_size`=63",
+        ),
+        (
+            Order(70, 8, 8, 0, sampling="balanced", held_out=7),
+            1,
+            "`batch_sampling`=balanced makes batches of all records, and `rotating_validation`",
+        ),
     ],
 )
 def test_an_impossible_order_is_refused(asked, pipelines, said):
     with pytest.raises(UserError, match=said):
         order.check(asked, pipelines)
+
+
+def test_the_last_epoch_of_a_run_is_the_one_that_its_last_step_lies_in():
+    asked = Order(72, 16, 8, 0, held_out=18)
+    assert asked.steps_per_epoch == 3
+    assert [asked.last_epoch(step) for step in range(8)] == [0, 0, 0, 0, 1, 1, 1, 2]
 
 
 def test_the_lanes_of_a_batch_divide_it():

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace import files
+from headrace import files, recipes
 from headrace.errors import UsageError, UserError
 from input.augment.config import PRESETS, Augmentation
 from input.dataset import dataset_dir
 from input.dataset.dataset_dir import Card
+from models import registry
 from tests.conftest import run_program
 from tests.trainer.configs import with_values
 from trainer.config import flags as training_flags
@@ -75,6 +76,13 @@ def test_each_flag_comes_into_its_part(parse):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("name", recipes.names())
+def test_a_run_knows_each_flag_of_a_recipe(parse, name):
+    config = parse(*recipes.expand(["program", f"--recipe={name}"])[1:])
+    assert config.model.name in registry.names()
+    assert recipes.read(name).startswith("# ")
+
+
 def test_flags_of_augmentations_change_the_experiment_that_is_named(parse):
     config = parse(EPOCHS, "--augment=tiny_imagenet", "--rotation=10", "--nohorizontal_flip")
     assert config.augmentation == dataclasses.replace(
@@ -97,6 +105,14 @@ def test_flags_of_augmentations_change_the_experiment_that_is_named(parse):
         (
             [EPOCHS, "--batch_sampling=balanced", "--class_weights=balanced"],
             "`batch_sampling`=balanced and `class_weights`=balanced do the same",
+        ),
+        (
+            [EPOCHS, "--rotating_validation=0.1", "--validation_split=test"],
+            "`rotating_validation` and `validation_split` both say what to evaluate",
+        ),
+        (
+            [EPOCHS, "--rotating_validation=0.1", "--on_bad_record=skip"],
+            "`on_bad_record`=skip trains on the next record in place of a damaged one",
         ),
         ([EPOCHS, "--ema_decay=1"], "`ema_decay`=1: expected less than 1"),
         (
@@ -179,15 +195,40 @@ def test_epochs_are_so_many_steps(resolve, values, steps, save_every_steps):
     assert config.checkpoints.save_every_steps == save_every_steps
 
 
+@pytest.mark.parametrize(
+    ("part", "held_out", "steps"), [(0.25, 18, 8), (0.001, 1, 10), (0.5, 36, 6)]
+)
+def test_what_is_held_out_in_turn_is_watched_and_shortens_an_epoch(resolve, part, held_out, steps):
+    config = resolve(rotating_validation=part, patience=3)
+    assert config.training.validation_split == "rotating"
+    assert config.data.order(72).held_out == held_out
+    assert config.training.steps == steps
+
+
+def test_a_dataset_has_no_split_of_the_name_of_what_is_held_out_in_turn(card, prepared):
+    other = dataclasses.replace(card, splits={**card.splits, "rotating": card.splits["test"]})
+    values = {"data_dir": str(prepared), "rotating_validation": 0.1, "batch_size": 12, "epochs": 2}
+    config = with_values(RunConfig(), model="lenet", **values)
+    with pytest.raises(UserError, match="has a split 'rotating', and so `rotating_validation`"):
+        training_flags.resolve(config, other)
+
+
 @given(
-    batch_size=st.integers(1, 72),
+    batch_size=st.integers(1, 36),
+    rotating=st.sampled_from([0.0, 0.1, 0.5]),
     chunk=st.none() | st.integers(1, 72),
     split=st.sampled_from(["train", "train+test", "validation[:20]+train"]),
     saves=st.sampled_from([{}, {"save_every_epochs": 2}, {"save_every_steps": 5}]),
 )
 @settings(max_examples=30)
-def test_what_is_filled_in_once_stays(resolve, card, batch_size, chunk, split, saves):
-    config = resolve(batch_size=batch_size, shuffle_chunk=chunk, train_split=split, **saves)
+def test_what_is_filled_in_once_stays(resolve, card, batch_size, rotating, chunk, split, saves):
+    config = resolve(
+        batch_size=batch_size,
+        rotating_validation=rotating,
+        shuffle_chunk=chunk,
+        train_split=split,
+        **saves,
+    )
     assert training_flags.resolve(config, card) == config
 
 

@@ -82,7 +82,8 @@ def test_a_knob_that_an_earlier_run_did_not_have_was_at_its_default():
         (
             "evaluation",
             {"dataset", "validation_split", "model_options", "image_size", "resize_to", "resize",
-             "normalization", "mixed_precision", "ema_decay", "monitor", "loss", "loss_options"},
+             "normalization", "mixed_precision", "ema_decay", "monitor", "loss", "loss_options",
+             "rotating_validation"},
         ),
     ],
 )  # fmt: skip

@@ -18,6 +18,7 @@ CASES = [
     ("parameter_server", "distribution", "deterministic", True),
     ("parameter_server", "training", "patience", 1),
     ("parameter_server", "training", "reduce_lr_patience", 1),
+    ("parameter_server", "data", "rotating_validation", 0.1),
 ]
 
 

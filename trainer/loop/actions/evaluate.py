@@ -46,7 +46,7 @@ class Evaluator:
 
     def _run(self, split: str) -> Result:
         threshold = self._threshold(split)
-        batches, reader = self.data.evaluation(split)
+        batches, reader = self.data.evaluation(split, self.state.step)
         weights = ema.average_weights(self.state.optimizer)
         with read_records.reader_errors(reader), weights:
             result = self.evaluate(self._until_stop(batches), **threshold)
