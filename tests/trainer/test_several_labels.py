@@ -63,7 +63,8 @@ def test_predict_and_export_have_the_same_labels_from_the_threshold_of_the_check
 
 def test_without_a_validation_split_it_is_a_half_in_a_line(several):
     config = with_values(run_config.read(str(several)), validation_split=None)
-    network, said = trained_classifier(several)._network, []
+    network = trained_classifier(several)._network
+    said: list[str] = []
     chosen = run_evaluation.choose_threshold(
         config, str(several), network, 80, False, note=said.append
     )

@@ -10,7 +10,9 @@ import tensorflow as tf
 from tests.conftest import run_program
 from tests.trainer import workers
 from tests.trainer.evaluation.evaluations import CLASSES, RECORDS, records, weights
+from trainer.config.optimization import OptimizationConfig
 from trainer.evaluation import eval_step
+from trainer.optimization import losses
 
 PROGRAM = "tests.trainer.evaluation.evaluations"
 
@@ -69,4 +71,24 @@ def test_the_mean_of_probabilities_is_what_counts():
     each = tf.nn.softmax(model(views.reshape(-1, 2, 2, 1))).numpy().reshape(4, 5, 3)
     mean = each.mean(1)
     assert result["loss"] == pytest.approx(-np.log(mean[range(4), label]).mean(), rel=1e-5)
+    assert result["rank1"] == (mean.argmax(1) == label).mean()
+
+
+def test_of_a_binary_loss_the_mean_of_sigmoids_counts_and_its_own_loss():
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential(
+        [keras.Input((2, 2, 1)), keras.layers.Flatten(), keras.layers.Dense(3)]
+    )
+    views = np.random.default_rng(0).normal(scale=3, size=(4, 5, 2, 2, 1)).astype("f4")
+    label = np.array([0, 1, 2, 1])
+    batch = {"image": views, "label": label, "weight": np.ones(4, "f4")}
+    label_losses = losses.make_eval_losses(OptimizationConfig(loss="binary"))
+    evaluate = eval_step.make_evaluate(
+        tf.distribute.get_strategy(), model, label_losses=label_losses, is_binary=True
+    )
+    result = evaluate(tf.data.Dataset.from_tensors(batch))
+    each = tf.sigmoid(model(views.reshape(-1, 2, 2, 1))).numpy().reshape(4, 5, 3)
+    mean = each.mean(1)
+    costs = np.where(np.eye(3)[label] == 1, -np.log(mean), -np.log(1 - mean))
+    assert result["loss"] == pytest.approx(costs.mean(), rel=1e-5)
     assert result["rank1"] == (mean.argmax(1) == label).mean()

@@ -8,6 +8,7 @@ Writes the JSON of the cases' `step` to FILE.
 import json
 import pathlib
 import sys
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,7 +20,7 @@ from trainer.loop import train_step
 
 CLASSES, FEATURES, BATCH = 5, 3, 8
 CLASS_WEIGHTS = np.array([1, 2.5, 4, 1.5, 3], "f4")
-_WEIGHTED = {"label_smoothing": 0.2, "class_weights": "balanced"}
+_WEIGHTED: dict[str, Any] = {"label_smoothing": 0.2, "class_weights": "balanced"}
 
 # Of each case, whether images have several labels, and how a step is taken.
 CASES: dict[str, tuple[bool, OptimizationConfig]] = {

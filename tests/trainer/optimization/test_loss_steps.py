@@ -1,6 +1,7 @@
 """What each loss is, by the equations of its paper, and that replicas share it out."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ def expected_total(several: bool, config: OptimizationConfig, weights: np.ndarra
     class_weights = np.ones(CLASSES) if config.class_weights == "none" else CLASS_WEIGHTS
     name = config.loss.replace("auto", "binary" if several else "cross_entropy")
     record = binary if name.startswith("binary") else softmax
-    focal = {"gamma": 2.0, "alpha": 0.25} if name.endswith("focal") else {}
+    focal: Any = {"gamma": 2.0, "alpha": 0.25} if name.endswith("focal") else {}
     focal |= config.loss_options
     first, second = (
         [
