@@ -34,7 +34,7 @@ from trainer.config.model import ModelConfig
 from trainer.config.optimization import OptimizationConfig
 from trainer.config.run import DatasetConfig, RunConfig
 from trainer.config.schedule import ScheduleConfig, check_schedule
-from trainer.config.training import TrainingConfig
+from trainer.config.training import TrainingConfig, check_evaluated, check_training
 from trainer.config.transfer import TransferConfig, check_transfer
 
 # The flags that `define` makes are those of the program that calls it.
@@ -111,11 +111,7 @@ def resolve(config: RunConfig, card: Card) -> RunConfig:
     validation = splits.validation_split(
         resolved.data_dir, card, resolved.train_split, training.validation_split
     )
-    check(
-        validation or not (training.patience or training.reduce_lr_patience),
-        "`patience` and `reduce_lr_patience` wait for a better evaluation, and nothing is "
-        "evaluated while training; name something with `validation_split`",
-    )
+    check_evaluated(training, validation)
     model, saves, per_epoch = config.model, config.checkpoints, order.steps_per_epoch
     return dataclasses.replace(
         config,
@@ -143,10 +139,7 @@ def _augmentation(config: DataConfig) -> Augmentation:
 def _check_alone(config: RunConfig) -> None:
     """Make sure that flags go together, as far as they tell by themselves."""
     training, saves, optimization = config.training, config.checkpoints, config.optimization
-    check(
-        (training.epochs is None) != (training.steps is None),
-        "say how long to train: either `epochs` or `steps`, not both",
-    )
+    check_training(training)
     check(
         not (saves.save_every_steps and saves.save_every_epochs),
         "`save_every_steps` and `save_every_epochs` both say when to save; give one of them",
@@ -160,10 +153,6 @@ def _check_alone(config: RunConfig) -> None:
     check(
         saves.init_from or saves.init_optimizer == "reset",
         "`init_optimizer`=restore: say of which run, with `init_from`",
-    )
-    check(
-        0 < training.reduce_lr_factor < 1,
-        f"`reduce_lr_factor`={training.reduce_lr_factor:g}: expected more than 0 and less than 1",
     )
     check(
         config.data.batch_sampling != "balanced" or optimization.class_weights == "none",
