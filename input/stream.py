@@ -174,6 +174,13 @@ def evaluation(
     return tf.data.Dataset.zip(steps, batches).map(finish).prefetch(tf.data.AUTOTUNE)
 
 
+def record_indices(reader: Reader, order: Order, step: int) -> np.ndarray:
+    """Return the indices of the records that `training` gives at a step, int64 `[batch]`."""
+    if order.sampling == "natural":
+        return index_shuffle.batch(order, tf.constant(step, tf.int64)).numpy()
+    return class_sampling.BATCHES[order.sampling](order, reader.labels())(step)
+
+
 def _record_indices(
     reader: Reader, order: Order, pipeline: int, pipelines: int
 ) -> Callable[[tf.Tensor], tf.Tensor]:

@@ -96,7 +96,7 @@ def evaluate(
         workdir: the run directory.
         config: configuration of the run.
         reader: reader of the split, or of slices.
-        checkpoint: `latest` or `best`.
+        checkpoint: `latest`, `best` or `auto`.
         crops: 1, or 5 or 10 of each image, whose probabilities are averaged.
         average: whether to take the moving average of the weights.
         threshold: least probability of a label, where images have several; None for the best one of
@@ -113,6 +113,7 @@ def evaluate(
     from trainer.distribution import strategies
     from trainer.evaluation import run_evaluation
 
+    checkpoint = run_dir.resolve_checkpoint(workdir, checkpoint)
     strategy = strategies.create_for_one_process(config.distribution.strategy)
     with strategy.scope():
         model, step = restore.load_model(config, workdir, checkpoint, average)

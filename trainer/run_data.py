@@ -1,5 +1,6 @@
 """The data of a run, as the distributed batches of its strategy."""
 
+import functools
 from collections.abc import Iterator
 
 import numpy as np
@@ -45,22 +46,15 @@ class Data:
 
     def training(self, start: int) -> tf.distribute.DistributedDataset:
         """Return training batches from a step on, without end."""
-        config, augmentation = self._config, self._config.augmentation
-        decoded_cache = self._cache(self.reader, augmentation.crop)
+        batches = functools.partial(self._training, start)
+        return strategies.distribute(self._strategy, batches, self._config.data.batch_size)
 
-        def batches(pipeline: int, pipelines: int) -> tf.data.Dataset:
-            return stream.training(
-                self.reader,
-                self.order,
-                config.data.preprocessing,
-                start_step=start,
-                pipeline=pipeline,
-                pipelines=pipelines,
-                augmentation=augmentation,
-                decoded_cache=decoded_cache,
-            )
-
-        return strategies.distribute(self._strategy, batches, config.data.batch_size)
+    def batch(self, step: int) -> dict[str, np.ndarray]:
+        """Return the whole batch that is trained on at a step, and as `record` the indices of its
+        records, int64 `[batch]`."""
+        with read_records.reader_errors(self.reader):
+            batch = next(self._training(step, 0, 1).take(1).as_numpy_iterator())
+        return {**batch, "record": stream.record_indices(self.reader, self.order, step)}
 
     def evaluation(
         self, split: str, step: int = 0
@@ -130,6 +124,20 @@ class Data:
         with read_records.reader_errors(self.reader):
             for batch in batches.as_numpy_iterator():
                 yield batch["image"][batch["weight"] > 0]
+
+    def _training(self, start: int, pipeline: int, pipelines: int) -> tf.data.Dataset:
+        """Return a pipeline's parts of the training batches from a step on."""
+        augmentation = self._config.augmentation
+        return stream.training(
+            self.reader,
+            self.order,
+            self._config.data.preprocessing,
+            start_step=start,
+            pipeline=pipeline,
+            pipelines=pipelines,
+            augmentation=augmentation,
+            decoded_cache=self._cache(self.reader, augmentation.crop),
+        )
 
     def _open(self, split: str) -> Reader:
         skips = self._config.data.on_bad_record == "skip"

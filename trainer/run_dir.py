@@ -8,6 +8,7 @@ curves.png, report.html  redrawn at every evaluation
 result.json              final numbers; written last
 time_up                  beside parameter servers, while a run rests that `max_minutes` has ended
 mean_image.npy           the mean of each pixel, where the network subtracts it
+diverged/                batches at which the loss was no number, `step-00001234/`
 export/0001/             SavedModel
 """
 
@@ -34,9 +35,11 @@ CHECKPOINTS = "checkpoints"
 BEST = "best"
 TENSORBOARD = "tensorboard"
 EXPORT = "export"
+DIVERGED = "diverged"
 
-# The checkpoints that programs can ask for.
+# The checkpoints that there are, and that programs can ask for.
 WHICH = ("latest", "best")
+AUTO = "auto"
 
 
 def make(workdir: str, config: str, flagfile: str, mean_image: np.ndarray | None = None) -> None:
@@ -142,6 +145,18 @@ def read_result(workdir: str) -> dict[str, Any] | None:
         return None
     with _reading(path):
         return _object(files.read(path).decode(), "steps", "evaluations_since_best")
+
+
+def resolve_checkpoint(workdir: str, which: str) -> str:
+    """Return which checkpoint is meant by `auto`: the one that the result is of, or else the
+    latest.
+
+    Raises:
+        UserError: the result is damaged.
+    """
+    if which != AUTO:
+        return which
+    return "best" if "restored_step" in (read_result(workdir) or {}) else "latest"
 
 
 def is_finished(workdir: str, end: int) -> bool:

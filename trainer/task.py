@@ -20,9 +20,10 @@ from models import registry
 from trainer import run_dir
 from trainer.checkpoints import warm_start
 from trainer.config import flags as training_flags
-from trainer.config import formats, precision, resume, splits, unsupported
+from trainer.config import formats, objectives, precision, resume, splits, unsupported
 from trainer.config import run as run_config
 from trainer.config.run import RunConfig
+from trainer.config.training import MONITORS
 from trainer.distribution import devices, preemption, strategy_checks
 from trainer.distribution.cluster import Cluster
 from trainer.evaluation import monitor
@@ -130,7 +131,20 @@ def _finished(config: RunConfig) -> str:
             f"{result['evaluations_since_best']} evaluations without a better one; more `patience` "
             "trains on"
         )
+    if result and _is_reached(config, result["steps"]):
+        return (
+            f"{FLAGS.workdir} is finished, at step {result['steps']}, where "
+            f"{config.training.stop_when} was reached; another `stop_when`, or none, trains on"
+        )
     return ""
+
+
+def _is_reached(config: RunConfig, step: int) -> bool:
+    """Return whether the last evaluation, at this step, meets the objectives, as the log has it."""
+    split = config.training.validation_split
+    rows = [row for row in run_dir.read_metrics(FLAGS.workdir) if row["split"] == split]
+    targets = objectives.parse(config.training.stop_when, MONITORS)
+    return bool(rows) and rows[-1]["step"] == step and objectives.are_met(targets, rows[-1])
 
 
 def flags_as_text() -> str:
@@ -152,6 +166,8 @@ def print_result(result: dict[str, Any]) -> None:
             f"{split}: rank-1 {numbers['rank1']:.4f}  rank-5 {numbers['rank5']:.4f}  "
             f"loss {numbers['loss']:.4f}{several_labels(numbers)}  ({numbers['records']:,} images)"
         )
+    if "restored_step" in result:
+        print(f"all of the best checkpoint, that of step {result['restored_step']:,}")
     print(f"{result['steps']:,} steps at {result['images_per_second']:,.0f} images/s")
 
 

@@ -133,7 +133,7 @@ class Reader:
             UserError: a shard cannot be read.
         """
         framed = (frames or self.frames)(numbers)
-        parsed = [self._good(number, f) for number, f in zip(numbers.tolist(), framed, strict=True)]
+        parsed = [features for _, features in self._parse(numbers, framed)]
         image = np.empty(len(parsed), object)
         image[:] = [features["image"].bytes_list.value[0] for features in parsed]
         return Records(
@@ -143,6 +143,23 @@ class Reader:
             np.array([_weight(features) for features in parsed], np.float32),
             np.array([number not in self.bad for number in numbers.tolist()]),
         )
+
+    def sources(self, numbers: np.ndarray) -> list[tuple[int, str]]:
+        """Return which records `read` gives, with the names of the files that they were made of.
+
+        Args:
+            numbers: which, int64 `[records]`.
+
+        Returns:
+            Of each the number, which is that of the next good record where one is bad and is
+            skipped, and the path of its file below the source.
+
+        Raises:
+            BadRecordError: one is bad and is not to be skipped, or all are.
+            UserError: a shard cannot be read.
+        """
+        parsed = self._parse(numbers, self.frames(numbers))
+        return [(number, _file_name(features)) for number, features in parsed]
 
     def frames(self, numbers: np.ndarray) -> list[bytes]:
         """Return records as they lie in the shards, unchecked; those that lie together at once.
@@ -182,12 +199,16 @@ class Reader:
         cuts = (self._starts[numbers] - start).tolist()
         return [data[a:b] for a, b in zip(cuts, [*cuts[1:], len(data)], strict=True)]
 
-    def _good(self, number: int, framed: bytes):
-        """Return the features of a record, or of the next good one."""
+    def _parse(self, numbers: np.ndarray, framed: list[bytes]) -> list[tuple]:
+        """Return the number and the features of each record."""
+        return [self._good(number, f) for number, f in zip(numbers.tolist(), framed, strict=True)]
+
+    def _good(self, number: int, framed: bytes) -> tuple:
+        """Return the number and the features of a record, or of the next good one."""
         tried = number
         while True:
             try:
-                return _features(framed, self.card)
+                return tried, _features(framed, self.card)
             except ValueError as error:
                 self._note(tried, str(error))
             tried = (tried + 1) % len(self)
@@ -253,3 +274,8 @@ def _features(framed: bytes, card: Card):
 
 def _weight(features) -> float:
     return features["weight"].float_list.value[0] if "weight" in features else 1.0
+
+
+def _file_name(features) -> str:
+    values = features["file_name"].bytes_list.value if "file_name" in features else ()
+    return values[0].decode() if values else ""

@@ -21,7 +21,7 @@ from headrace.errors import UserError
 from trainer import run_dir
 from trainer.checkpoints import paths, restore, verified_dir
 from trainer.checkpoints.snapshot import Snapshot
-from trainer.checkpoints.train_state import SEEDS, TrainState
+from trainer.checkpoints.train_state import REFERENCE, SEEDS, TrainState
 from trainer.config import resume
 
 
@@ -90,9 +90,10 @@ class CheckpointManager:
                 name: trackable
                 for name, trackable in self._trackables.items()
                 if (name != "optimizer" or complete)
-                # Earlier versions left them out.
-                and (name != SEEDS or restore.holds(prefix, SEEDS))
+                # Earlier versions left seeds out, and runs without `min_delta` the reference.
+                and (name not in (SEEDS, REFERENCE) or restore.holds(prefix, name))
             }
+            complete = complete and "min_delta" not in self.changes
             restore.read(tf.train.Checkpoint(**objects), folder, prefix, complete)
 
         remedy = "put a copy back, or start in another `workdir`"
@@ -111,10 +112,12 @@ class CheckpointManager:
         waited for.
 
         Raises:
+            DivergedError: a weight is no number; the one before stays the latest.
             UserError: an earlier checkpoint could not be written.
         """
         if (self.latest_step, self._latest_eval_step) == self._progress():
             return
+        self._state.check_finite()
         self._save(self._latest, self._max_to_keep)
         self._remember_latest()
 

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from headrace.errors import UserError
-from trainer import run_model
+from trainer import run_dir, run_model
 from trainer.checkpoints import paths, verified_dir
 from trainer.config.run import RunConfig
 from trainer.optimization import optimizers
@@ -40,7 +40,7 @@ def load_model(
     Args:
         config: configuration of the run.
         workdir: the run directory.
-        which: checkpoint, `latest` or `best`.
+        which: checkpoint, `latest` or `best`, or `auto`, see `run_dir.resolve_checkpoint`.
         average: take the average of the weights, of a run that keeps one.
 
     Returns:
@@ -50,6 +50,7 @@ def load_model(
         NoSoundCheckpointError: all of them are damaged.
         UserError: there is no such checkpoint, or it does not fit the run's config.
     """
+    which = run_dir.resolve_checkpoint(workdir, which)
     model = run_model.build_from_run_dir(config, workdir)
     if not average:
         return model, restore_model(workdir, model, which)

@@ -35,7 +35,12 @@ from trainer.config.model import ModelConfig
 from trainer.config.optimization import OptimizationConfig
 from trainer.config.run import RunConfig, dataset_config
 from trainer.config.schedule import ScheduleConfig, check_schedule
-from trainer.config.training import MULTI_LABEL_MONITORS, TrainingConfig
+from trainer.config.training import (
+    TrainingConfig,
+    check_evaluated,
+    check_monitors,
+    check_training,
+)
 from trainer.config.transfer import TransferConfig, check_transfer
 
 # The flags that `define` makes are those of the program that calls it.
@@ -117,17 +122,9 @@ def resolve(config: RunConfig, card: Card) -> RunConfig:
             resolved.data_dir, card, resolved.train_split, training.validation_split
         )
     )
-    check(
-        validation or not (training.patience or training.reduce_lr_patience),
-        "`patience` and `reduce_lr_patience` wait for a better evaluation, and nothing is "
-        "evaluated while training; name something with `validation_split`",
-    )
+    check_evaluated(training, validation)
     loss.check_labels(config.optimization.loss, card.multi_label)
-    check(
-        card.multi_label or training.monitor not in MULTI_LABEL_MONITORS,
-        f"`monitor`={training.monitor} is a number of images of several labels, and those of the "
-        "dataset have one; use rank1, rank5 or loss",
-    )
+    check_monitors(training, card.multi_label)
     model, saves, per_epoch = config.model, config.checkpoints, order.steps_per_epoch
     resolved_config = dataclasses.replace(
         config,
@@ -156,10 +153,7 @@ def _augmentation(config: DataConfig) -> Augmentation:
 def _check_alone(config: RunConfig) -> None:
     """Make sure that flags go together, as far as they tell by themselves."""
     training, saves, optimization = config.training, config.checkpoints, config.optimization
-    check(
-        (training.epochs is None) != (training.steps is None),
-        "say how long to train: either `epochs` or `steps`, not both",
-    )
+    check_training(training)
     check(
         not (saves.save_every_steps and saves.save_every_epochs),
         "`save_every_steps` and `save_every_epochs` both say when to save; give one of them",
@@ -173,10 +167,6 @@ def _check_alone(config: RunConfig) -> None:
     check(
         saves.init_from or saves.init_optimizer == "reset",
         "`init_optimizer`=restore: say of which run, with `init_from`",
-    )
-    check(
-        0 < training.reduce_lr_factor < 1,
-        f"`reduce_lr_factor`={training.reduce_lr_factor:g}: expected more than 0 and less than 1",
     )
     check(
         config.data.batch_sampling != "balanced" or optimization.class_weights == "none",

@@ -28,7 +28,12 @@ flags.disclaim_key_flags()
 @dataclasses.dataclass(frozen=True)
 class _TrainedModel:
     workdir: str = option(None, "The run directory.", parser=PathParser())
-    checkpoint: str = option("latest", "Which checkpoint to use.", choices=run_dir.WHICH)
+    checkpoint: str = option(
+        run_dir.AUTO,
+        "Which checkpoint to use; auto takes the latest, and the best of a run that has gone back "
+        "to it when it ended (--restore_best).",
+        choices=(run_dir.AUTO, *run_dir.WHICH),
+    )
     weights: str = option(
         "auto",
         "raw for the weights that training reached, ema for their average; auto takes the average "

@@ -76,6 +76,7 @@ def make_step_fns(
         functools.partial(train_step.total, here),
         min_steps_per_loop=_MIN_STEPS_OF_WORKER * workers,
         evaluates_inline=False,
+        finite_steps=functools.partial(train_step.finite_steps, here),
     )
 
 
@@ -121,10 +122,12 @@ def _make_train_steps(
         for _ in range(int(count)):
             in_flight.append(coordinator.schedule(step, args=(next(batches),)))
             if len(in_flight) > ahead:
-                total += fetch(in_flight.popleft())
+                total = train_step.add_to_sums(total, fetch(in_flight.popleft()))
         coordinator.join()
         # Two workers that count at the same time count one step.
         optimizer.iterations.assign(iterations)
-        return total + sum(map(fetch, in_flight), np.zeros(2))
+        for value in in_flight:
+            total = train_step.add_to_sums(total, fetch(value))
+        return total
 
     return train_steps

@@ -2,29 +2,49 @@
 
 from headrace.errors import StoppedError
 from trainer import run_dir
+from trainer.checkpoints import restore
 from trainer.checkpoints.manager import CheckpointManager
 from trainer.checkpoints.train_state import TrainState
 from trainer.config import splits
+from trainer.distribution import strategies
 from trainer.loop.actions.evaluate import Evaluator
-from trainer.loop.start import Run
+from trainer.loop.start import Run, check_same_step
 from trainer.loop.train_loop import StopError, TrainLoop
 from trainer.reporting import curves
 from trainer.reporting.run_report import RunReport
 
 
 def finish(
-    run: Run, state: TrainState, manager: CheckpointManager, loop: TrainLoop, evaluator: Evaluator
+    run: Run,
+    state: TrainState,
+    manager: CheckpointManager,
+    loop: TrainLoop,
+    evaluator: Evaluator,
+    stopped: str,
 ) -> dict[str, object]:
     """Evaluate what is still to be evaluated and write `result.json`.
+
+    Args:
+        run: run.
+        state: its state; with `restore_best` its weights are those of the best checkpoint then.
+        manager: manager of its checkpoints.
+        loop: loop that has trained it.
+        evaluator: function of a split to its result.
+        stopped: why it is the end, see `TrainLoop.run`.
 
     Returns:
         What it holds, see `train.train`.
 
     Raises:
         StopError: a worker is to stop.
-        UserError: a loss is not finite, and the run gave nothing.
+        DivergedError: a loss is not finite, and the run gave nothing.
+        UserError: there is no best checkpoint that is sound.
     """
     manager.save()  # as where patience ended the run
+    restored = {}
+    if run.config.training.restore_best:
+        restored = {"restored_step": _restore_best(run, state, manager)}
+        evaluator.forget()
     results = {}
     for split in splits.final_splits(
         run.config.data.data_dir,
@@ -33,10 +53,11 @@ def finish(
         run.config.training.validation_split,
     ):
         results[split] = evaluator(split)
-        loop.check_finite(results[split]["loss"])
     (bad_records,) = run.collectives.all_reduce_sum(len(run.data.reader.bad))
     result = {
         "steps": state.step,
+        "stopped": stopped,
+        **restored,
         "images_per_second": round(loop.throughput.mean, 1) or _last_throughput(run.workdir),
         "splits": results,
         "evaluations_since_best": state.evals_since_best,
@@ -49,6 +70,20 @@ def finish(
         run_dir.write_result(run.workdir, result)
     run.collectives.barrier()  # a worker that left would take the others' collectives with it
     return result
+
+
+def _restore_best(run: Run, state: TrainState, manager: CheckpointManager) -> int:
+    """Give the model the weights of the best checkpoint, with their moving average if there is one;
+    return its step. What is saved as the latest stays, for a run that is to train on."""
+    manager.wait()
+    run.collectives.barrier()  # the chief has written it
+    average = {"optimizer": state.optimizer} if run.config.optimization.ema_decay else {}
+    note = run.progress.note
+    with strategies.scope(run.strategy):
+        step = restore.restore_model(run.workdir, state.model, "best", note=note, **average)
+    check_same_step(run.collectives, step, "`workdir`")
+    note(f"the run ends with the best checkpoint, that of step {step:,}")
+    return step
 
 
 def stop(run: Run, state: TrainState, manager: CheckpointManager, error: StopError) -> None:

@@ -5,6 +5,7 @@ In a cluster all workers do this, and the chief alone writes.
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -54,6 +55,10 @@ class Run:
     def steps_per_epoch(self) -> int:
         """The steps of an epoch."""
         return self.data.order.steps_per_epoch
+
+    def logged(self) -> list[dict[str, Any]]:
+        """Return the lines of the log; none in a process that writes none."""
+        return run_dir.read_metrics(self.workdir) if self.collectives.is_chief else []
 
     def note_evaluation(self, step: int, split: str, result: dict[str, float]) -> None:
         """Tell the user what an evaluation gave."""
@@ -115,7 +120,7 @@ def restore(run: Run, state: TrainState, manager: CheckpointManager, allow_chang
     if manager.changes:
         run.progress.note(f"going on with changes: {'; '.join(manager.changes.values())}")
         _take_up_changes(run, state, manager.changes)
-    _check_same_step(run.collectives, state.step, "`workdir`")
+    check_same_step(run.collectives, state.step, "`workdir`")
 
 
 def begin(
@@ -156,7 +161,7 @@ def _load_first_weights(run: Run, state: TrainState, transfer: Plan) -> bool:
     config, note = run.config, run.progress.note
     if config.checkpoints.init_from:
         step, fresh = warm_start.load(config, state, note)
-        _check_same_step(run.collectives, step, "`init_from`")
+        check_same_step(run.collectives, step, "`init_from`")
     elif config.transfer.pretrained != "none":
         if not run.collectives.is_chief:
             run.collectives.barrier()  # it may download them, into a cache that workers share
@@ -216,7 +221,7 @@ def _take_up_changes(run: Run, state: TrainState, changes: Mapping[str, str]) ->
     state.reset_sums()
 
 
-def _check_same_step(collectives: Collectives, step: int, flag: str) -> None:
+def check_same_step(collectives: Collectives, step: int, flag: str) -> None:
     """Make sure that all workers have found the same checkpoint.
 
     Raises:

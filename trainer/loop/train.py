@@ -16,14 +16,16 @@ from headrace.errors import StoppedError
 from input.dataset.dataset_dir import Card
 from trainer import run_dir, run_model
 from trainer.checkpoints.manager import CheckpointManager
-from trainer.checkpoints.train_state import TrainState
+from trainer.checkpoints.train_state import DivergedError, TrainState
+from trainer.config import objectives
 from trainer.config.run import RunConfig
+from trainer.config.training import MONITORS
 from trainer.distribution import parameter_server, strategies, strategy_checks
 from trainer.distribution.cluster import Cluster, Role
 from trainer.distribution.collectives import Collectives
 from trainer.distribution.preemption import Preemption
 from trainer.evaluation import run_evaluation, sidecar_evaluator
-from trainer.loop import async_step, auto_precision, start, train_step
+from trainer.loop import async_step, auto_precision, divergence, start, train_step
 from trainer.loop.actions.action import Action
 from trainer.loop.actions.draw_curves import DrawCurves
 from trainer.loop.actions.early_stopping import EarlyStopping
@@ -35,6 +37,7 @@ from trainer.loop.actions.reduce_learning_rate import ReduceLearningRate
 from trainer.loop.actions.report_signs import ReportSigns
 from trainer.loop.actions.save_best import SaveBest
 from trainer.loop.actions.save_checkpoint import SaveCheckpoint
+from trainer.loop.actions.stop_when import StopWhen
 from trainer.loop.actions.unfreeze import Unfreeze
 from trainer.loop.finish import finish, stop
 from trainer.loop.start import Run
@@ -53,8 +56,8 @@ _LOG_EVERY_STEPS = 50
 def train(
     config: RunConfig, card: Card, workdir: str, flagfile: str, allow_changes: bool = False
 ) -> dict[str, object] | None:
-    """Train to `config.steps`, or until patience ends it, from the last checkpoint in `workdir`
-    where there is one; or do for the run what else this process is there for.
+    """Train to `config.steps`, or until patience or an objective ends it, from the last checkpoint
+    in `workdir` where there is one; or do for the run what else this process is there for.
 
     The config is written once the model stands and fits the checkpoint, so that a start that
     fails does not claim the run directory.
@@ -67,15 +70,16 @@ def train(
         allow_changes: whether to go on from a checkpoint of another dataset or other flags.
 
     Returns:
-        What `result.json` holds: `steps`, `images_per_second`, under `splits` the numbers
-        (`eval_step.NUMBERS`) of the validation split and of every split that was not trained on,
-        `evaluations_since_best`, and `bad_records`, how many training records were found damaged
-        since this start. None where that is not written: by processes that do not train, and when
-        the minutes that were given ended before the steps did: the run is saved.
+        What `result.json` holds: `steps`, `stopped`, why it is the end (`steps`, `patience` or
+        `objective`), with `restore_best` `restored_step`, `images_per_second`, under `splits` the
+        numbers (`eval_step.NUMBERS`) of the validation split and of every split that was not
+        trained on, `evaluations_since_best`, and `bad_records`, how many training records were
+        found damaged since this start. None where that is not written: by processes that do not
+        train, and when the minutes that were given ended before the steps did: the run is saved.
 
     Raises:
         UserError: the batch does not divide over the replicas, the checkpoint is of another
-            model or run, a record is damaged, or the loss is no longer finite.
+            model or run, a record is damaged, or the loss is no longer finite, or far too high.
         StoppedError: a signal ended it, or another worker did; the run is saved as far as it could
             be.
     """
@@ -143,8 +147,10 @@ def _train(
     actions = _make_actions(run, state, manager, loop, evaluator, plan, split)
     start.announce(run, state, plan, split)
     try:
-        loop.run(actions)
-        return finish(run, state, manager, loop, evaluator)
+        stopped = loop.run(actions)
+        return finish(run, state, manager, loop, evaluator, stopped)
+    except DivergedError as error:
+        raise divergence.end(run, state, manager, error) from None
     except StopError as error:
         stop(run, state, manager, error)
         if cluster.role is Role.COORDINATOR:
@@ -175,6 +181,7 @@ def _make_actions(
     config, per_epoch, note = run.config, run.steps_per_epoch, run.progress.note
     metrics_log = _open_log(run, state)
     log = metrics_log.log if metrics_log else _log_nowhere
+    watch = divergence.make_watch(run)
     end, metric = config.training.steps, config.training.monitor
     saves = Period(end, (config.checkpoints.save_every_steps,))
     logs = Period(
@@ -192,6 +199,7 @@ def _make_actions(
                 config.training.reduce_lr_patience, config.training.reduce_lr_factor, metric, note
             ),
             EarlyStopping(config.training.patience, metric, note),
+            _make_stop_when(run, split, evaluator),
         ]
     return [
         EndWarmStart(
@@ -201,11 +209,19 @@ def _make_actions(
             note,
         ),
         Unfreeze(plan, loop.remake_steps, note),
-        LogMetrics(logs, config.data.batch_size, loop.throughput.since_log, log),
+        LogMetrics(logs, config.data.batch_size, loop.throughput.since_log, log, watch),
         PlotWeightNorm(logs, metrics_log.plot if metrics_log else _log_nowhere),
         *evaluation_actions,
         SaveCheckpoint(saves, config.checkpoints.save_every_seconds, manager),
     ]
+
+
+def _make_stop_when(run: Run, split: str, evaluator: Evaluator) -> StopWhen:
+    """Make what ends the run at its objectives; it knows the last evaluation of earlier starts."""
+    targets = objectives.parse(run.config.training.stop_when, MONITORS)
+    if targets:
+        evaluator.recall(split, run.logged(), run.collectives)
+    return StopWhen(targets, split, evaluator, run.progress.note)
 
 
 def _open_log(run: Run, state: TrainState) -> MetricsLog | None:

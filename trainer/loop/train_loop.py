@@ -18,9 +18,8 @@ from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
-from headrace.errors import UserError
 from input.loading import read_records
-from trainer.checkpoints.train_state import TrainState
+from trainer.checkpoints.train_state import DivergedError, TrainState
 from trainer.config.run import RunConfig
 from trainer.distribution.collectives import Collectives
 from trainer.distribution.preemption import Preemption
@@ -65,25 +64,31 @@ class TrainLoop:
         self._step_fns, self._train_steps = step_fns, step_fns.make_train()
         self._zero_sums = step_fns.first_sums((0.0, 0.0))
         self._sums = step_fns.first_sums(state.metric_sums.tolist())
+        self._counted_from = state.step  # steps that `finite_steps` counts
         self._count_evaluations()
 
-    def run(self, actions: Sequence[Action]) -> None:
+    def run(self, actions: Sequence[Action]) -> str:
         """Train to the end.
+
+        Returns:
+            Why it is the end: the reason of the action that ended the run, or `steps`.
 
         Raises:
             StopError: before it, at a call's end or in an evaluation; nothing is saved yet.
-            UserError: the loss is not finite, or a record is damaged.
+            DivergedError: a loss is not finite, or far too high.
+            UserError: a record is damaged.
         """
         state, end = self._state, self._config.training.steps
         owed = [number for number, action in enumerate(actions) if action.is_owed(state)]
         if owed:
             self._act(actions[owed[0] :])
         batches: Iterator | None = None
-        while state.step < end and not any(action.ends_run(state) for action in actions):
+        while not (reasons := _end_reasons(state, actions)) and state.step < end:
             batches = batches or iter(self._data.training(state.step))
             steps = [action.next_step(state.step) for action in actions]
             self._train_to(min([end, *filter(None, steps)]), batches, actions)
             self._act(actions)
+        return reasons[0] if reasons else "steps"
 
     def sync_stop(self, *values: float) -> list[float]:
         """Sum values over all workers, which decide by them as one.
@@ -101,19 +106,6 @@ class TrainLoop:
         """Train those layers from here on that are to train now."""
         self._train_steps = self._step_fns.make_train()
 
-    def check_finite(self, loss: float) -> None:
-        """Make sure that a loss is a number.
-
-        Raises:
-            UserError: it is not, and the run gave nothing.
-        """
-        if not math.isfinite(loss):
-            raise UserError(
-                f"the loss is {loss} at step {self._state.step}; lower `learning_rate` "
-                f"(now {self._config.optimization.learning_rate:g}) and start again in another "
-                "`workdir`"
-            )
-
     def _act(self, actions: Sequence[Action]) -> None:
         for action in actions:
             if action.is_due(self._state):
@@ -122,7 +114,7 @@ class TrainLoop:
     def _train_to(self, step: int, batches: Iterator, actions: Sequence[Action]) -> None:
         """Train in calls of about a second; add to the sums that wait for the next log line."""
         if self._state.sums_from_step == self._state.step:
-            self._sums = self._zero_sums
+            self._sums, self._counted_from = self._zero_sums, self._state.step
         while self._state.step < step:
             self._call(batches, self._plan_call(step, actions))
 
@@ -166,9 +158,25 @@ class TrainLoop:
             images_per_second=self.throughput.add(count * batch_size, seconds),
             learning_rate=state.learning_rate,
         )
-        self.check_finite(loss)
+        if not math.isfinite(loss):
+            step = self._first_bad_step(count)
+            raise DivergedError(f"the loss is {loss}", step, step)
+
+    def _first_bad_step(self, count: int) -> int:
+        """Return the step of the last call whose loss was first no number, on any worker."""
+        start = self._state.step - count
+        finite = count
+        if self._step_fns.finite_steps:
+            finite = self._step_fns.finite_steps(self._sums) - (start - self._counted_from)
+        sums = self._collectives.all_reduce_sum(*(float(index == finite) for index in range(count)))
+        # Only the sum over replicas may be too large to be a number.
+        return start + next((index for index, workers in enumerate(sums) if workers), count - 1)
 
     def _count_evaluations(self) -> None:
         """Take evaluations as made, as far as another process comes to them."""
         if not self._step_fns.evaluates_inline:
             self._state.last_eval_step = self._state.step
+
+
+def _end_reasons(state: TrainState, actions: Sequence[Action]) -> list[str]:
+    return [action.end_reason for action in actions if action.ends_run(state)]

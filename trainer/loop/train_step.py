@@ -39,6 +39,8 @@ class StepFns:
             its end.
         evaluates_inline: whether evaluation is due while the run trains, or else another process
             does it.
+        finite_steps: function of sums to the number of steps since the first sums before the first
+            one whose loss was no number, by this process's replicas; None where it is not counted.
     """
 
     make_train: Callable[[], TrainSteps]
@@ -47,6 +49,7 @@ class StepFns:
     total: Callable[[Sums], np.ndarray]
     min_steps_per_loop: int = 1
     evaluates_inline: bool = True
+    finite_steps: Callable[[Sums], int] | None = None
 
 
 def make_step_fns(
@@ -68,6 +71,7 @@ def make_step_fns(
         make_evaluate(strategy, model),
         functools.partial(first_sums, strategy),
         functools.partial(total, strategy),
+        finite_steps=functools.partial(finite_steps, strategy),
     )
 
 
@@ -134,7 +138,7 @@ def make_train_steps(
     def replica_step(batch: dict[str, tf.Tensor], sums: tf.Tensor) -> tf.Tensor:
         local, more = gradient_fn(batch)
         apply(local)
-        return sums + tf.cast(more, tf.float64)
+        return add_to_sums(sums, more)
 
     @tf.function
     def train_steps(iterator: Iterator, count: tf.Tensor, sums: Sums) -> Sums:
@@ -176,7 +180,7 @@ def _make_accumulating_steps(
         )
         for variable, gradient in zip(gradient_sums, local, strict=True):
             variable.assign_add(gradient)
-        return sums + tf.cast(more, tf.float64)
+        return add_to_sums(sums, more, tf.equal(part, parts - 1))
 
     @_do_not_convert
     def apply_sums() -> None:
@@ -203,9 +207,23 @@ def first_sums(strategy: tf.distribute.Strategy, total: Sequence[float] = (0.0, 
 
     def local_sums() -> tf.Tensor:
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        return tf.where(tf.equal(replica, 0), tf.constant(total, tf.float64), 0.0)
+        return tf.where(tf.equal(replica, 0), tf.constant([*total, 0.0], tf.float64), 0.0)
 
     return tf.function(lambda: _on_replicas(strategy, strategy.run(local_sums)))()
+
+
+def add_to_sums(sums: tf.Tensor, more: tf.Tensor, ends_step: bool | tf.Tensor = True) -> tf.Tensor:
+    """Add what a replica has of a step to its sums.
+
+    Args:
+        sums: float64 `[3]`: cross-entropy, rank-1 hits, and how many steps there were before the
+            cross-entropy was first no number: it never is one again.
+        more: float `[2]`, cross-entropy and hits of the step, or of a part of it.
+        ends_step: whether it is the step's only part, or its last one.
+    """
+    added = sums[:2] + tf.cast(more, tf.float64)
+    finite = tf.logical_and(tf.math.is_finite(added[0]), ends_step)
+    return tf.concat([added, [sums[2] + tf.cast(finite, tf.float64)]], 0)
 
 
 def _on_replicas(strategy: tf.distribute.Strategy, sums: Sums) -> Sums:
@@ -217,4 +235,10 @@ def _on_replicas(strategy: tf.distribute.Strategy, sums: Sums) -> Sums:
 def total(strategy: tf.distribute.Strategy, sums: Sums) -> np.ndarray:
     """Return the sums of `train_steps` over all replicas, float64 `[2]`: cross-entropy, with all
     weights as it is trained on, and rank-1 hits of all records."""
-    return strategy.reduce("SUM", sums, axis=None).numpy()
+    return strategy.reduce("SUM", sums, axis=None).numpy()[:2]
+
+
+def finite_steps(strategy: tf.distribute.Strategy, sums: Sums) -> int:
+    """Return how many steps there were, since `first_sums`, before the first one whose loss was no
+    number, of the parts of batches that the replicas of this process took."""
+    return min(int(each[2]) for each in strategy.experimental_local_results(sums))

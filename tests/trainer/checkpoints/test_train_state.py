@@ -15,7 +15,7 @@ from models.layers import activations
 from models.layers.dropout import dropout
 from tests.trainer import savers
 from trainer.checkpoints.manager import CheckpointManager
-from trainer.checkpoints.train_state import TrainState
+from trainer.checkpoints.train_state import DivergedError, TrainState
 
 
 @pytest.fixture
@@ -106,10 +106,17 @@ def test_counters_come_back_as_plain_numbers():
     assert [type(value) for value in (other.step, other.best_score)] == [int, float]
 
 
+def counting(min_delta: float = 0.0) -> TrainState:
+    """A state that counts evaluations, and has nothing else."""
+    state = TrainState.__new__(TrainState)
+    state.step, state.min_delta, state.evals_since_best = 9, min_delta, 0
+    state.best_score = state.reference_score = -math.inf
+    return state
+
+
 @given(st.lists(st.sampled_from([0.25, 0.5, 0.75, math.nan]), min_size=1, max_size=12))
 def test_the_best_score_is_the_first_of_the_highest_and_never_no_number(scores):
-    state = TrainState.__new__(TrainState)
-    state.step, state.best_score, state.evals_since_best = 9, -math.inf, 0
+    state = counting()
     best = [state.record_evaluation(score) for score in scores]
     numbers = [score for score in scores if not math.isnan(score)]
     assert state.best_score == max(numbers, default=-math.inf)
@@ -117,6 +124,68 @@ def test_the_best_score_is_the_first_of_the_highest_and_never_no_number(scores):
     assert state.evals_since_best == len(scores) - 1 - last
     assert not numbers or last == scores.index(max(numbers))
     assert state.last_eval_step == 9
+
+
+@given(
+    st.lists(st.integers(0, 64).map(lambda number: number / 64), min_size=1, max_size=20),
+    st.sampled_from([0.0, 1 / 64, 0.25]),
+    st.sampled_from(["max", "min"]),
+)
+def test_evaluations_wait_as_kerass_early_stopping_does(values, min_delta, mode):
+    """And the best one is the very best, by however little."""
+    callback = keras.callbacks.EarlyStopping("value", min_delta, patience=99, mode=mode)
+    callback.set_model(keras.Sequential())
+    callback.on_train_begin()
+    state, sign = counting(min_delta), 1 if mode == "max" else -1
+    for epoch, value in enumerate(values):
+        callback.on_epoch_end(epoch, {"value": value})
+        earlier = [sign * each for each in values[:epoch]]
+        is_best = sign * value > max(earlier, default=-math.inf)
+        assert state.record_evaluation(sign * value) is state.is_best is is_best
+        assert state.evals_since_best == callback.wait
+
+
+def test_with_a_least_step_a_checkpoint_knows_what_is_to_be_beaten(tmp_path):
+    """One of a run without it goes on as if the best was that."""
+
+    def made(min_delta: float) -> TrainState:
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        optimizer = keras.optimizers.SGD(0.5)
+        optimizer.build(model.trainable_variables)
+        return TrainState(model, optimizer, min_delta)
+
+    def restored(workdir, min_delta: float) -> TrainState:
+        state = made(min_delta)
+        manager = CheckpointManager(workdir, state, fingerprint={"min_delta": min_delta})
+        manager.restore(allow_changes=True)
+        return state
+
+    for name, min_delta in (("with", 0.25), ("without", 0.0)):
+        state = made(min_delta)
+        for state.step, score in enumerate((0.5, 0.625, 0.7)):
+            state.record_evaluation(score)
+        workdir = str(tmp_path / name)
+        manager = CheckpointManager(workdir, state, fingerprint={"min_delta": min_delta})
+        manager.save()
+        manager.wait()
+    found = restored(str(tmp_path / "with"), 0.25)
+    assert (found.best_score, found.reference_score, found.evals_since_best) == (0.7, 0.5, 2)
+    assert [found.record_evaluation(score) for score in (0.75, 0.76)] == [True, True]
+    assert found.evals_since_best == 0
+    found = restored(str(tmp_path / "without"), 0.25)
+    assert (found.best_score, found.reference_score, found.evals_since_best) == (0.7, 0.7, 0)
+    found = restored(str(tmp_path / "with"), 0.0)
+    assert (found.best_score, found.evals_since_best) == (0.7, 2)
+    assert not found.record_evaluation(0.7)
+
+
+def test_weights_that_are_no_numbers_are_not_saved(state, tmp_path):
+    manager = CheckpointManager(str(tmp_path), state)
+    state.step = 7
+    state.model.weights[1].assign([math.inf])
+    with pytest.raises(DivergedError, match=r"^the weights are no longer finite at step 7; lower"):
+        manager.save()
+    assert not list(tmp_path.iterdir())
 
 
 def test_means_are_those_of_the_images_since_the_last_line(state):

@@ -6,6 +6,7 @@ from absl import flags
 from headrace.errors import UsageError, UserError
 from tests.conftest import run_program
 from tests.trainer.configs import with_values
+from trainer import run_dir
 from trainer.config import run, trained_model
 from trainer.config.run import RunConfig
 
@@ -84,7 +85,7 @@ def test_a_run_may_lie_at_home(parse, tmp_path, monkeypatch):
     [
         ([], "--workdir"),
         (["--workdir=run", "--weights=best"], "<auto|raw|ema>"),
-        (["--workdir=run", "--checkpoint=first"], "<latest|best>"),
+        (["--workdir=run", "--checkpoint=first"], "<auto|latest|best>"),
         (["--workdir=run", "--threshold=2"], "in the range [0.0, 1.0]"),
     ],
 )
@@ -94,11 +95,22 @@ def test_what_names_no_model_is_refused(parse, arguments, said):
     assert said in str(caught.value)
 
 
-def test_the_latest_checkpoint_is_used_unless_the_best_is_asked_for(parse, tmp_path):
+def test_the_latest_checkpoint_is_used_unless_the_result_is_of_the_best(parse, tmp_path):
+    """Or one is asked for."""
     write_run(tmp_path, 0.0)
-    for arguments, checkpoint in (([], "latest"), (["--checkpoint=best"], "best")):
+
+    def used(*arguments: str) -> str:
         parse(f"--workdir={tmp_path}", *arguments)
-        assert flags.FLAGS.checkpoint == checkpoint
+        return run_dir.resolve_checkpoint(str(tmp_path), flags.FLAGS.checkpoint)
+
+    result: dict[str, object] = {"steps": 8, "evaluations_since_best": 1}
+    assert used() == "latest"
+    run_dir.write_result(str(tmp_path), result)
+    assert used() == "latest"
+    run_dir.write_result(str(tmp_path), {**result, "restored_step": 4})
+    assert (used(), used("--checkpoint=latest"), used("--checkpoint=best")) == (
+        "best", "latest", "best",
+    )  # fmt: skip
 
 
 def test_a_threshold_is_taken_where_images_have_several_labels(parse, tmp_path):

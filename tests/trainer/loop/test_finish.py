@@ -14,8 +14,8 @@ from trainer.loop import finish
 from trainer.loop.train_loop import StopError
 
 
-def end(at: Start) -> dict:
-    return finish.finish(at.run, at.state, at.manager, at.loop, at.evaluator)
+def end(at: Start, stopped: str = "steps") -> dict:
+    return finish.finish(at.run, at.state, at.manager, at.loop, at.evaluator, stopped)
 
 
 def test_a_run_killed_after_its_last_step_is_only_evaluated(run, prepared, tmp_path):
@@ -32,7 +32,9 @@ def test_a_run_killed_after_its_last_step_is_only_evaluated(run, prepared, tmp_p
 
 def test_a_run_whose_last_step_spoils_the_weights_has_no_result(copy):
     """No training step comes after it that would tell."""
-    with pytest.raises(UserError, match=r"the loss is nan at step 81; lower `learning_rate`"):
+    with pytest.raises(
+        UserError, match=r"the loss of validation is nan at step 81: its batch is kept in"
+    ):
         go_on(copy, allow_changes=True, steps=81, learning_rate=1e38)
     assert run_dir.read_result(str(copy)) is None
 

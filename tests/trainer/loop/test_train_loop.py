@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from headrace.errors import UserError
 from tests.trainer.configs import with_values
 from tests.trainer.loop.actions.states import state
+from trainer.checkpoints.train_state import DivergedError
 from trainer.config.run import RunConfig
 from trainer.distribution.cluster import Cluster
 from trainer.distribution.collectives import Collectives
 from trainer.distribution.preemption import Preemption
+from trainer.loop import train_step
 from trainer.loop.actions.action import Action
 from trainer.loop.step_planner import Period
 from trainer.loop.train_loop import StopError, TrainLoop
@@ -24,6 +25,8 @@ from trainer.reporting.progress import TrainingProgress
 
 class Recorder(Action):
     """An action that writes down where it acts."""
+
+    end_reason = "nobody asks"
 
     def __init__(self, name: str, period: Period, acts: list, last: int | None = None) -> None:
         self.name, self.period, self.acts, self.last = name, period, acts, last
@@ -65,17 +68,23 @@ class Data:
 class Training:
     """A loop whose steps are counted only; each step of a batch of 4 has a loss of 8 and 2 hits."""
 
-    def __init__(self, at, loss: float = 8.0, max_minutes=None, **options) -> None:
+    def __init__(self, at, loss: float = 8.0, max_minutes=None, train=None, **options) -> None:
         self.state = at
         self.data = Data()
         self.calls: list[int] = []
 
-        def train(batches, count, sums):
+        def count_steps(batches, count, sums):
             self.calls.append(int(count))
-            return sums + int(count) * np.array([loss, 2.0])
+            return sums + int(count) * np.array([loss, 2.0, 0.0])
 
         config = with_values(RunConfig(), steps=20, batch_size=4, learning_rate=0.5)
-        step_fns = StepFns(lambda: train, lambda batches: {}, np.array, np.array, **options)
+        step_fns = StepFns(
+            lambda: train or count_steps,
+            lambda batches: {},
+            lambda total: np.array([*total, 0.0]),
+            lambda sums: sums[:2],
+            **options,
+        )
         self.preemption = Preemption(max_minutes)
         collectives = Collectives(tf.distribute.get_strategy(), Cluster())
         progress = TrainingProgress(20, False)
@@ -95,6 +104,7 @@ def test_training_stops_where_an_action_is_due_and_actions_act_in_their_order():
         ("log", 20), ("save", 20),
     ]  # fmt: skip
     assert training.state.step == sum(training.calls) == 20
+    assert training.loop.run([]) == "steps"
     assert training.calls[0] == 1
     assert training.data.starts == [0]
 
@@ -121,8 +131,8 @@ def test_new_sums_begin_where_an_action_has_reset_them():
 
 def test_an_action_can_end_the_run_also_before_it_begins():
     training = Training(state())
-    training.loop.run([Recorder("stop", Period(20, (6,)), [], last=12)])
-    assert training.state.step == 12
+    reason = training.loop.run([Recorder("stop", Period(20, (6,)), [], last=12)])
+    assert (training.state.step, reason) == (12, "nobody asks")
     again = Training(state(12))
     again.loop.run([Recorder("stop", Period(20, (6,)), [], last=12)])
     assert (again.state.step, again.data.starts) == (12, [])
@@ -167,8 +177,33 @@ def test_a_start_gets_somewhere_however_little_time_it_has():
 
 
 def test_a_loss_that_is_no_number_ends_the_run():
-    with pytest.raises(UserError, match=r"the loss is nan at step 1; lower `learning_rate`"):
+    with pytest.raises(DivergedError, match=r"^the loss is nan at step 0; lower `learning_rate`"):
         Training(state(), loss=float("nan")).loop.run([])
+
+
+@pytest.mark.parametrize("bad", [2, 6, 7, 15, 19])
+def test_the_step_is_named_whose_loss_is_no_number_first(bad):
+    """However the run is cut into calls and into lines of the log."""
+
+    class Reset(Recorder):
+        def __call__(self, state) -> None:
+            state.reset_sums()
+
+    def train(batches, count, sums):
+        for _ in range(int(count)):
+            loss = float("nan") if next(steps) == bad else 8.0
+            sums = train_step.add_to_sums(tf.constant(sums), tf.constant([loss, 2.0])).numpy()
+        return sums
+
+    steps = itertools.count(2)
+    training = Training(
+        state(2, sums_from_step=1, metric_sums=np.array([8.0, 2.0])),
+        train=train,
+        finite_steps=lambda sums: int(sums[2]),
+    )
+    with pytest.raises(DivergedError) as caught:
+        training.loop.run([Reset("reset", Period(20, (7,)), [])])
+    assert (caught.value.step, caught.value.batch_step) == (bad, bad)
 
 
 def test_where_another_process_evaluates_no_evaluation_is_ever_owed():

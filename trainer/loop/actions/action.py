@@ -9,13 +9,20 @@ sums over the workers.
 """
 
 import dataclasses
+from typing import ClassVar
 
 from trainer.checkpoints.train_state import TrainState
 from trainer.loop.step_planner import Period
 
 
 class Action:
-    """Something that a run does now and then."""
+    """Something that a run does now and then.
+
+    Attributes:
+        end_reason: what `result.json` says of a run that it ends.
+    """
+
+    end_reason: ClassVar[str] = ""
 
     def next_step(self, step: int) -> int | None:
         """Return the first step after `step` that training must stop at for it; None for any."""
@@ -65,6 +72,8 @@ class AfterEvaluation(Action):
         return state.last_eval_step == state.step
 
 
-def describe_wait(metric: str, evals: int) -> str:
+def describe_wait(metric: str, state: TrainState) -> str:
     """Say for how many evaluations a number has not been better."""
-    return f"{metric} has not been better for {evals} evaluation{'s' * (evals > 1)}"
+    evals, delta = state.evals_since_best, state.min_delta
+    better = f"better by more than {delta:g}" if delta else "better"
+    return f"{metric} has not been {better} for {evals} evaluation{'s' * (evals > 1)}"

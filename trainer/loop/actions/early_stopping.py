@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import ClassVar
 
 from trainer.checkpoints.train_state import TrainState
 from trainer.evaluation import monitor
@@ -21,6 +22,7 @@ class EarlyStopping(AfterEvaluation):
     patience: int
     metric: str
     note: Callable[[str], None]
+    end_reason: ClassVar[str] = "patience"
 
     def is_due(self, state: TrainState) -> bool:
         """Return whether the evaluation at this step ends the run."""
@@ -32,4 +34,4 @@ class EarlyStopping(AfterEvaluation):
 
     def __call__(self, state: TrainState) -> None:
         """Say that the run ends."""
-        self.note(f"{describe_wait(self.metric, state.evals_since_best)}: the run ends")
+        self.note(f"{describe_wait(self.metric, state)}: the run ends")

@@ -1,16 +1,23 @@
 """Evaluates a split while a run trains."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
 
 from input.loading import read_records
-from trainer.checkpoints.train_state import TrainState
+from trainer.checkpoints.train_state import DivergedError, TrainState
+from trainer.distribution.collectives import Collectives
 from trainer.evaluation import eval_step, monitor, multi_label
 from trainer.loop.actions.action import Periodic
 from trainer.optimization import ema
 from trainer.run_data import Data
 
 Result = dict[str, float]
+
+# The numbers of a result, of all that an evaluation gives.
 
 
 @dataclasses.dataclass
@@ -37,12 +44,46 @@ class Evaluator:
         self._results: dict[tuple[str, int], Result] = {}
 
     def __call__(self, split: str) -> Result:
-        """Return the `NUMBERS` of a split."""
+        """Return the `NUMBERS` of a split.
+
+        Raises:
+            DivergedError: the loss is no number.
+        """
         key = split, self.state.step
         if key not in self._results:
             self._results = {each: r for each, r in self._results.items() if each[1] == key[1]}
             self._results[key] = self._run(split)
+            if not math.isfinite(loss := self._results[key]["loss"]):
+                what = f"the loss of {split} is {loss}"
+                raise DivergedError(what, self.state.step, self.state.step - 1)
         return self._results[key]
+
+    def recall(
+        self, split: str, rows: Sequence[Mapping[str, Any]], collectives: Collectives
+    ) -> None:
+        """Take the last result from the log, if it has that of the state's step.
+
+        Args:
+            split: split that is evaluated while the run trains.
+            rows: lines of `metrics.jsonl`; those of the chief count.
+            collectives: workers, which all call this.
+        """
+        found = [row for row in rows if (row["step"], row["split"]) == (self.state.step, split)]
+        logged = found[-1] if found else {}
+        numbers = collectives.broadcast(
+            np.array([logged.get(name, math.nan) for name in eval_step.NUMBERS])
+        )
+        result = {
+            name: number
+            for name, number in zip(eval_step.NUMBERS, numbers.tolist(), strict=True)
+            if math.isfinite(number)
+        }
+        if result:
+            self._results[split, self.state.step] = {**result, "records": int(result["records"])}
+
+    def forget(self) -> None:
+        """Evaluate anew from here on: the weights of this step are others now."""
+        self._results = {}
 
     def _run(self, split: str) -> Result:
         threshold = self._threshold(split)
@@ -89,7 +130,11 @@ class Evaluate(Periodic):
         return state.last_eval_step < state.step and self.is_due(state)
 
     def __call__(self, state: TrainState) -> None:
-        """Evaluate, log, and count the result."""
+        """Evaluate, log, and count the result.
+
+        Raises:
+            DivergedError: the loss is no number.
+        """
         result = self.evaluator(self.split)
         self.log(state.step, self.split, result)
         self.note(state.step, self.split, result)

@@ -15,11 +15,13 @@ class LogMetrics(Periodic):
         batch_size: global batch size.
         throughput: function that returns images per second since it was called last.
         log: function of step, split and values.
+        check: function of state and loss that is called when all else is done.
     """
 
     batch_size: int
     throughput: Callable[[], float]
     log: Callable[[int, str, dict[str, float]], None]
+    check: Callable[[TrainState, float], object] = lambda state, loss: None
 
     def __call__(self, state: TrainState) -> None:
         """Log loss, rank-1, throughput and learning rate."""
@@ -32,3 +34,4 @@ class LogMetrics(Periodic):
         }
         self.log(state.step, "train", values)
         state.reset_sums()
+        self.check(state, loss)

@@ -34,5 +34,5 @@ class ReduceLearningRate(AfterEvaluation):
         """Lower the learning rate."""
         state.base_learning_rate *= self.factor
         lower = state.learning_rate
-        wait = describe_wait(self.metric, state.evals_since_best)
+        wait = describe_wait(self.metric, state)
         self.note(f"{wait}: the learning rate is {lower:.3g} from now on")

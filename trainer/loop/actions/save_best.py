@@ -15,7 +15,7 @@ class SaveBest(AfterEvaluation):
 
     def is_due(self, state: TrainState) -> bool:
         """Return whether the evaluation at this step is the best one."""
-        return super().is_due(state) and state.evals_since_best == 0
+        return super().is_due(state) and state.is_best
 
     def __call__(self, state: TrainState) -> None:
         """Save, in place of the best one before."""

@@ -17,5 +17,10 @@ def test_what_follows_an_evaluation_is_due_where_there_was_one():
 
 
 def test_a_wait_is_told_in_words():
-    assert describe_wait("loss", 1) == "loss has not been better for 1 evaluation"
-    assert describe_wait("rank1", 2) == "rank1 has not been better for 2 evaluations"
+    at = state(evals_since_best=1)
+    assert describe_wait("loss", at) == "loss has not been better for 1 evaluation"
+    at.evals_since_best = 2
+    assert describe_wait("rank1", at) == "rank1 has not been better for 2 evaluations"
+    at.min_delta = 0.005
+    said = "rank1 has not been better by more than 0.005 for 2 evaluations"
+    assert describe_wait("rank1", at) == said

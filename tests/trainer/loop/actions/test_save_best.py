@@ -8,9 +8,11 @@ from trainer.checkpoints.manager import CheckpointManager
 from trainer.loop.actions.save_best import SaveBest
 
 
-@pytest.mark.parametrize(("last", "since", "due"), [(6, 0, True), (6, 1, False), (5, 0, False)])
-def test_it_is_due_where_the_evaluation_is_the_best(last, since, due, tmp_path):
-    at = state(6, last_eval_step=last, evals_since_best=since)
+@pytest.mark.parametrize(
+    ("last", "is_best", "due"), [(6, True, True), (6, False, False), (5, True, False)]
+)
+def test_it_is_due_where_the_evaluation_is_the_best(last, is_best, due, tmp_path):
+    at = state(6, last_eval_step=last, is_best=is_best)
     assert SaveBest(CheckpointManager(str(tmp_path), at)).is_due(at) is due
 
 
