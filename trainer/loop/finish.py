@@ -1,6 +1,6 @@
 """How a start of a run ends: finished, with `result.json`, or stopped, to go on later."""
 
-from headrace.errors import StoppedError
+from headrace.errors import StoppedError, UserError
 from trainer import run_dir
 from trainer.checkpoints import restore
 from trainer.checkpoints.manager import CheckpointManager
@@ -74,13 +74,24 @@ def finish(
 
 def _restore_best(run: Run, state: TrainState, manager: CheckpointManager) -> int:
     """Give the model the weights of the best checkpoint, with their moving average if there is one;
-    return its step. What is saved as the latest stays, for a run that is to train on."""
+    return its step. What is saved as the latest stays, for a run that is to train on.
+
+    Raises:
+        UserError: there is none that is sound, or another worker has none.
+    """
     manager.wait()
     run.collectives.barrier()  # the chief has written it
     average = {"optimizer": state.optimizer} if run.config.optimization.ema_decay else {}
     note = run.progress.note
-    with strategies.scope(run.strategy):
-        step = restore.restore_model(run.workdir, state.model, "best", note=note, **average)
+    step, failure = -1, None
+    try:
+        with strategies.scope(run.strategy):
+            step = restore.restore_model(run.workdir, state.model, "best", note=note, **average)
+    except UserError as error:
+        failure = error
+    (failures,) = run.collectives.all_reduce_sum(float(failure is not None))
+    if failures:  # of one worker, which the others would wait for
+        raise failure or UserError("another worker cannot read the best checkpoint, and says why")
     check_same_step(run.collectives, step, "`workdir`")
     note(f"the run ends with the best checkpoint, that of step {step:,}")
     return step

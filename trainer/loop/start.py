@@ -143,7 +143,8 @@ def begin(
 
     Raises:
         UserError: the other run has no weights for this one, or not for a layer that is frozen; or
-            weights are made of training images and one cannot be read.
+            weights are made of training images and one cannot be read; or a worker does not see
+            the run directory, and is to read from it.
     """
     is_new = manager.latest_step is None
     starts_warm = is_new and _load_first_weights(run, state, transfer)
@@ -152,8 +153,25 @@ def begin(
     if run.collectives.is_chief:
         # All workers are here and have found the same in the directory: it may change now.
         run_dir.make(run.workdir, run_config.to_json(run.config), flagfile, mean_image)
+    if run.config.training.restore_best:
+        _check_shared(run)
     if starts_warm:
         manager.save()  # from here on, whatever becomes of the other run is nothing to this one
+
+
+def _check_shared(run: Run) -> None:
+    """Make sure that all workers see what the chief writes, as they read it at the end.
+
+    Raises:
+        UserError: one does not.
+    """
+    run.collectives.barrier()
+    (workers,) = run.collectives.all_reduce_sum(float(run_config.exists(run.workdir)))
+    if workers < run.collectives.workers:
+        raise UserError(
+            "`restore_best`: a worker does not see the run directory of the chief; give all of "
+            "them one `workdir` that they share, as gs:// or on a shared disk"
+        )
 
 
 def _load_first_weights(run: Run, state: TrainState, transfer: Plan) -> bool:

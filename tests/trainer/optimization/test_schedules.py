@@ -9,7 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.trainer.optimization.models import model_and, step
+from trainer.config.data import DataConfig
+from trainer.config.optimization import OptimizationConfig
+from trainer.config.run import RunConfig
 from trainer.config.schedule import SCHEDULES, ScheduleConfig, check_schedule
+from trainer.config.training import TrainingConfig
+from trainer.config.transfer import TransferConfig
 from trainer.optimization import optimizers, schedules
 
 STEPS, PER_EPOCH = 200, 10
@@ -77,6 +82,24 @@ def test_a_schedule_begins_where_the_warm_up_ends(fields):
 def test_no_step_is_above_the_highest_rate_or_below_none(name, step, warmup):
     (value,) = factors(name, [step], warmup_steps=warmup)
     assert 0 <= value <= 1 + 1e-6
+
+
+@pytest.mark.parametrize("warm_start_epochs", [0, 2])
+def test_the_rates_of_a_run_are_its_schedule_anew_after_a_warm_start(warm_start_epochs):
+    schedule = ScheduleConfig("cosine", warmup_steps=5, base_batch_size=32)
+    config = RunConfig(
+        data=DataConfig(batch_size=64),
+        transfer=TransferConfig(warm_start_epochs=warm_start_epochs),
+        optimization=OptimizationConfig(learning_rate=0.1),
+        schedule=schedule,
+        training=TrainingConfig(steps=50),
+    )
+    first = warm_start_epochs * PER_EPOCH
+    factor = schedules.make_factor(schedule, 50 - first, PER_EPOCH)
+    steps = [*range(first), *range(50 - first + 1)]
+    expected = [0.2 * float(factor(step)) for step in steps]
+    found = schedules.planned_rates(config, PER_EPOCH)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-8)
 
 
 @pytest.mark.parametrize("mixed_precision", ["none", "float16"])
