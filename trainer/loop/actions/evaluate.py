@@ -17,8 +17,6 @@ from trainer.run_data import Data
 
 Result = dict[str, float]
 
-# The numbers of a result, of all that an evaluation gives.
-
 
 @dataclasses.dataclass
 class Evaluator:
