@@ -82,12 +82,13 @@ def main() -> None:
         shutil.copytree(FLAGS.goes_on, FLAGS.workdir)
     import_tensorflow()
     from trainer import run_data
+    from trainer.checkpoints.manager import CheckpointManager
     from trainer.loop import train, train_step
 
     imported, watch = _since_start(), Stopwatch()
     watch.watch("model", train.run_model, "build")
-    watch.watch("restore", train.CheckpointManager, "restore")
-    watch.watch("save", train.CheckpointManager, "save")
+    watch.watch("restore", CheckpointManager, "restore")
+    watch.watch("save", CheckpointManager, "save")
     watch.watch("decoding", run_data, "build_cache")
     watch.watch("stream", train.Data, "training")
     make_train_steps = train_step.make_train_steps
