@@ -85,9 +85,6 @@ def test_another_run_starts_from_the_average(config, whole, tmp_path):
 
 def test_a_pattern_without_weights_is_refused_before_training(prepared, tmp_path):
     asked = (*TASK, f"--data_dir={prepared}", f"--workdir={tmp_path / 'run'}", "--epochs=2")
-    words = (
-        "--group_rates: head/* names no weight that trains; "
-        "there are global_batch_normalization#0/gamma, "
-    )
+    words = "--group_rates: head/* names no weight that trains; there are global_"
     assert_one_line_error(run_program(*asked, "--group_rates=*/bias=2,head/*=2"), 1, words)
     assert not (tmp_path / "run/config.json").exists()

@@ -46,9 +46,9 @@ def test_the_way_begins_at_the_weights_of_the_first_step_whatever_they_were_befo
 
 def test_the_moving_average_is_of_the_weights_that_are_gone_back_to():
     model, optimizer = make(ema_decay=DECAY)
-    expected = average = None
-    for expected in by_the_paper(model.get_weights()[0], 7):
-        average = expected if average is None else DECAY * average + (1 - DECAY) * expected
+    average, *later = by_the_paper(model.get_weights()[0], 7)
+    for weights in later:
+        average = DECAY * average + (1 - DECAY) * weights
     descend(model, optimizer, 7)
     with ema.average_weights(optimizer):
         np.testing.assert_allclose(model.get_weights()[0], average, rtol=1e-5, atol=1e-6)
@@ -63,12 +63,15 @@ def test_an_average_of_its_own_goes_back_as_far_as_the_weights_do():
         return [model.get_weights()[0], average]
 
     values = {"optimizer": "schedule_free_adamw", "learning_rate": 0.1}
-    plain, ahead = two_layers(**values), make(**values)
-    first = plain[0].get_weights()[0]
-    for each in (plain, ahead):
-        descend(*each, STEPS)
-    way = places(*plain)[0] - first
-    for there, back in zip(places(*plain), places(*ahead), strict=True):
+    (plain, plain_optimizer), (ahead, ahead_optimizer) = two_layers(**values), make(**values)
+    first = plain.get_weights()[0]
+    descend(plain, plain_optimizer, STEPS)
+    descend(ahead, ahead_optimizer, STEPS)
+    there_and_back = zip(
+        places(plain, plain_optimizer), places(ahead, ahead_optimizer), strict=True
+    )
+    way = plain.get_weights()[0] - first
+    for there, back in there_and_back:
         np.testing.assert_allclose(there - back, (1 - FACTOR) * way, rtol=1e-4, atol=1e-6)
 
 
