@@ -222,15 +222,3 @@ def test_two_workers_end_together_where_the_loss_is_no_number(prepared, tmp_path
         (line,) = errors.splitlines()
         assert f"its batch is kept in {folder}" in line
     assert_kept(folder, prepared, int(folder.name.removeprefix("step-")), workdir)
-
-
-def test_two_workers_go_back_to_the_best_checkpoint_as_one(run, prepared, tmp_path):
-    said = workers.run(
-        2, *TASK, f"--data_dir={prepared}", f"--workdir={tmp_path / 'run'}", "--epochs=50",
-        f"--init_from={run}", "--patience=2", "--restore_best", "--learning_rate=1e-5",
-    )  # fmt: skip
-    assert [code for code, _, _ in said] == [0, 0], said
-    result = result_of(tmp_path / "run")
-    assert (result["restored_step"], result["steps"], result["stopped"]) == (4, 12, "patience")
-    (first, *_) = watched(tmp_path / "run")
-    assert result["splits"]["validation"]["loss"] == pytest.approx(first["loss"], rel=1e-5)

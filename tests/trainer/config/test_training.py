@@ -61,7 +61,7 @@ def test_a_loss_like_that_of_guessing_is_no_divergence(factor):
 
 def test_going_by_evaluations_needs_one():
     for values in ({"patience": 1}, {"stop_when": "loss<1"}, {"restore_best": True}):
-        config = TrainingConfig(steps=1, **values)  # type: ignore[arg-type]  # of several kinds
+        config = TrainingConfig(steps=1, **values)
         training.check_evaluated(config, "validation")
         with pytest.raises(UsageError, match="name something with `validation_split`"):
             training.check_evaluated(config, None)

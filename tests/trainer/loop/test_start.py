@@ -100,7 +100,9 @@ def test_a_worker_that_does_not_see_what_the_chief_writes_cannot_go_back_to_the_
 ):
     other = tmp_path / "other"
     other.mkdir()
-    with pytest.raises(UserError, match="^`restore_best`: a worker does not see the run directory"):
+    with pytest.raises(
+        UserError, match=r"^`restore_best`: a worker does not see the run directory"
+    ):
         begin(restored(other, source=copy, cluster=NOT_CHIEF, restore_best=True))
     begin(restored(copy, cluster=NOT_CHIEF, restore_best=True))
 
