@@ -156,18 +156,22 @@ def test_the_same_command_says_that_the_run_is_finished_and_more_patience_trains
 
 
 def test_two_workers_start_from_a_run_lower_the_rate_and_end_as_one(run, prepared, tmp_path):
-    """From weights that leave nothing to be better at."""
+    """From weights that leave nothing to be better at; and go back to the best ones."""
     assert any(row["rank1"] == 1 for row in watched(run))
     said = workers.run(
         2, *TASK, f"--data_dir={prepared}", f"--workdir={tmp_path / 'run'}", "--epochs=50",
         f"--init_from={run}", "--patience=2", "--reduce_lr_patience=1", "--learning_rate=1e-5",
+        "--restore_best",
     )  # fmt: skip
     assert [code for code, _, _ in said] == [0, 0], said
     rows = without_rates(tmp_path / "run")
     assert [row["rank1"] for row in rows if row["split"] == "validation"] == [1, 1, 1]
     rates = [row["learning_rate"] for row in rows if row["split"] == "train"]
     assert rates == pytest.approx([1e-5, 1e-5, 1e-6])
-    assert json.loads((tmp_path / "run/result.json").read_text())["steps"] == 12
+    result = json.loads((tmp_path / "run/result.json").read_text())
+    assert (result["steps"], result["restored_step"], result["stopped"]) == (12, 4, "patience")
+    first = next(row for row in rows if row["split"] == "validation")
+    assert result["splits"]["validation"]["loss"] == pytest.approx(first["loss"], rel=1e-5)
 
 
 def test_waiting_for_what_is_not_evaluated_is_refused(prepared, tmp_path):

@@ -2,18 +2,20 @@
 
 import pytest
 
+from headrace.errors import UsageError
 from tests.trainer.config.fields import assert_refused, fixed, parsed
+from trainer.config import training
 from trainer.config.training import MONITORS, TrainingConfig
 
 
 def test_what_is_not_said_is_left_open_and_nothing_is_waited_for():
-    training = parsed(TrainingConfig)
-    assert training == TrainingConfig()
-    assert (training.epochs, training.steps, training.validation_split) == (None, None, None)
-    assert (training.eval_every, training.monitor) == (1, None)
-    assert (training.patience, training.reduce_lr_patience, training.max_minutes) == (0, 0, None)
-    assert (training.min_delta, training.stop_when, training.restore_best) == (0, "", False)
-    assert training.stop_on_divergence == 0
+    config = parsed(TrainingConfig)
+    assert config == TrainingConfig()
+    assert (config.epochs, config.steps, config.validation_split) == (None, None, None)
+    assert (config.eval_every, config.monitor) == (1, None)
+    assert (config.patience, config.reduce_lr_patience, config.max_minutes) == (0, 0, None)
+    assert (config.min_delta, config.stop_when, config.restore_best) == (0, "", False)
+    assert config.stop_on_divergence == 0
 
 
 @pytest.mark.parametrize("monitor", MONITORS)
@@ -48,3 +50,18 @@ def test_a_run_may_become_longer_and_more_patient_but_not_go_by_something_else()
         "reduce_lr_patience",
         "reduce_lr_factor",
     }
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0])
+def test_a_loss_like_that_of_guessing_is_no_divergence(factor):
+    training.check_training(TrainingConfig(steps=1, stop_on_divergence=1.5))
+    with pytest.raises(UsageError, match=f"`stop_on_divergence`={factor:g}: expected more than 1"):
+        training.check_training(TrainingConfig(steps=1, stop_on_divergence=factor))
+
+
+def test_going_by_evaluations_needs_one():
+    for values in ({"patience": 1}, {"stop_when": "loss<1"}, {"restore_best": True}):
+        config = TrainingConfig(steps=1, **values)
+        training.check_evaluated(config, "validation")
+        with pytest.raises(UsageError, match="name something with `validation_split`"):
+            training.check_evaluated(config, None)

@@ -66,7 +66,12 @@ def trained(step_fns: train_step.StepFns, optimizer: keras.optimizers.Optimizer)
     for count in CALLS:
         sums = train_steps(batches, tf.constant(count, tf.int64), sums)
         progress.append([batches.taken, int(optimizer.iterations.numpy())])
-    return {"sums": step_fns.total(sums).tolist(), "progress": progress}
+    assert step_fns.finite_steps
+    return {
+        "sums": step_fns.total(sums).tolist(),
+        "progress": progress,
+        "finite_steps": step_fns.finite_steps(sums),
+    }
 
 
 def main(output: str, chief: str, *others: str) -> None:

@@ -27,6 +27,7 @@ def test_a_call_ends_with_each_of_its_batches_taken_once_and_its_steps_counted(s
     """Also where two workers count at the same time."""
     totals = list(itertools.accumulate(CALLS))
     assert served[case]["progress"] == [[total, total] for total in totals]
+    assert served[case]["finite_steps"] == sum(CALLS)
 
 
 def test_the_sums_are_those_of_all_steps_whoever_took_them(served):

@@ -95,6 +95,18 @@ def begin(new, flagfile="") -> None:
     start.begin(new.run, new.state, new.manager, plan_of(new), flagfile, None)
 
 
+def test_a_worker_that_does_not_see_what_the_chief_writes_cannot_go_back_to_the_best(
+    copy, tmp_path
+):
+    other = tmp_path / "other"
+    other.mkdir()
+    with pytest.raises(
+        UserError, match=r"^`restore_best`: a worker does not see the run directory"
+    ):
+        begin(restored(other, source=copy, cluster=NOT_CHIEF, restore_best=True))
+    begin(restored(copy, cluster=NOT_CHIEF, restore_best=True))
+
+
 def test_a_run_directory_is_brought_up_to_date_by_the_chief_alone(copy):
     before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
     begin(restored(copy, cluster=NOT_CHIEF, steps=99), "--new")

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from trainer.config.optimization import OptimizationConfig
@@ -100,3 +101,26 @@ def compiled_functions(**options) -> int:
         batches, tf.constant(1, tf.int64), train_step.first_sums(strategy)
     ).graph.as_graph_def()
     return sum("_XlaMustCompile" in function.attr for function in graph.library.function)
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+@pytest.mark.parametrize("bad", [0, 4, 6])
+def test_steps_are_counted_up_to_the_first_loss_that_is_no_number(parts, bad):
+    """In the first part of its batch, or the last; later losses may be numbers again."""
+    strategy = tf.distribute.get_strategy()
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])
+    optimizer = keras.optimizers.SGD(0.0)
+    optimizer.build(model.trainable_variables)
+    train_steps = train_step.make_train_steps(
+        strategy, model, optimizer, 4, OptimizationConfig(grad_accum_steps=parts)
+    )
+    image = np.random.default_rng(0).normal(size=(28, 3)).astype("f4")
+    image[4 * bad + bad % 4] = np.inf
+    records = {"image": image, "label": np.zeros(28, np.int64)}
+    batches = iter(tf.data.Dataset.from_tensor_slices(records).batch(4))
+    sums = train_step.first_sums(strategy, (5.0, 2.0))
+    assert train_step.finite_steps(strategy, sums) == 0
+    for count in (1, 6):
+        sums = train_steps(batches, tf.constant(count, tf.int64), sums)
+    assert train_step.finite_steps(strategy, sums) == bad
+    assert np.isnan(train_step.total(strategy, sums)[0])
