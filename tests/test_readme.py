@@ -30,7 +30,7 @@ def test_every_command_works_as_pasted(tmp_path):
         "trainer.evaluate",
         "trainer.export",
         "trainer.predict",
-        *["trainer.task"] * 3,
+        *["trainer.task"] * 4,
         "trainer.inspect",
         "trainer.task",
         *["trainer.inspect"] * 2,

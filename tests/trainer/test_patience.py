@@ -121,10 +121,10 @@ def test_an_evaluation_that_a_signal_cut_short_counts_once(
     without_end(ended, tmp_path / "run", after=step - 1)
     evaluation = Data.evaluation
 
-    def signalled(self, split):
+    def signalled(self, split, at):
         if run_dir.read_metrics(str(tmp_path / "run"))[-1]["step"] == step:
             os.kill(os.getpid(), signal.SIGTERM)
-        return evaluation(self, split)
+        return evaluation(self, split, at)
 
     with monkeypatch.context() as patch:
         patch.setattr(Data, "evaluation", signalled)

@@ -40,10 +40,10 @@ def test_a_result_is_logged_told_and_counted(metric, score):
 
 
 class Data:
-    """Batches that are numbers."""
+    """Batches that are numbers, the last one that of the step."""
 
-    def evaluation(self, split: str) -> tuple[list[int], None]:
-        return [1, 2, 3], None
+    def evaluation(self, split: str, step: int) -> tuple[list[int], None]:
+        return [1, 2, step], None
 
 
 DATA: Any = Data()
@@ -61,10 +61,10 @@ def test_a_split_is_evaluated_once_at_a_step():
     assert evaluator("test") == evaluator("test") == RESULT
     evaluator("validation")
     assert evaluator("test") == RESULT
-    assert batches == [[1, 2, 3]] * 2
+    assert batches == [[1, 2, 6]] * 2
     at.step = 7
     evaluator("test")
-    assert len(batches) == 3
+    assert batches[2:] == [[1, 2, 7]]
 
 
 def test_an_evaluation_stops_between_batches_and_is_made_again():
@@ -84,7 +84,7 @@ def test_an_evaluation_stops_between_batches_and_is_made_again():
         evaluator("test")
     assert batches == [1]
     assert evaluator("test") == RESULT
-    assert batches == [1, 1, 2, 3]
+    assert batches == [1, 1, 2, 6]
 
 
 @pytest.mark.parametrize(("split", "others"), [("validation", 0.25), (None, 0.5)])
