@@ -12,7 +12,9 @@ a search brings them:
 What needs it most, and what helps, is one sum: of (count - quota)² / quota over all splits and
 classes, and, a tenth as heavy, over pairs of classes (pairs as evidence are of Szymański &
 Kajdanowicz, A Network Perspective on Stratification of Multi-Label Data, 2017). Images without a
-class count as a class.
+class count as a class. In the second step a class costs a little more, whatever its quota: by the
+sum above alone frequent classes would be several images off for the sake of pairs. In the first
+step that would fill a large split with them before the others get any.
 
 Pure arithmetic: units come in a seeded order, and nothing else decides. Numbers are added up in
 that order, so they are the same to the last bit on every machine.
@@ -29,6 +31,7 @@ import numpy as np
 from beam_pipelines.planning.controlled_rounding import round_quotas
 
 _PAIR_WEIGHT = 0.1
+_CLASS_WEIGHT = 0.03  # in the second step, added to 1 / quota
 # Of the second step: units that may change places (more are sampled evenly), the best of each split
 # that are looked at for a swap, how many swaps there are at most, and what counts as better.
 _CANDIDATES, _BEST, _SWAPS, _BETTER = 1 << 15, 48, 1000, 1e-9
@@ -53,6 +56,7 @@ def divide(units: Sequence[Unit], shares: Sequence[Fraction]) -> list[int]:
     sizes = [sum(unit.values()) for unit in units]
     balance = _Balance.of([_features(unit) for unit in units], shares)
     splits = _place(balance, sizes, round_quotas([sum(sizes)], shares)[0])
+    balance.weight[balance.single] += _CLASS_WEIGHT
     size_of = np.array(sizes)
     for size in sorted(set(sizes)):
         same = np.flatnonzero(size_of == size)
@@ -80,12 +84,14 @@ class _Balance:
         rarest: of each unit how many images have its rarest class.
         deviation: images above the quota, float64 `[features, splits]`.
         weight: what a squared deviation costs, float64 `[features, splits]`.
+        single: which features are no pairs, bool `[features]`.
     """
 
     features: list[tuple[list[int], list[int]]]
     rarest: list[int]
     deviation: np.ndarray
     weight: np.ndarray
+    single: np.ndarray
 
     @classmethod
     def of(cls, units: Sequence[Counter[_Feature]], shares: Sequence[Fraction]) -> "_Balance":
@@ -96,12 +102,13 @@ class _Balance:
         number = {feature: index for index, feature in enumerate(sorted(totals))}
         counts = np.array([totals[feature] for feature in number], np.float64)
         quota = counts[:, None] * np.array([float(share) for share in shares])
-        importance = np.array([_PAIR_WEIGHT if len(feature) == 2 else 1.0 for feature in number])
+        single = np.array([len(feature) < 2 for feature in number])
         return cls(
             [([number[each] for each in unit], list(unit.values())) for unit in units],
             [min(totals[each] for each in unit if len(each) < 2) for unit in units],
             -quota,
-            importance[:, None] / quota,
+            np.where(single, 1.0, _PAIR_WEIGHT)[:, None] / quota,
+            single,
         )
 
     def move(self, unit: int, splits: np.ndarray, target: int) -> None:
