@@ -9,8 +9,9 @@ INSTALLED := $(VENV)/.installed
 demo: $(INSTALLED)
 	@PATH="$(abspath $(BIN)):$$PATH" python -m recipes.demo
 
+# A file's tests share what they prepare and train, so one process runs all of them.
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
 # Kills, stops and starves training runs at random; SEED=… for other faults.
 SEED ?= 0

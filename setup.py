@@ -56,6 +56,7 @@ setup(
             "mypy>=1.15",
             GRAPH,
             "pytest>=8.3",
+            "pytest-xdist>=3.6",
             "pyyaml>=6.0",
             "ruff>=0.8",
             "scipy>=1.14",
