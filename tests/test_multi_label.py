@@ -1,13 +1,14 @@
 """Images of several labels, from a listing to what is served, by the commands alone."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tests.conftest import run_program
+from tests.conftest import assert_one_line_error, run_program
 
 # What is on an image: a bright band in one of three places, any number of them.
 BANDS = {"low": slice(5, 8), "middle": slice(3, 5), "top": slice(0, 2)}
@@ -30,19 +31,27 @@ def shown(tmp_path_factory):
     return folder, found
 
 
+@pytest.fixture(scope="module")
+def data(shown):
+    """The dataset directory of the listing."""
+    folder, _ = shown
+    run(
+        "beam_pipelines.prepare", f"--source=listing:{folder}/images.csv",
+        f"--output_dir={folder / 'data'}", "--name=bands",
+        "--splits=train:0.6,validation:0.2,test:0.2",
+    )  # fmt: skip
+    return folder / "data"
+
+
 def run(*arguments: object) -> str:
     finished = run_program(*map(str, arguments))
     assert finished.returncode == 0, finished.stderr
     return finished.stdout
 
 
-def test_what_a_listing_says_is_learnt_evaluated_predicted_and_served(shown, tmp_path):
+def test_what_a_listing_says_is_learnt_evaluated_predicted_and_served(shown, data, tmp_path):
     folder, found = shown
-    data, workdir = tmp_path / "data", tmp_path / "run"
-    run(
-        "beam_pipelines.prepare", f"--source=listing:{folder}/images.csv", f"--output_dir={data}",
-        "--name=bands", "--splits=train:0.6,validation:0.2,test:0.2",
-    )  # fmt: skip
+    workdir = tmp_path / "run"
     run(
         "trainer.task", f"--data_dir={data}", f"--workdir={workdir}", "--model=mlp", "--epochs=60",
         "--model_options=units=(16,)", "--batch_size=16", "--optimizer=adam", "--eval_every=10",
@@ -58,6 +67,14 @@ def test_what_a_listing_says_is_learnt_evaluated_predicted_and_served(shown, tmp
     for name in ("map", "f1", "macro_f1", "threshold", "records"):
         assert evaluation[name] == pytest.approx(numbers[name], abs=1e-6)
 
+    shutil.copytree(data, tmp_path / "other")
+    card = json.loads((data / "card.json").read_text())
+    (tmp_path / "other/card.json").write_text(json.dumps({**card, "multi_label": False}))
+    refused = run_program(
+        "trainer.evaluate", f"--workdir={workdir}", "--split=test", f"--data_dir={tmp_path}/other"
+    )
+    assert_one_line_error(refused, 1, "has images of one label, other than the run in")
+
     paths = [folder / name for name in found]
     lines = run("trainer.predict", f"--workdir={workdir}", *paths).splitlines()
     predicted = [set(filter(None, line.split("\t")[1].split("|"))) for line in lines]
@@ -69,3 +86,18 @@ def test_what_a_listing_says_is_learnt_evaluated_predicted_and_served(shown, tmp
     )
     labels = [set(filter(None, text.decode().split("|"))) for text in served["labels"].numpy()]
     assert labels == predicted
+
+
+def test_a_batch_whose_loss_is_no_number_is_kept_with_all_labels(shown, data, tmp_path):
+    _, found = shown
+    ended = run_program(
+        "trainer.task", f"--data_dir={data}", f"--workdir={tmp_path}", "--model=mlp", "--steps=9",
+        "--batch_size=16", "--optimizer=sgd", "--learning_rate=1e30",
+    )  # fmt: skip
+    assert_one_line_error(ended, 1, "its batch is kept in")
+    (folder,) = (tmp_path / "diverged").iterdir()
+    records = json.loads((folder / "about.json").read_text())["records"]
+    assert len(records) == 16
+    for record in records:
+        names = "|".join(sorted(found[record["file_name"]]))
+        assert record["class"] == (names or "no class")

@@ -148,11 +148,12 @@ def evaluate(
 def _read_card(data_dir: str, config: RunConfig) -> dataset_dir.Card:
     files.check(data_dir, "data_dir")
     card = dataset_dir.read_card(data_dir)
+    of_the_run = f"the run in {FLAGS.workdir} was trained on; name its own dataset with --data_dir"
     if card.classes != config.dataset.classes:
-        raise UserError(
-            f"{data_dir} has other classes than the run in {FLAGS.workdir} was trained on; "
-            "name its own dataset with --data_dir"
-        )
+        raise UserError(f"{data_dir} has other classes than {of_the_run}")
+    if card.multi_label != config.dataset.multi_label:
+        several = "several labels" if card.multi_label else "one label"
+        raise UserError(f"{data_dir} has images of {several}, other than {of_the_run}")
     return card
 
 

@@ -88,7 +88,8 @@ class TrainingConfig:
     stop_on_divergence: float = option(
         0.0,
         "End with an error where the mean loss of a log line, which has been below that of "
-        "guessing, log(classes), is more than so many times as high as that; 0 for never.",
+        "guessing (all classes as likely), is more than so many times as high as that; 0 for "
+        "never.",
         minimum=0.0,
     )
     max_minutes: float | None = option(

@@ -64,7 +64,10 @@ class DivergenceWatch:
 
 def make_watch(run: Run) -> DivergenceWatch:
     """Make the watch of a run, which knows the losses that earlier starts have logged."""
-    factor, guessing = run.config.training.stop_on_divergence, math.log(len(run.card.classes))
+    factor, card = run.config.training.stop_on_divergence, run.card
+    guessing = losses.of_guessing(
+        run.config.optimization, len(card.classes), multi_label=card.multi_label
+    )
     rows = run.logged() if factor else []
     learned = any(row["split"] == "train" and row["loss"] < guessing for row in rows)
     (known,) = run.collectives.all_reduce_sum(float(learned))
@@ -110,8 +113,10 @@ def _write(run: Run, state: TrainState, error: DivergedError, folder: str) -> No
     names = ("record", "weight", "share", "loss")
     columns = {name: _json_numbers(batch[name]) for name in names if name in batch}
     records = [
-        {"file_name": file_name, "class": classes[label]}
-        for (_, file_name), label in zip(sources, batch["label"].tolist(), strict=True)
+        {"file_name": file_name, "class": name}
+        for (_, file_name), name in zip(
+            sources, image_grid.class_names(batch["label"], classes), strict=True
+        )
     ]
     for name, values in columns.items():
         for record, value in zip(records, values, strict=True):

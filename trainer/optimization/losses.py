@@ -68,6 +68,14 @@ def make_eval_losses(config: OptimizationConfig) -> LabelLosses:
     return _make_label_losses(dataclasses.replace(config, label_smoothing=0.0), None)
 
 
+def of_guessing(config: OptimizationConfig, classes: int, multi_label: bool) -> float:
+    """Return what a record costs a model for which all classes are as likely; of a binary loss,
+    each as likely to be there as not."""
+    label = np.zeros((1, classes), np.uint8) if multi_label else np.zeros(1, np.int64)
+    cost = make_eval_losses(config)(tf.constant(label), tf.zeros([1, classes]))
+    return float(cost[0])
+
+
 def _make_label_losses(config: OptimizationConfig, class_weights: np.ndarray | None) -> LabelLosses:
     smoothing = config.label_smoothing
 

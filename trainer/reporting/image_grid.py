@@ -34,10 +34,10 @@ def with_captions(batch: Mapping, classes: Sequence[str]) -> list[CaptionedImage
     """Return the images of a batch of `stream.training` with their classes; of mixed images with
     the classes of both, and the share of each."""
     batch = {name: np.asarray(values) for name, values in batch.items()}
-    names = _names(batch["label"], classes)
+    names = class_names(batch["label"], classes)
     captions: list[tuple[str, ...]] = [(name,) for name in names]
     if "share" in batch:
-        others = _names(batch["other_label"], classes)
+        others = class_names(batch["other_label"], classes)
         mixed = zip(names, others, batch["share"], strict=True)
         captions = [
             (f"{name} {share:.2f}", f"{other} {1 - share:.2f}") for name, other, share in mixed
@@ -45,8 +45,13 @@ def with_captions(batch: Mapping, classes: Sequence[str]) -> list[CaptionedImage
     return list(zip(batch["image"], captions, strict=True))
 
 
-def _names(labels: np.ndarray, classes: Sequence[str]) -> list[str]:
-    """Return the class of each image, or all its classes, as `a|b`, where it may have several."""
+def class_names(labels: np.ndarray, classes: Sequence[str]) -> list[str]:
+    """Return the class of each image, or all its classes, as `a|b`, where it may have several.
+
+    Args:
+        labels: int64 `[batch]`, or of several labels uint8 `[batch, classes]`.
+        classes: names of the classes.
+    """
     if labels.ndim == 1:
         return [classes[int(label)] for label in labels]
     each = ([classes[index] for index in np.flatnonzero(hot).tolist()] for hot in labels)

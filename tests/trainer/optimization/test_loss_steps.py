@@ -1,6 +1,7 @@
 """What each loss is, by the equations of its paper, and that replicas share it out."""
 
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -128,3 +129,12 @@ def test_evaluation_has_the_loss_of_labels_as_they_are():
     plain = losses.make_loss_fn(OptimizationConfig(loss="binary_focal"))
     expected = plain({"label": tf.constant(data["label"])}, tf.constant(logits))
     np.testing.assert_array_equal(found, expected)
+
+
+def test_guessing_costs_what_its_probabilities_say():
+    def cost(multi_label: bool = False, **values) -> float:
+        return losses.of_guessing(OptimizationConfig(**values), 8, multi_label)
+
+    assert cost(label_smoothing=0.1) == pytest.approx(math.log(8))
+    assert cost(multi_label=True) == cost(loss="binary") == pytest.approx(math.log(2))
+    assert cost(loss="focal") == pytest.approx(0.25 * (7 / 8) ** 2 * math.log(8))
