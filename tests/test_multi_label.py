@@ -62,6 +62,8 @@ def test_what_a_listing_says_is_learnt_evaluated_predicted_and_served(shown, dat
     assert result["stopped"] == "objective"
     numbers = result["splits"]["test"]
     assert numbers["map"] > 0.99
+    page = (workdir / "report.html").read_text()
+    assert all(f"{numbers[name]:.4f}</td>" in page for name in ("map", "f1", "threshold"))
     run("trainer.evaluate", f"--workdir={workdir}", "--split=test")
     evaluation = json.loads((workdir / "evaluation-test.json").read_text())
     for name in ("map", "f1", "macro_f1", "threshold", "records"):

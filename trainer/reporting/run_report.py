@@ -27,6 +27,15 @@ img { max-width: 100%; background: white; border-radius: 6px; margin-top: 1rem; 
 pre { background: var(--soft); padding: .6rem .8rem; border-radius: 6px; overflow-x: auto; }
 .good { color: #3f9b5f; font-weight: 600; }
 """
+# Numbers of an evaluation, and what stands above them; some are of images of several labels alone.
+_NUMBERS = {
+    "rank1": "rank-1",
+    "rank5": "rank-5",
+    "loss": "loss",
+    "map": "mAP",
+    "f1": "F1",
+    "threshold": "threshold",
+}
 _FIELD = re.compile(r"`(\w+)`(=[\w.()-]+)?")
 
 
@@ -115,16 +124,19 @@ def _progress(
 
 
 def _numbers(result: Mapping[str, Any]) -> str:
+    splits = result["splits"]
+    there = next(iter(splits.values()), {})
+    columns = {name: title for name, title in _NUMBERS.items() if name in there}
     rows = [
         [
             escape(split),
-            *(f"{numbers[name]:.4f}" for name in ("rank1", "rank5", "loss")),
+            *(f"{numbers[name]:.4f}" for name in columns),
             f"{numbers['records']:,}",
         ]
-        for split, numbers in result["splits"].items()
+        for split, numbers in splits.items()
     ]
     speed = f"<p>{result['images_per_second']:,.0f} images/s in training.</p>"
-    return html_page.table(["split", "rank-1", "rank-5", "loss", "images"], rows) + speed
+    return html_page.table(["split", *columns.values(), "images"], rows) + speed
 
 
 def _kind(finding: Finding) -> str:

@@ -38,6 +38,7 @@ def draw(
         axes.plot(list(logged), list(logged.values()), label="so far", linewidth=2.5, alpha=0.7)
         axes.legend()
     axes.set(title=title, xlabel="step")
+    axes.margins(y=0.08)  # of the highest rate too
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
     image = io.BytesIO()
