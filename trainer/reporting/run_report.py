@@ -125,7 +125,7 @@ def _progress(
 
 def _numbers(result: Mapping[str, Any]) -> str:
     splits = result["splits"]
-    there = next(iter(splits.values()), {})
+    there: Mapping[str, Any] = next(iter(splits.values()), {})
     columns = {name: title for name, title in _NUMBERS.items() if name in there}
     rows = [
         [
