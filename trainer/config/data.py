@@ -110,7 +110,7 @@ class DataConfig:
     rotating_validation: float = option(
         0.0,
         "Hold out this part of what is trained on, another in each epoch, and evaluate on it at "
-        "the epoch's end; in place of `validation_split`. 0 for none.",
+        "the epoch's end, in place of a split. 0 for none.",
         minimum=0.0,
         maximum=0.5,
         on_resume="same",

@@ -176,7 +176,8 @@ def test_the_card_fills_in_what_is_left_out(resolve, card):
 @pytest.mark.parametrize("multi_label", [False, True])
 def test_the_run_knows_whether_images_have_several_labels(resolve, card, multi_label):
     several = dataclasses.replace(card, multi_label=multi_label)
-    assert training_flags.resolve(resolve(), several).dataset.multi_label == multi_label
+    config = with_values(resolve(), loss="auto", monitor=None)
+    assert training_flags.resolve(config, several).dataset.multi_label == multi_label
 
 
 @pytest.mark.parametrize(
@@ -274,7 +275,9 @@ def test_loss_and_monitor_are_those_that_suit_the_labels_unless_they_are_said(re
 
 def test_what_is_for_several_labels_or_for_one_is_refused_elsewhere(resolve, card):
     for monitor in ("map", "f1"):
-        with pytest.raises(UsageError, match=f"`monitor`={monitor} is .* use rank1, rank5 or loss"):
+        with pytest.raises(
+            UsageError, match=f"`monitor`: {monitor} is .* use rank1, rank5 or loss"
+        ):
             resolve(monitor=monitor)
     several = dataclasses.replace(card, multi_label=True)
     with pytest.raises(UsageError, match="`loss`=focal takes images of one label"):

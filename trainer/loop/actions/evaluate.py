@@ -76,7 +76,7 @@ class Evaluator:
             for name, number in zip(eval_step.NUMBERS, numbers.tolist(), strict=True)
             if math.isfinite(number)
         }
-        if result:
+        if "loss" in result:
             self._results[split, self.state.step] = {**result, "records": int(result["records"])}
 
     def forget(self) -> None:
