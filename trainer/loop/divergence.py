@@ -65,11 +65,12 @@ class DivergenceWatch:
 def make_watch(run: Run) -> DivergenceWatch:
     """Make the watch of a run, which knows the losses that earlier starts have logged."""
     factor, card = run.config.training.stop_on_divergence, run.card
+    if not factor:
+        return DivergenceWatch(factor, math.inf)
     guessing = losses.of_guessing(
         run.config.optimization, len(card.classes), multi_label=card.multi_label
     )
-    rows = run.logged() if factor else []
-    learned = any(row["split"] == "train" and row["loss"] < guessing for row in rows)
+    learned = any(row["split"] == "train" and row["loss"] < guessing for row in run.logged())
     (known,) = run.collectives.all_reduce_sum(float(learned))
     return DivergenceWatch(factor, guessing, known > 0)
 
