@@ -84,7 +84,8 @@ def test_a_threshold_that_is_not_logged_needs_the_dataset(several):
     assert choose(moved, 80) == 0.75
     with pytest.raises(UserError, match=r"moved.*put it there, or say `threshold`"):
         choose(moved, 7)
-    averaged = with_values(moved, ema_decay=0.9)
-    assert choose(averaged, 80, average=True) == 0.75
-    with pytest.raises(UserError, match="or say `threshold`"):  # what is logged is of the average
-        choose(averaged, 80, average=False)
+    for average in ({"ema_decay": 0.9}, {"optimizer": "schedule_free_adamw"}):
+        averaged = with_values(moved, **average)
+        assert choose(averaged, 80, average=True) == 0.75
+        with pytest.raises(UserError, match="or say `threshold`"):  # the logged one is of these
+            choose(averaged, 80, average=False)

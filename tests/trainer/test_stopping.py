@@ -58,11 +58,23 @@ def ended(config, tmp_path_factory):
 
 
 def test_the_result_is_that_of_the_best_checkpoint(ended):
-    rows, result = watched(ended), result_of(ended)
+    assert_result_of_the_best(ended)
+
+
+def test_the_result_is_of_the_average_that_an_optimizer_keeps_by_itself(config, tmp_path):
+    averaging = with_values(
+        config, ema_decay=0.0, optimizer="schedule_free_adamw", learning_rate=0.02
+    )
+    train(tmp_path / "run", averaging)
+    assert_result_of_the_best(tmp_path / "run")
+
+
+def assert_result_of_the_best(workdir: pathlib.Path) -> None:
+    rows, result = watched(workdir), result_of(workdir)
     best = max(rows, key=lambda row: row["rank1"])  # the first of them
     assert result["stopped"] == "patience"
     assert result["restored_step"] == best["step"] < result["steps"] == rows[-1]["step"]
-    assert names(ended / "checkpoints/best") == {f"step-{best['step']:08d}"}
+    assert names(workdir / "checkpoints/best") == {f"step-{best['step']:08d}"}
     numbers = {name: best[name] for name in ("rank1", "rank5", "loss", "records")}
     assert result["splits"]["validation"] == pytest.approx(numbers, rel=1e-5)
     assert result["splits"]["validation"] != pytest.approx(

@@ -102,7 +102,7 @@ def choose_threshold(
         workdir: the run directory.
         model: model with the weights of the checkpoint.
         step: step of the checkpoint.
-        average: whether these are the moving average.
+        average: whether these are the average.
         strategy: strategy under which the model was made; None for no other than TensorFlow's.
         note: function that is called with a line, where there is no validation split.
 
@@ -116,7 +116,7 @@ def choose_threshold(
             f"{multi_label.DEFAULT_THRESHOLD}"
         )
         return multi_label.DEFAULT_THRESHOLD
-    if average == bool(config.optimization.ema_decay):  # these are the weights that it evaluates
+    if average == config.optimization.keeps_average:  # these are the weights that it evaluates
         for row in run_dir.read_metrics(workdir):
             if (row["step"], row["split"]) == (step, split) and "threshold" in row:
                 return row["threshold"]

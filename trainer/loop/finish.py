@@ -73,7 +73,7 @@ def finish(
 
 
 def _restore_best(run: Run, state: TrainState, manager: CheckpointManager) -> int:
-    """Give the model the weights of the best checkpoint, with their moving average if there is one;
+    """Give the model the weights of the best checkpoint, with their average if the run keeps one;
     return its step. What is saved as the latest stays, for a run that is to train on.
 
     Raises:
@@ -81,7 +81,7 @@ def _restore_best(run: Run, state: TrainState, manager: CheckpointManager) -> in
     """
     manager.wait()
     run.collectives.barrier()  # the chief has written it
-    average = {"optimizer": state.optimizer} if run.config.optimization.ema_decay else {}
+    average = {"optimizer": state.optimizer} if run.config.optimization.keeps_average else {}
     note = run.progress.note
     step, failure = -1, None
     try:
