@@ -17,7 +17,7 @@ from beam_pipelines.planning import split_shares
 from beam_pipelines.report import report
 from headrace import files
 from headrace.errors import UsageError, UserError
-from input.dataset import dataset_dir
+from input.dataset import dataset_dir, record_files
 from input.dataset.dataset_dir import Card, Shard, Split
 
 _THUMBNAIL = 96
@@ -164,13 +164,13 @@ def _gather(config: Config, root: str, name: str, split: dict, multi_label: bool
         shards.append(Shard(**result["shard"]))
         offsets.append(result["offsets"])
         labels.append(result["labels"])
-    index = f"{config.output_dir}/{dataset_dir.index_file(config.name, name)}"
-    files.write_atomic(index, dataset_dir.index_bytes(offsets))
-    labels_file = f"{config.output_dir}/{dataset_dir.labels_file(config.name, name)}"
+    index = f"{config.output_dir}/{record_files.index_file(config.name, name)}"
+    files.write_atomic(index, record_files.index_bytes(offsets))
+    labels_file = f"{config.output_dir}/{record_files.labels_file(config.name, name)}"
     content = (
-        dataset_dir.label_sets_bytes(labels, len(split["per_class"]))
+        record_files.label_sets_bytes(labels, len(split["per_class"]))
         if multi_label
-        else dataset_dir.labels_bytes(labels)
+        else record_files.labels_bytes(labels)
     )
     files.write_atomic(labels_file, content)
     return Split(split["per_class"], shards)

@@ -21,7 +21,7 @@ from google.protobuf.message import DecodeError
 
 from headrace import files
 from headrace.errors import UserError
-from input.dataset import dataset_dir, split_spec, tfrecord
+from input.dataset import dataset_dir, record_files, split_spec, tfrecord
 from input.dataset.dataset_dir import Card
 
 _REQUESTS = 16
@@ -86,7 +86,7 @@ class Reader:
         counts = [shard.records for shard in shards]
         shard = np.repeat(np.arange(len(shards), dtype=np.int32), counts)
         first = np.cumsum(counts) - counts
-        starts = dataset_dir.read_index(self.data_dir, self.card, part.split).astype(np.int64)
+        starts = record_files.read_index(self.data_dir, self.card, part.split).astype(np.int64)
         ends = np.append(starts[1:], 0)
         ends[first + counts - 1] = [shard.bytes for shard in shards]
         in_shard = np.arange(len(starts), dtype=np.int32) - first.astype(np.int32)[shard]
@@ -114,7 +114,7 @@ class Reader:
             UserError: the file of labels is missing, or does not fit the card.
         """
         parts = (
-            dataset_dir.read_labels(self.data_dir, self.card, part.split)[part.start : part.stop]
+            record_files.read_labels(self.data_dir, self.card, part.split)[part.start : part.stop]
             for part in self._slices
         )
         return np.concatenate(list(parts))
@@ -218,7 +218,7 @@ class Reader:
 
     def _labels(self, stored: list[Sequence[int]]) -> np.ndarray:
         if self.card.multi_label:
-            return dataset_dir.multi_hot(stored, len(self.card.classes))
+            return record_files.multi_hot(stored, len(self.card.classes))
         return np.array([label for (label,) in stored], np.int64)
 
     def _note(self, number: int, what: str) -> None:

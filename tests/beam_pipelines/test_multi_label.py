@@ -11,7 +11,7 @@ import tensorflow_datasets as tfds
 
 from beam_pipelines.output import hdf5
 from headrace.errors import UserError
-from input.dataset import dataset_dir
+from input.dataset import dataset_dir, record_files
 from tests.beam_pipelines.jobs import file_contents, prepare, write_listing
 from tests.beam_pipelines.multi_label import CLASSES, multi_hot, rows, write_source
 
@@ -61,7 +61,7 @@ def test_records_labels_file_card_and_tfds_say_what_the_listing_says(source, dat
         assert [[CLASSES[i] for i in indices] for _, indices in records] == [
             classes[name] for name, _ in records
         ]
-        labels = dataset_dir.read_labels(str(data), card, split)
+        labels = record_files.read_labels(str(data), card, split)
         assert labels.dtype == np.bool_
         np.testing.assert_array_equal(labels, expected)
         assert card.splits[split].per_class == np.sum(expected, 0).tolist()
@@ -103,7 +103,7 @@ def test_a_column_of_labels_makes_a_multi_label_dataset_of_single_names_as_well(
     plain = [{"path": path, "labels": CLASSES[n % 2]} for n, path in enumerate(classes)]
     card = prepare(write_listing(folder, plain), tmp_path / "data")
     assert card.multi_label
-    assert dataset_dir.read_labels(str(tmp_path / "data"), card, "train").sum(1).tolist() == (
+    assert record_files.read_labels(str(tmp_path / "data"), card, "train").sum(1).tolist() == (
         [1] * card.splits["train"].records
     )
 
@@ -196,4 +196,4 @@ def test_a_labels_file_that_does_not_fit_the_card_is_refused(data, tmp_path, con
     folder = shutil.copytree(data, tmp_path / "data")
     (folder / "shades-train.labels").write_bytes(content)
     with pytest.raises(UserError, match=words):
-        dataset_dir.read_labels(str(folder), dataset_dir.read_card(str(folder)), "train")
+        record_files.read_labels(str(folder), dataset_dir.read_card(str(folder)), "train")

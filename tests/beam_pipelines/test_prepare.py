@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from headrace.errors import UserError
-from input.dataset import dataset_dir
+from input.dataset import dataset_dir, record_files
 from tests.beam_pipelines.image_files import image_bytes, photo
 from tests.beam_pipelines.jobs import (
     file_contents,
@@ -33,8 +33,8 @@ def test_the_card_tells_the_truth(source, tmp_path):
     assert [split.per_class for split in read.splits.values()] == [[7, 11], [5, 7]]
     pixels = []
     for name, split in read.splits.items():
-        index = dataset_dir.read_index(str(tmp_path / "data"), read, name)
-        labels = dataset_dir.read_labels(str(tmp_path / "data"), read, name)
+        index = record_files.read_index(str(tmp_path / "data"), read, name)
+        labels = record_files.read_labels(str(tmp_path / "data"), read, name)
         position = 0
         for shard in split.shards:
             content = (tmp_path / "data" / shard.file).read_bytes()

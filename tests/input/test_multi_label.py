@@ -8,7 +8,7 @@ import pytest
 from headrace.errors import UsageError, UserError
 from input import stream
 from input.augment.config import Augmentation
-from input.dataset import dataset_dir, tfrecord
+from input.dataset import dataset_dir, record_files, tfrecord
 from input.dataset.reader import BadRecordError, Reader
 from input.loading import decoded_cache
 from input.preprocessing.spec import Preprocessing
@@ -128,7 +128,7 @@ def test_a_record_with_a_label_of_no_class_is_damaged(data, tmp_path):
     card = dataset_dir.read_card(str(folder))
     shard = folder / card.splits["train"].shards[0].file
     content = bytearray(shard.read_bytes())
-    starts = dataset_dir.read_index(str(folder), card, "train").astype(int)
+    starts = record_files.read_index(str(folder), card, "train").astype(int)
     labels = open_reader(folder).labels()
     number = int(np.flatnonzero(labels.sum(1) == 1)[0])  # a record of one class
     frame = content[starts[number] : starts[number + 1]]

@@ -16,7 +16,7 @@ from input import stream
 from input.augment import warp
 from input.augment.config import Augmentation
 from input.augment.rng import BatchRng
-from input.dataset import dataset_dir
+from input.dataset import dataset_dir, record_files
 from input.dataset.reader import Reader
 from input.loading import read_records
 from input.preprocessing.spec import Preprocessing
@@ -261,7 +261,7 @@ def damaged(shards, tmp_path) -> pathlib.Path:
     for path in shards.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     first = card.splits["train"].shards[0].records
-    start = int(dataset_dir.read_index(str(shards), card, "train")[first + 3])
+    start = int(record_files.read_index(str(shards), card, "train")[first + 3])
     path = tmp_path / card.splits["train"].shards[1].file
     content = bytearray(path.read_bytes())
     content[start + 40] ^= 1

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from beam_pipelines.planning import sharding
 from headrace.errors import UserError
-from input.dataset import dataset_dir, tfrecord
+from input.dataset import dataset_dir, record_files, tfrecord
 from input.dataset.reader import BadRecordError, Reader, _features
 from tests.beam_pipelines.cards import make_card
 from tests.beam_pipelines.jobs import prepare
@@ -101,7 +101,7 @@ def test_a_damaged_record_of_a_slice_is_told_by_its_place_in_the_shard(data, tmp
     shards = card.splits["train"].shards
     shard = next(n for n in range(4) if bad < sum(s.records for s in shards[: n + 1]))
     in_shard = bad - sum(s.records for s in shards[:shard])
-    byte = int(dataset_dir.read_index(str(tmp_path), card, "train")[bad])
+    byte = int(record_files.read_index(str(tmp_path), card, "train")[bad])
     path = tmp_path / shards[shard].file
     content = bytearray(path.read_bytes())
     content[byte + 40] ^= 1

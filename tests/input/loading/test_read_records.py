@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from headrace.errors import UserError
 from input import stream
-from input.dataset import dataset_dir
+from input.dataset import dataset_dir, record_files
 from input.dataset.reader import Reader
 from input.loading import read_records
 from input.preprocessing.spec import Preprocessing
@@ -71,7 +71,7 @@ def test_a_damaged_record_of_a_bucket_is_named(prepared, bucket):
     there = upload(bucket, prepared, "data")
     card = dataset_dir.read_card(there)
     (shard,) = card.splits["train"].shards
-    start = int(dataset_dir.read_index(there, card, "train")[17])
+    start = int(record_files.read_index(there, card, "train")[17])
     blob = bucket.blob(f"data/{shard.file}")
     content = bytearray(blob.download_as_bytes())
     content[start + 40] ^= 1
