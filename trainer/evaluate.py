@@ -117,13 +117,10 @@ def evaluate(
     strategy = strategies.create_for_one_process(config.distribution.strategy)
     with strategy.scope():
         model, step = restore.load_model(config, workdir, checkpoint, average)
-    options: dict[str, Any] = {}
-    if config.dataset.multi_label:
-        if threshold is None:
-            threshold = run_evaluation.choose_threshold(
-                config, workdir, model, step, average, strategy=strategy
-            )
-        options = {"threshold": threshold}
+    threshold = run_evaluation.choose_threshold(
+        config, workdir, model, step, average, given=threshold, strategy=strategy
+    )
+    options: dict[str, Any] = {} if threshold is None else {"threshold": threshold}
     labels, predictions = [], []
 
     def collect(true: np.ndarray, predicted: np.ndarray) -> None:

@@ -38,9 +38,9 @@ def main() -> None:
     from trainer.serving.classifier import Classifier
 
     network, step = restore.load_model(config, FLAGS.workdir, FLAGS.checkpoint, average)
-    threshold = FLAGS.threshold
-    if config.dataset.multi_label and threshold is None:
-        threshold = run_evaluation.choose_threshold(config, FLAGS.workdir, network, step, average)
+    threshold = run_evaluation.choose_threshold(
+        config, FLAGS.workdir, network, step, average, given=FLAGS.threshold
+    )
     classifier = Classifier(
         network,
         config.data.preprocessing,

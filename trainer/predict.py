@@ -47,9 +47,10 @@ def main(*paths: str) -> None:
     from trainer.serving.mc_dropout import DropoutSampler
 
     network, step = restore.load_model(config, FLAGS.workdir, FLAGS.checkpoint, average)
-    threshold, classes = FLAGS.threshold, config.dataset.classes
-    if config.dataset.multi_label and threshold is None:
-        threshold = run_evaluation.choose_threshold(config, FLAGS.workdir, network, step, average)
+    threshold = run_evaluation.choose_threshold(
+        config, FLAGS.workdir, network, step, average, given=FLAGS.threshold
+    )
+    classes = config.dataset.classes
     preprocessing, is_binary = config.data.preprocessing, config.is_binary
     if samples:
         sampler = DropoutSampler(

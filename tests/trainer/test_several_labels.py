@@ -76,7 +76,7 @@ def test_a_threshold_that_is_not_logged_needs_the_dataset(several):
     config: RunConfig = run_config.read(str(several))
     network = trained_classifier(several)._network
 
-    def choose(config: RunConfig, step: int, average: bool = False) -> float:
+    def choose(config: RunConfig, step: int, average: bool = False) -> float | None:
         return run_evaluation.choose_threshold(config, str(several), network, step, average)
 
     assert choose(config, 76) == 0.25

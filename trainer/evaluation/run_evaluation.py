@@ -90,12 +90,14 @@ def choose_threshold(
     step: int,
     average: bool,
     *,
+    given: float | None = None,
     strategy: tf.distribute.Strategy | None = None,
     note: Callable[[str], object] = logging.warning,
-) -> float:
-    """Return the threshold of a label that is best on the validation split of a run.
+) -> float | None:
+    """Return the threshold of a label, where images have several; None where they have one.
 
-    It is the one that the run has logged of a checkpoint, or else the split is evaluated.
+    If none is given it is the one that is best on the validation split of the run: that which the
+    run has logged of a checkpoint, or else the split is evaluated.
 
     Args:
         config: configuration of the run.
@@ -103,12 +105,15 @@ def choose_threshold(
         model: model with the weights of the checkpoint.
         step: step of the checkpoint.
         average: whether these are the average.
+        given: threshold that the user gives.
         strategy: strategy under which the model was made; None for no other than TensorFlow's.
         note: function that is called with a line, where there is no validation split.
 
     Raises:
         UserError: the dataset of the run is to be evaluated, and cannot be read.
     """
+    if given is not None or not config.dataset.multi_label:
+        return given
     split = config.training.validation_split
     if split is None:
         note(
