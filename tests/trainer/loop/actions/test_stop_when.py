@@ -5,9 +5,9 @@ from typing import Any, cast
 import pytest
 import tensorflow as tf
 
-from headrace.errors import UserError
 from tests.trainer.loop.actions.states import Log, state
 from tests.trainer.loop.actions.test_evaluate import DATA
+from trainer.checkpoints.train_state import DivergedError
 from trainer.config import objectives
 from trainer.config.training import MONITORS
 from trainer.distribution.cluster import Cluster
@@ -102,7 +102,7 @@ def test_an_evaluation_whose_loss_is_no_number_ends_the_run():
     evaluator = Evaluator(at, DATA, lambda batches: cast(Any, result), lambda: None)
     evaluate = Evaluate(Period(24, (6,)), "validation", evaluator, "rank1", log, log)
     with pytest.raises(
-        UserError, match=r"^the loss of validation is inf at step 6; lower"
+        DivergedError, match=r"^the loss of validation is inf at step 6; lower"
     ) as caught:
         evaluate(at)
-    assert (caught.value.batch_step, at.last_eval_step, log) == (5, 0, [])  # type: ignore[attr-defined]
+    assert (caught.value.batch_step, at.last_eval_step, log) == (5, 0, [])
